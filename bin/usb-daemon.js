@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+'use strict';
+
+const { NativeCli } = require('../js/native.js');
+
+const cli = new NativeCli(process.argv.slice(2));
+let asked = false;
+
+function stop(signal) {
+  // Asked twice, somebody is in a hurry.
+  if (asked) process.exit(signal === 'SIGINT' ? 130 : 143);
+  asked = true;
+  cli.stop();
+}
+
+process.on('SIGINT', stop);
+process.on('SIGTERM', stop);
+// A reader that has gone shows as a failed write, which ends the run with its own exit code.
+process.on('SIGPIPE', () => {});
+
+cli.run().then((code) => process.exit(code));

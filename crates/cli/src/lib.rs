@@ -1,0 +1,93 @@
+//! The command line of `usb-daemon`: arguments, environment and configuration file in, lines out.
+
+mod arguments;
+mod line;
+mod logging;
+mod run;
+mod stopper;
+
+use std::sync::Arc;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+pub use stopper::Stopper;
+
+/// Exit codes, as `--help` documents them.
+mod exit {
+    pub(crate) const OK: u8 = 0;
+    pub(crate) const FAILED: u8 = 1;
+    pub(crate) const USAGE: u8 = 2;
+}
+
+/// One call of the program.
+pub struct Invocation {
+    args: Vec<String>,
+    stopper: Arc<Stopper>,
+}
+
+impl Invocation {
+    /// `args` as after the program's name.
+    pub fn new(args: Vec<String>, stopper: Arc<Stopper>) -> Self {
+        Self { args, stopper }
+    }
+
+    /// Runs to the end and gives the exit code.
+    pub fn run(self) -> u8 {
+        let program = std::iter::once("usb-daemon".to_owned());
+        let arguments = match Arguments::try_parse_from(program.chain(self.args)) {
+            Ok(arguments) => arguments,
+            Err(error) if error.use_stderr() => {
+                eprintln!("{}", in_one_line(&error));
+                return exit::USAGE;
+            }
+            Err(help_or_version) => {
+                // Where the terminal has gone there is nobody left to tell.
+                let _ = help_or_version.print();
+                return exit::OK;
+            }
+        };
+        let run = match arguments.command {
+            Some(Command::Run(run)) => run,
+            None => arguments.run,
+        };
+        if let Err(message) = logging::start() {
+            eprintln!("error: {message}");
+            return exit::USAGE;
+        }
+        match run::run(&run, &self.stopper) {
+            Ok(()) => exit::OK,
+            Err(error) => {
+                eprintln!("error: {error} [{}]", error.code.as_str());
+                if error.code == usb_daemon_core::Code::Config { exit::USAGE } else { exit::FAILED }
+            }
+        }
+    }
+}
+
+/// What is wrong and what was probably meant; the usage is what `--help` is for.
+fn in_one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let telling =
+        lines.filter(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
+    let mut line = telling.collect::<Vec<_>>().join("; ");
+    line.push_str("; --help lists what there is");
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_argument_is_one_line_with_what_was_meant() {
+        let error = Arguments::try_parse_from(["usb-daemon", "--redis-prot", "1"]).expect_err("misspelt");
+        let line = in_one_line(&error);
+        assert_eq!(
+            line,
+            "error: unexpected argument '--redis-prot' found; tip: a similar argument exists: '--redis-port'; \
+             --help lists what there is"
+        );
+    }
+}

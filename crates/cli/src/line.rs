@@ -1,0 +1,117 @@
+//! One notice as one line for a person.
+
+use std::fmt::Write as _;
+use std::time::{Duration, UNIX_EPOCH};
+
+use usb_daemon_core::{Event, Gap, Notice, RedisStatus, SourceStatus};
+
+/// Where a line belongs: events on stdout, where a pipe reads them, all else on stderr.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    Event(String),
+    Status(String),
+}
+
+/// The line of a notice, if a person needs one.
+pub(crate) fn line(notice: &Notice) -> Option<Line> {
+    Some(match notice {
+        Notice::Transition(event) => Line::Event(transition(event)),
+        Notice::Source(SourceStatus { source, state, reason }) => {
+            Line::Status(format!("{source:<9} {:<12} {reason}", format!("{state:?}").to_lowercase()))
+        }
+        Notice::Redis(status) => Line::Status(redis(status)),
+        Notice::Gap(gap) => Line::Status(self::gap(gap)),
+        Notice::Error { error, .. } => {
+            Line::Status(format!("{:<9} {error} [{}]", "error", error.code.as_str()))
+        }
+        Notice::Started | Notice::Stopped | Notice::Published { .. } => return None,
+    })
+}
+
+fn transition(event: &Event) -> String {
+    let attachment = &event.attachment;
+    let device = &attachment.device;
+    let descriptor = &device.descriptor;
+    let mut line = format!(
+        "{}  {}  {:>3}:{:03}  port {:<8} {:04x}:{:04x}",
+        time(event.timestamp_ms),
+        event.action.as_str(),
+        device.address.bus,
+        device.address.device,
+        device.port_path.to_string(),
+        descriptor.id_vendor,
+        descriptor.id_product,
+    );
+    for text in [&device.manufacturer, &device.product].into_iter().flatten() {
+        line.push(' ');
+        line.push_str(&printable(text));
+    }
+    if let Some(serial) = &device.serial_number {
+        // Writing to a string cannot fail.
+        let _ = write!(line, " serial {}", printable(serial));
+    }
+    let remark = match (event.synthetic, device.partial) {
+        (Some(synthetic), _) => format!("{}, {}", event.backend.as_str(), synthetic.as_str()),
+        (None, true) => format!("{}, partial", event.backend.as_str()),
+        (None, false) => event.backend.as_str().to_owned(),
+    };
+    format!("{line}  ({remark})")
+}
+
+fn redis(status: &RedisStatus) -> String {
+    let RedisStatus { connected, address, reason, waiting } = status;
+    if *connected {
+        return format!("{:<9} {:<12} {address}", "redis", "up");
+    }
+    let reason = reason.as_deref().unwrap_or_default();
+    format!("{:<9} {:<12} {address}: {reason}; {waiting} events wait, tried again", "redis", "away")
+}
+
+fn gap(gap: &Gap) -> String {
+    let lost = gap.lost.map(|lost| format!(", {lost} events lost")).unwrap_or_default();
+    let cause = serde_json::to_value(gap.cause).ok();
+    let cause = cause.as_ref().and_then(|cause| cause.as_str()).unwrap_or_default().to_owned();
+    format!("{:<9} {cause} ({}){lost}, {} events made by reconciliation", "gap", gap.source, gap.synthesized)
+}
+
+fn time(ms: u64) -> String {
+    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(ms)).to_string()
+}
+
+/// Device strings are hostile: nothing in them may move the cursor or colour the terminal.
+fn printable(text: &str) -> String {
+    text.chars()
+        .flat_map(|character| -> Box<dyn Iterator<Item = char>> {
+            if matches!(character, '\'' | '"') {
+                Box::new(std::iter::once(character))
+            } else {
+                Box::new(character.escape_debug())
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_strings_stay_on_their_line() {
+        assert_eq!(printable("a\n\u{1b}[31mb\u{202e}c\\ 'ü'"), "a\\n\\u{1b}[31mb\\u{202e}c\\\\ 'ü'");
+    }
+
+    #[test]
+    fn an_absent_redis_says_what_waits() {
+        let status = RedisStatus {
+            connected: false,
+            address: "localhost:6379".into(),
+            reason: Some("connection refused".into()),
+            waiting: 3,
+        };
+        let Some(Line::Status(line)) = line(&Notice::Redis(status)) else { panic!("a status line") };
+        assert_eq!(
+            line,
+            "redis     away         localhost:6379: connection refused; 3 events wait, tried again"
+        );
+    }
+}

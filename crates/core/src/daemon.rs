@@ -1,0 +1,183 @@
+//! The daemon: owns every thread, starts them and joins them.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::config::{Config, RedisSetting};
+use crate::delivery::Delivery;
+use crate::engine::{Engine, EngineConfig, Inbox, Message, SenseConfig};
+use crate::error::{Code, Error};
+use crate::http::HttpServer;
+use crate::hub::Hub;
+use crate::notice::{Notice, SourceState};
+use crate::outbox::Outbox;
+use crate::publisher::{Publisher, PublisherConfig};
+use crate::source::name;
+use crate::source::simulated::{Demonstration, SimulatedCommand};
+use crate::sysfs::Sysfs;
+
+/// A running daemon. Dropping it stops it without waiting for Redis.
+pub struct Daemon {
+    inbox: Arc<Inbox>,
+    hub: Hub,
+    simulated: bool,
+    shutdown: Duration,
+    demonstration: Option<Demonstration>,
+    engine: Option<JoinHandle<()>>,
+    publisher: Option<Publisher>,
+    http: Option<HttpServer>,
+}
+
+impl Daemon {
+    /// Starts every thread. `subscriber` is told all that happens, beginning with what is present;
+    /// [`Notice::Started`] follows once that is complete.
+    ///
+    /// # Errors
+    /// Where the configuration is unusable or the process can have no thread or file descriptor more.
+    pub fn start(config: &Config, subscriber: Arc<Delivery>) -> Result<Self, Error> {
+        let inbox = Inbox::new()
+            .map(Arc::new)
+            .map_err(|error| Error::new(Code::System, format!("no event descriptor: {error}")))?;
+        let hub = Hub::new(subscriber);
+        let mut daemon = Self {
+            inbox,
+            hub,
+            simulated: config.sources.simulated,
+            shutdown: config.shutdown(),
+            demonstration: None,
+            engine: None,
+            publisher: None,
+            http: None,
+        };
+        if daemon.simulated {
+            daemon.hub.tell_source(name::SIMULATED, SourceState::Up, "takes simulated devices");
+        }
+        let outbox = daemon.start_publisher(config)?;
+        if config.monitoring.enabled {
+            let address = SocketAddr::new(config.monitoring.host, config.monitoring.healthcheck_port);
+            daemon.http = Some(HttpServer::start(address, daemon.hub.clone())?);
+        }
+        daemon.start_engine(config, outbox)?;
+        Ok(daemon)
+    }
+
+    fn start_publisher(&mut self, config: &Config) -> Result<Option<Arc<Outbox>>, Error> {
+        let RedisSetting::On(redis) = &config.redis else { return Ok(None) };
+        let outbox = Arc::new(Outbox::new(config.outbox.max_events));
+        let publisher = PublisherConfig {
+            redis: redis.clone(),
+            batch_size: config.performance.batch_size,
+            keepalive: config.interval(),
+            host: host_name(),
+        };
+        self.publisher = Some(Publisher::start(publisher, Arc::clone(&outbox), self.hub.clone())?);
+        Ok(Some(outbox))
+    }
+
+    fn start_engine(&mut self, config: &Config, outbox: Option<Arc<Outbox>>) -> Result<(), Error> {
+        let engine = EngineConfig {
+            sysfs: Sysfs::new("/sys"),
+            interval: config.interval(),
+            senses: SenseConfig {
+                netlink: config.sources.netlink,
+                receive_buffer: config.sources.receive_buffer,
+                libusb: config.sources.libusb,
+            },
+            snapshot: config.sources.snapshot,
+        };
+        let producer = new_producer()?;
+        let engine = Engine::new(engine, self.hub.clone(), Arc::clone(&self.inbox), producer, outbox);
+        let thread = thread::Builder::new()
+            .name("aw-engine".into())
+            .spawn(move || engine.run())
+            .map_err(|error| Error::new(Code::System, format!("no thread for the engine: {error}")))?;
+        self.engine = Some(thread);
+        Ok(())
+    }
+
+    /// Where notices are told: for health and for further subscribers.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Plugs or pulls a simulated device.
+    ///
+    /// # Errors
+    /// `ERR_USB_SOURCE` where the simulated source is off.
+    pub fn simulate(&self, command: SimulatedCommand) -> Result<(), Error> {
+        if !self.simulated {
+            let message = "the simulated source is off: set sources.simulated to true";
+            return Err(Error::new(Code::Source, message));
+        }
+        self.inbox.send(Message::Simulated(command));
+        Ok(())
+    }
+
+    /// Lets simulated devices come and go, with this pause between two steps, until the daemon stops.
+    ///
+    /// # Errors
+    /// `ERR_USB_SOURCE` where the simulated source is off or no thread can be had.
+    pub fn demonstrate(&mut self, pause: Duration) -> Result<(), Error> {
+        if !self.simulated {
+            let message = "the simulated source is off: set sources.simulated to true";
+            return Err(Error::new(Code::Source, message));
+        }
+        let inbox = Arc::clone(&self.inbox);
+        let demonstration =
+            Demonstration::start(pause, move |command| inbox.send(Message::Simulated(command))).map_err(
+                |error| Error::new(Code::System, format!("no thread for the demonstration: {error}")),
+            )?;
+        self.demonstration = Some(demonstration);
+        Ok(())
+    }
+
+    /// Stops listening, gives what waits for Redis the configured time, and joins every thread.
+    /// No device is announced as detached.
+    pub fn stop(mut self) {
+        let shutdown = self.shutdown;
+        self.join(shutdown);
+    }
+
+    /// Sources first: nothing new comes in while the publisher drains.
+    fn join(&mut self, patience: Duration) {
+        let Some(engine) = self.engine.take() else { return };
+        drop(self.demonstration.take());
+        self.inbox.send(Message::Stop);
+        if engine.join().is_err() {
+            tracing::error!("engine panicked");
+        }
+        if let Some(publisher) = self.publisher.take() {
+            publisher.stop(patience);
+        }
+        if let Some(http) = self.http.take() {
+            http.stop();
+        }
+        self.hub.tell(&Notice::Stopped);
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.join(Duration::ZERO);
+        // Where the engine never started, the others may still run.
+        if let Some(publisher) = self.publisher.take() {
+            publisher.stop(Duration::ZERO);
+        }
+        if let Some(http) = self.http.take() {
+            http.stop();
+        }
+    }
+}
+
+/// Sixteen random hex digits: with an outbox in memory, each start is a series of its own.
+fn new_producer() -> Result<Arc<str>, Error> {
+    let random = getrandom::u64()
+        .map_err(|error| Error::new(Code::System, format!("the kernel gives no random number: {error}")))?;
+    Ok(format!("{random:016x}").into())
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

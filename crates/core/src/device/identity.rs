@@ -1,0 +1,146 @@
+//! Names that outlive an attachment: which unit this is, as far as it can be told.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Address, Device};
+
+/// What a stable ID rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Identity {
+    /// The serial number: the same unit on whichever port.
+    Serial,
+    /// The port: whatever hangs there with these IDs.
+    Port,
+}
+
+/// The contract's `stable_id`, with what it rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StableId {
+    /// `vvvv:pppp:<serial>` or `vvvv:pppp@<controller>-<ports>`.
+    pub id: String,
+    /// What it rests on.
+    pub identity: Identity,
+}
+
+type Unit = (u16, u16, String);
+
+/// Remembers which serial numbers are attached, and which have been seen on two devices at once.
+#[derive(Debug, Default)]
+pub struct SerialMemory {
+    attached: HashMap<Unit, Address>,
+    shared: HashSet<Unit>,
+}
+
+impl SerialMemory {
+    /// Names a device that has just been attached; the name stays as it is until its detach.
+    pub fn attach(&mut self, device: &Device) -> StableId {
+        let port = || StableId { id: port_id(device), identity: Identity::Port };
+        let Some(unit) = unit(device) else { return port() };
+        match self.attached.get(&unit) {
+            Some(address) if *address != device.address => {
+                self.shared.insert(unit);
+                port()
+            }
+            _ if self.shared.contains(&unit) => port(),
+            _ => {
+                let id = serial_id(&unit);
+                self.attached.insert(unit, device.address);
+                StableId { id, identity: Identity::Serial }
+            }
+        }
+    }
+
+    /// Forgets a device that has left; that its serial number was shared is not forgotten.
+    pub fn detach(&mut self, device: &Device) {
+        if let Some(unit) = unit(device)
+            && self.attached.get(&unit) == Some(&device.address)
+        {
+            self.attached.remove(&unit);
+        }
+    }
+}
+
+fn unit(device: &Device) -> Option<Unit> {
+    let serial = device.serial_number.as_deref().filter(|serial| !serial.is_empty())?;
+    Some((device.descriptor.id_vendor, device.descriptor.id_product, serial.to_owned()))
+}
+
+fn serial_id((vendor, product, serial): &Unit) -> String {
+    let mut id = format!("{vendor:04x}:{product:04x}:");
+    for byte in serial.bytes() {
+        // RFC 3986's unreserved characters stand for themselves.
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            id.push(char::from(byte));
+        } else {
+            let _ = write!(id, "%{byte:02X}");
+        }
+    }
+    id
+}
+
+fn port_id(device: &Device) -> String {
+    let bus = match &device.controller {
+        Some(controller) => controller.clone(),
+        None => format!("usb{}", device.address.bus),
+    };
+    format!(
+        "{:04x}:{:04x}@{bus}-{}",
+        device.descriptor.id_vendor, device.descriptor.id_product, device.port_path
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{DeviceDescriptor, PortPath};
+
+    fn device(address: u16, name: &str, serial: Option<&str>) -> Device {
+        Device {
+            address: Address { bus: 1, device: address },
+            port_path: PortPath::parse(name).expect("a port path"),
+            descriptor: DeviceDescriptor { id_vendor: 0x0403, id_product: 0x6001, ..Default::default() },
+            manufacturer: None,
+            product: None,
+            serial_number: serial.map(str::to_owned),
+            speed: None,
+            interfaces: vec![],
+            controller: Some("0000:00:14.0".into()),
+            partial: false,
+        }
+    }
+
+    #[test]
+    fn a_serial_number_names_the_unit_and_is_percent_encoded() {
+        let named = SerialMemory::default().attach(&device(2, "1-1", Some("A/ü 1")));
+        assert_eq!(named, StableId { id: "0403:6001:A%2F%C3%BC%201".into(), identity: Identity::Serial });
+    }
+
+    #[test]
+    fn without_a_serial_number_the_port_names_it() {
+        let named = SerialMemory::default().attach(&device(2, "1-4.2", None));
+        assert_eq!(named, StableId { id: "0403:6001@0000:00:14.0-4.2".into(), identity: Identity::Port });
+    }
+
+    #[test]
+    fn a_serial_number_seen_on_two_devices_at_once_no_longer_identifies() {
+        let mut memory = SerialMemory::default();
+        let (first, second) = (device(2, "1-1", Some("X")), device(3, "1-2", Some("X")));
+        assert_eq!(memory.attach(&first).identity, Identity::Serial);
+        assert_eq!(memory.attach(&second).identity, Identity::Port);
+        memory.detach(&first);
+        memory.detach(&second);
+        assert_eq!(memory.attach(&first).identity, Identity::Port);
+    }
+
+    #[test]
+    fn a_replug_keeps_the_name() {
+        let mut memory = SerialMemory::default();
+        let before = memory.attach(&device(2, "1-1", Some("X")));
+        memory.detach(&device(2, "1-1", Some("X")));
+        assert_eq!(memory.attach(&device(9, "1-3", Some("X"))), before);
+    }
+}

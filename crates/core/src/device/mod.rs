@@ -1,0 +1,96 @@
+//! What is known of one attached device, and the names made of it.
+
+mod descriptor;
+mod identity;
+mod port_path;
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+pub use descriptor::{DeviceDescriptor, InterfaceClass, interface_classes};
+pub use identity::{Identity, SerialMemory, StableId};
+pub use port_path::PortPath;
+
+/// A device's place on the bus while it is attached: bus number and device address.
+///
+/// The address is new after each replug and wraps at 127, so it names an attachment only while it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Address {
+    /// Bus number (`busnum` of the kernel), from 1.
+    pub bus: u16,
+    /// Device address on that bus (`devnum` of the kernel), 1 to 127.
+    pub device: u16,
+}
+
+/// One attached device, as it was described when it came. Kept until its detach has been told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Device {
+    /// Where it is.
+    pub address: Address,
+    /// Which port it hangs on.
+    pub port_path: PortPath,
+    /// USB's device descriptor; of a partial device only the fields that the uevent carried.
+    pub descriptor: DeviceDescriptor,
+    /// Manufacturer string, if the device has one.
+    pub manufacturer: Option<String>,
+    /// Product string, if the device has one.
+    pub product: Option<String>,
+    /// Serial number string, if the device has one.
+    pub serial_number: Option<String>,
+    /// Signalling rate in Mbit/s as sysfs prints it (`1.5`, `480`), if known.
+    pub speed: Option<String>,
+    /// Distinct interface classes of all configurations, in the order of the descriptors.
+    pub interfaces: Vec<InterfaceClass>,
+    /// Host controller that the bus belongs to, as in sysfs (`0000:00:14.0`), if known.
+    pub controller: Option<String>,
+    /// Whether sysfs was gone before it could be read: only what the kernel's message carried is known.
+    pub partial: bool,
+}
+
+impl Device {
+    /// The specification's signature: first 16 hex digits of SHA-256 over `vid:pid:bus:address`, all decimal.
+    ///
+    /// It names an attachment, but may come again once addresses wrap.
+    pub fn signature(&self) -> String {
+        let text = format!(
+            "{}:{}:{}:{}",
+            self.descriptor.id_vendor, self.descriptor.id_product, self.address.bus, self.address.device
+        );
+        let digest = Sha256::digest(text.as_bytes());
+        let mut signature = String::with_capacity(16);
+        for byte in &digest[..8] {
+            // Writing to a string cannot fail.
+            let _ = write!(signature, "{byte:02x}");
+        }
+        signature
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signature_is_the_specifications_hash() {
+        let device = Device {
+            address: Address { bus: 1, device: 5 },
+            port_path: PortPath::parse("1-4.2").expect("a port path"),
+            descriptor: DeviceDescriptor {
+                id_vendor: 0x046d,
+                id_product: 0xc077,
+                ..DeviceDescriptor::default()
+            },
+            manufacturer: None,
+            product: None,
+            serial_number: None,
+            speed: None,
+            interfaces: vec![],
+            controller: None,
+            partial: true,
+        };
+        // printf '1133:49271:1:5' | sha256sum | cut -c1-16
+        assert_eq!(device.signature(), "0a6bf5b65ba74429");
+    }
+}

@@ -1,0 +1,84 @@
+//! Port paths: where a device hangs on the USB tree.
+
+use std::fmt;
+
+/// Where a device hangs on the USB tree: a bus number and the hub ports that lead to it.
+///
+/// A port path survives a replug into the same socket; a device address does not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PortPath {
+    bus: u16,
+    ports: Vec<u8>,
+}
+
+impl PortPath {
+    /// The path of `bus` and `ports`; no ports mean the root hub.
+    pub fn new(bus: u16, ports: Vec<u8>) -> Self {
+        Self { bus, ports }
+    }
+
+    /// Reads the kernel's name of a device: `usb1` (a root hub), `1-4.2`. None for anything else,
+    /// an interface (`1-4.2:1.0`) included.
+    pub fn parse(name: &str) -> Option<Self> {
+        if let Some(bus) = name.strip_prefix("usb") {
+            return Some(Self { bus: decimal(bus)?, ports: Vec::new() });
+        }
+        let (bus, ports) = name.split_once('-')?;
+        let ports = ports.split('.').map(decimal).collect::<Option<Vec<u8>>>()?;
+        Some(Self { bus: decimal(bus)?, ports })
+    }
+
+    /// Bus number, from 1.
+    pub fn bus(&self) -> u16 {
+        self.bus
+    }
+
+    /// Hub ports from the root hub outward; empty for a root hub.
+    pub fn ports(&self) -> &[u8] {
+        &self.ports
+    }
+}
+
+/// Digits only: `FromStr` would take a plus sign too.
+fn decimal<T: std::str::FromStr>(text: &str) -> Option<T> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// The contract's form: ports joined by dots (`4.2`), `0` for a root hub.
+impl fmt::Display for PortPath {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((first, rest)) = self.ports.split_first() else {
+            return out.write_str("0");
+        };
+        write!(out, "{first}")?;
+        rest.iter().try_for_each(|port| write!(out, ".{port}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernel_names_become_port_paths() {
+        for (name, expected) in [
+            ("usb1", Some((1, "0"))),
+            ("1-4", Some((1, "4"))),
+            ("12-4.2.15", Some((12, "4.2.15"))),
+            ("1-4:1.0", None),
+            ("1-", None),
+            ("usb", None),
+            ("usb+1", None),
+            ("1-4.", None),
+            ("1-300", None),
+            ("ep_00", None),
+            ("", None),
+        ] {
+            let found = PortPath::parse(name).map(|path| (path.bus(), path.to_string()));
+            assert_eq!(found, expected.map(|(bus, ports)| (bus, ports.to_owned())), "{name}");
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! The engine: one thread that hears, decides and announces. It owns the uevent socket and the registry; no event
+//! crosses another thread on its way to the subscribers.
+//!
+//! Order of work, because the kernel's buffer is the one that overflows: drain the socket to EAGAIN into memory,
+//! handle one uevent, drain again. Only when nothing waits does it see to messages, snapshots and retries, and only
+//! then does it sleep.
+
+mod announcer;
+mod inbox;
+mod schedule;
+mod senses;
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use crate::clock;
+use crate::device::Device;
+use crate::event::{Backend, Synthetic};
+use crate::hub::Hub;
+use crate::notice::{Gap, GapCause, Notice, SourceState};
+use crate::outbox::Outbox;
+use crate::registry::{Registry, Transition, Verdict};
+use crate::source::libusb::Report;
+use crate::source::name;
+use crate::source::netlink::{Received, Uevent};
+use crate::source::simulated::SimulatedCommand;
+use crate::sysfs::Sysfs;
+use announcer::{Announcer, Cause, Key};
+pub use inbox::{Inbox, Message};
+use schedule::Schedule;
+pub use senses::SenseConfig;
+use senses::Senses;
+
+/// How long the announcement of what is present at start waits for libusb to say whether it is alive.
+const LIBUSB_START: Duration = Duration::from_millis(500);
+
+/// So many uevents are handled before the inbox is looked at: a flood must not keep the engine from stopping.
+const BURST: usize = 1024;
+
+/// What the engine needs to know.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Where sysfs is mounted.
+    pub sysfs: Sysfs,
+    /// The reconcile period.
+    pub interval: Duration,
+    /// Which sources to listen to.
+    pub senses: SenseConfig,
+    /// Whether snapshots are taken.
+    pub snapshot: bool,
+}
+
+struct Heard {
+    uevent: Uevent,
+    timestamp_ms: u64,
+}
+
+/// The thread's state.
+pub struct Engine {
+    config: EngineConfig,
+    hub: Hub,
+    inbox: Arc<Inbox>,
+    senses: Senses,
+    registry: Registry,
+    announcer: Announcer,
+    schedule: Schedule,
+    pending: VecDeque<Heard>,
+    /// The socket has lost messages; said once what waits has been handled and a snapshot has been taken.
+    overflowed: Option<GapCause>,
+}
+
+impl Engine {
+    /// An engine that has not begun to listen.
+    pub fn new(
+        config: EngineConfig,
+        hub: Hub,
+        inbox: Arc<Inbox>,
+        producer: Arc<str>,
+        outbox: Option<Arc<Outbox>>,
+    ) -> Self {
+        let senses = Senses::new(config.senses.clone(), hub.clone(), Arc::clone(&inbox));
+        Self {
+            announcer: Announcer::new(hub.clone(), producer, outbox),
+            schedule: Schedule::new(config.interval),
+            registry: Registry::new(),
+            pending: VecDeque::new(),
+            overflowed: None,
+            config,
+            hub,
+            inbox,
+            senses,
+        }
+    }
+
+    /// Listens until told to stop.
+    pub fn run(mut self) {
+        self.senses.open();
+        self.registry.set_uevents_open(self.senses.has_uevents());
+        self.senses.await_libusb(LIBUSB_START);
+        if self.config.snapshot {
+            self.hub.tell_source(name::SNAPSHOT, SourceState::Up, "compares with sysfs");
+        } else {
+            self.hub.tell_source(name::SNAPSHOT, SourceState::Off, "switched off by configuration");
+        }
+        self.snapshot();
+        self.handle_pending();
+        self.hub.tell(&Notice::Started);
+        loop {
+            let idle = self.handle(BURST);
+            if !self.take_messages() {
+                return;
+            }
+            if !idle {
+                continue;
+            }
+            if let Some(cause) = self.overflowed.take() {
+                self.recover(cause);
+                continue;
+            }
+            let now = Instant::now();
+            if self.schedule.retry_is_due(now) {
+                self.senses.retry();
+                self.registry.set_uevents_open(self.senses.has_uevents());
+            }
+            if self.schedule.snapshot_is_due(now) {
+                self.snapshot();
+                continue;
+            }
+            let next = self.schedule.next(self.senses.lacks_something());
+            if self.senses.wait(next.saturating_duration_since(now))
+                && let Some(delay) = self.registry.nodes_changed()
+            {
+                self.schedule.snapshot_within(delay);
+            }
+        }
+    }
+
+    fn handle_pending(&mut self) {
+        while !self.handle(BURST) {}
+    }
+
+    /// Drains the socket, handles one uevent, and so on, `limit` times at the most. True once nothing waits.
+    fn handle(&mut self, limit: usize) -> bool {
+        for _ in 0..limit {
+            self.drain();
+            let Some(Heard { uevent, timestamp_ms }) = self.pending.pop_front() else { return true };
+            let verdict = self.registry.uevent(uevent.change, uevent.name(), uevent.address, Instant::now());
+            self.carry_out(verdict, timestamp_ms, Some(&uevent));
+        }
+        false
+    }
+
+    fn drain(&mut self) {
+        loop {
+            match self.senses.receive() {
+                Ok(Received::Uevent(uevent)) => {
+                    self.pending.push_back(Heard { uevent, timestamp_ms: clock::now_ms() });
+                }
+                Ok(Received::Other) => {}
+                Ok(Received::Foreign) => {
+                    tracing::warn!(
+                        source = name::NETLINK,
+                        "message from another sender than the kernel refused"
+                    );
+                }
+                Ok(Received::Unreadable(error)) => {
+                    tracing::warn!(source = name::NETLINK, %error, "unreadable uevent");
+                    self.schedule.snapshot_within(Duration::ZERO);
+                }
+                Ok(Received::Lost) => self.overflowed = Some(GapCause::Overflow),
+                Ok(Received::Empty) => return,
+                Err(error) => {
+                    self.lose_socket(error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn lose_socket(&mut self, error: Errno) {
+        self.hub.tell_source(
+            name::NETLINK,
+            SourceState::Failed,
+            format!("the uevent socket failed: {error}"),
+        );
+        self.senses.close_uevents();
+        self.registry.set_uevents_open(false);
+        self.overflowed = Some(GapCause::SocketLost);
+        self.schedule.retry_soon();
+    }
+
+    /// Something was missed: what sysfs shows decides, and subscribers are told of the gap before what it brings.
+    fn recover(&mut self, cause: GapCause) {
+        self.registry.note_gap();
+        let verdict = self.scan();
+        self.tell_gap(cause, verdict.transitions.len());
+        self.carry_out(verdict, clock::now_ms(), None);
+    }
+
+    fn snapshot(&mut self) {
+        self.schedule.snapshot_taken(Instant::now());
+        // A uevent that waits is older than what sysfs shows now.
+        self.handle_pending();
+        let verdict = self.scan();
+        if let Some(cause) = verdict.gap {
+            self.tell_gap(cause, verdict.transitions.len());
+        }
+        self.carry_out(verdict, clock::now_ms(), None);
+        if self.senses.has_uevents() {
+            self.senses.tell_uevents(self.registry.is_deaf());
+        }
+    }
+
+    fn scan(&mut self) -> Verdict {
+        if !self.config.snapshot {
+            return Verdict::default();
+        }
+        let registry = &self.registry;
+        let scan = match self.config.sysfs.scan(|name, mark| registry.knows(name, mark)) {
+            Ok(scan) => scan,
+            Err(error) => {
+                let root = self.config.sysfs.root().display();
+                self.hub.tell_source(name::SNAPSHOT, SourceState::Failed, format!("{root}: {error}"));
+                return Verdict::default();
+            }
+        };
+        self.hub.tell_source(name::SNAPSHOT, SourceState::Up, "compares with sysfs");
+        self.drain();
+        let touched: HashSet<&str> = self.pending.iter().map(|heard| heard.uevent.name()).collect();
+        self.registry.snapshot(&scan, &touched, Instant::now())
+    }
+
+    fn tell_gap(&self, cause: GapCause, synthesized: usize) {
+        tracing::warn!(source = name::NETLINK, ?cause, synthesized, "gap: events were missed");
+        self.hub.tell(&Notice::Gap(Gap {
+            source: name::NETLINK,
+            cause,
+            lost: None,
+            timestamp: clock::now_ms(),
+            synthesized: synthesized as u64,
+        }));
+    }
+
+    fn carry_out(&mut self, verdict: Verdict, timestamp_ms: u64, uevent: Option<&Uevent>) {
+        if let Some(delay) = verdict.rescan {
+            self.schedule.snapshot_within(delay);
+        }
+        for transition in verdict.transitions {
+            match transition {
+                Transition::Attach { name, address, backend, synthetic } => {
+                    let device = match uevent {
+                        Some(uevent) => Some(self.config.sysfs.describe_uevent(uevent)),
+                        None => self.config.sysfs.describe_name(&name, address),
+                    };
+                    let cause = self.cause(backend, synthetic, timestamp_ms);
+                    match device {
+                        Some(device) => self.announcer.attach(Key::Kernel(name), device, cause),
+                        None => self.vanished(&name),
+                    }
+                }
+                Transition::Detach { name, backend, synthetic } => {
+                    let cause = self.cause(backend, synthetic, timestamp_ms);
+                    self.announcer.detach(&Key::Kernel(name), cause);
+                }
+            }
+        }
+    }
+
+    /// Gone between the scan and its description: nothing is known of it but a name, and it was never announced.
+    fn vanished(&mut self, name: &str) {
+        self.registry.forget(name);
+        self.schedule.snapshot_within(Duration::ZERO);
+    }
+
+    fn cause(&self, backend: Backend, synthetic: Option<Synthetic>, timestamp_ms: u64) -> Cause {
+        Cause { backend, synthetic, timestamp_ms, libusb_alive: self.senses.libusb_is_alive() }
+    }
+
+    /// False once the engine has been told to stop.
+    fn take_messages(&mut self) -> bool {
+        for message in self.inbox.take() {
+            match message {
+                Message::Libusb(Report::Failed(error)) => self.senses.libusb_failed(error),
+                Message::Libusb(report) => {
+                    if let Some(delay) = self.registry.libusb(report) {
+                        self.schedule.snapshot_within(delay);
+                    }
+                }
+                Message::LibusbStarted => self.senses.look_at_libusb(),
+                Message::Simulated(command) => self.simulate(command),
+                Message::Stop => return false,
+            }
+        }
+        true
+    }
+
+    fn simulate(&mut self, command: SimulatedCommand) {
+        let cause = self.cause(Backend::Simulated, None, clock::now_ms());
+        match command {
+            SimulatedCommand::Plug(device) => self.plug_simulated(*device, cause),
+            SimulatedCommand::Unplug(port) => self.announcer.detach(&Key::Simulated(port), cause),
+        }
+    }
+
+    fn plug_simulated(&mut self, device: Device, cause: Cause) {
+        self.announcer.attach(Key::Simulated(device.port_path.clone()), device, cause);
+    }
+}

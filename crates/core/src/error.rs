@@ -1,0 +1,64 @@
+//! The one public error: a stable code, and a sentence that names what failed and what to do.
+
+use std::fmt;
+
+/// Stable codes of errors that reach a user; they are `err.code` in JavaScript.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// `ERR_USB_CONFIG`: the configuration has a bad value or an unknown key.
+    Config,
+    /// `ERR_USB_SOURCE`: a source was asked for something while it is off.
+    Source,
+    /// `ERR_USB_PORT`: the HTTP server cannot have its address.
+    Port,
+    /// `ERR_USB_NOT_RUNNING`: the daemon has not been started, or has been stopped.
+    NotRunning,
+    /// `ERR_USB_SYSTEM`: the process can have no further thread, descriptor or random number.
+    System,
+    /// `ERR_USB_DEVICE`: a device was described in a way that none can be.
+    Device,
+}
+
+impl Code {
+    /// The code as users see it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "ERR_USB_CONFIG",
+            Self::Source => "ERR_USB_SOURCE",
+            Self::Port => "ERR_USB_PORT",
+            Self::NotRunning => "ERR_USB_NOT_RUNNING",
+            Self::System => "ERR_USB_SYSTEM",
+            Self::Device => "ERR_USB_DEVICE",
+        }
+    }
+}
+
+impl AsRef<str> for Code {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+/// An error for a user: code and message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Stable code.
+    pub code: Code,
+    /// What failed, where, and what to do about it.
+    pub message: String,
+}
+
+impl Error {
+    /// An error with this code and message.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,184 @@
+//! Events: one transition of one device, as everybody downstream of the registry sees it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::device::{Device, DeviceDescriptor, Identity, InterfaceClass, StableId};
+
+/// What happened to the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It came.
+    Attach,
+    /// It left.
+    Detach,
+}
+
+impl Action {
+    /// The word in the stream.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Attach => "attach",
+            Self::Detach => "detach",
+        }
+    }
+}
+
+/// What established a transition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backend {
+    /// The kernel's uevents.
+    Netlink,
+    /// A comparison with sysfs.
+    Snapshot,
+    /// The simulated source.
+    Simulated,
+}
+
+impl Backend {
+    /// The word in the stream.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Netlink => "netlink",
+            Self::Snapshot => "snapshot",
+            Self::Simulated => "simulated",
+        }
+    }
+}
+
+/// Why reconciliation made an event that no source reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Synthetic {
+    /// The device was there when the daemon started.
+    Startup,
+    /// It came or left while a source was deaf.
+    Gap,
+}
+
+impl Synthetic {
+    /// The word in the stream.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Startup => "startup",
+            Self::Gap => "gap",
+        }
+    }
+}
+
+/// A device together with the names that it keeps from attach to detach.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attachment {
+    /// What was known when it came.
+    pub device: Device,
+    /// The specification's signature.
+    pub signature: String,
+    /// Which unit it is.
+    pub stable_id: StableId,
+    /// When it came, in ms since 1970.
+    pub attached_at_ms: u64,
+    /// The number of its attach event, which tells it from every other attachment.
+    pub attach_seq: u64,
+}
+
+/// One transition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Who numbered it: a producer is one series of seq without holes.
+    pub producer: Arc<str>,
+    /// Its number, from 1.
+    pub seq: u64,
+    /// What happened.
+    pub action: Action,
+    /// When it was observed, in ms since 1970.
+    pub timestamp_ms: u64,
+    /// To which device.
+    pub attachment: Arc<Attachment>,
+    /// What established it.
+    pub backend: Backend,
+    /// Set where reconciliation made it.
+    pub synthetic: Option<Synthetic>,
+    /// Whether the libusb source was alive: the contract's `source` is `node-usb` then, else `udev`.
+    pub libusb_alive: bool,
+}
+
+impl Event {
+    /// `<producer>:<seq>`, which never comes again.
+    pub fn event_id(&self) -> String {
+        format!("{}:{}", self.producer, self.seq)
+    }
+
+    /// The contract's `source` field.
+    pub fn source(&self) -> &'static str {
+        if self.libusb_alive || self.backend == Backend::Simulated { "node-usb" } else { "udev" }
+    }
+
+    /// The contract's `USBDeviceInfo`, ready to be serialized.
+    pub fn info(&self) -> DeviceInfo<'_> {
+        let Attachment { device, signature, stable_id, attached_at_ms, .. } = &*self.attachment;
+        DeviceInfo {
+            vendor_id: device.descriptor.id_vendor,
+            product_id: device.descriptor.id_product,
+            device_descriptor: &device.descriptor,
+            serial_number: device.serial_number.as_deref(),
+            manufacturer: device.manufacturer.as_deref(),
+            product: device.product.as_deref(),
+            location: Location {
+                bus_number: device.address.bus,
+                device_address: device.address.device,
+                port_path: device.port_path.to_string(),
+            },
+            timestamp: self.timestamp_ms,
+            signature,
+            attached_at: *attached_at_ms,
+            event_id: self.event_id(),
+            stable_id: &stable_id.id,
+            identity: stable_id.identity,
+            interfaces: &device.interfaces,
+            speed: device.speed.as_deref().and_then(|speed| speed.parse().ok()),
+            backend: self.backend,
+            synthetic: self.synthetic,
+            partial: device.partial,
+        }
+    }
+}
+
+/// `USBDeviceInfo` of the contract: what JavaScript, the CLI's NDJSON and HTTP give of an event's device.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceInfo<'a> {
+    vendor_id: u16,
+    product_id: u16,
+    device_descriptor: &'a DeviceDescriptor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    serial_number: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manufacturer: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product: Option<&'a str>,
+    location: Location,
+    timestamp: u64,
+    signature: &'a str,
+    attached_at: u64,
+    event_id: String,
+    stable_id: &'a str,
+    identity: Identity,
+    interfaces: &'a [InterfaceClass],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speed: Option<f64>,
+    backend: Backend,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    synthetic: Option<Synthetic>,
+    partial: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Location {
+    bus_number: u16,
+    device_address: u16,
+    port_path: String,
+}

@@ -1,0 +1,188 @@
+//! The hub: every notice goes through it, to the status board first and then to each subscriber.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::delivery::Delivery;
+use crate::event::Action;
+use crate::notice::{Notice, RedisStatus, SourceState, SourceStatus};
+
+/// Where notices are told.
+#[derive(Clone)]
+pub struct Hub {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    subscribers: Mutex<Vec<Arc<Delivery>>>,
+    board: Mutex<Board>,
+    since: Instant,
+}
+
+/// What is known of the daemon's own state.
+#[derive(Clone, Debug, Default)]
+struct Board {
+    started: bool,
+    sources: BTreeMap<&'static str, SourceStatus>,
+    redis: Option<RedisStatus>,
+    connected: u64,
+    events: u64,
+    gaps: u64,
+}
+
+/// How the daemon is, in the contract's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthStatus {
+    /// It hears and publishes.
+    Healthy,
+    /// It hears, but a source that worked has failed or Redis is away.
+    Degraded,
+    /// No source can hear.
+    Unhealthy,
+}
+
+/// A picture of the daemon's state.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// In one word.
+    pub status: HealthStatus,
+    /// Package version.
+    pub version: &'static str,
+    /// Seconds since start.
+    pub uptime: f64,
+    /// Whether the devices present at start have been announced.
+    pub started: bool,
+    /// Each source's state.
+    pub sources: Vec<SourceStatus>,
+    /// The connection to Redis; absent where nothing is published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis: Option<RedisStatus>,
+    /// Devices attached now.
+    pub connected_devices: u64,
+    /// Transitions since start.
+    pub events: u64,
+    /// Gaps since start.
+    pub gaps: u64,
+}
+
+impl Hub {
+    /// A hub with its first subscriber.
+    pub fn new(subscriber: Arc<Delivery>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                subscribers: Mutex::new(vec![subscriber]),
+                board: Mutex::default(),
+                since: Instant::now(),
+            }),
+        }
+    }
+
+    /// Adds a subscriber; it hears what is told from now on.
+    pub fn subscribe(&self, subscriber: Arc<Delivery>) {
+        lock(&self.shared.subscribers).push(subscriber);
+    }
+
+    /// Tells everybody.
+    pub fn tell(&self, notice: &Notice) {
+        lock(&self.shared.board).note(notice);
+        for delivery in lock(&self.shared.subscribers).iter() {
+            delivery.push(notice.clone());
+        }
+    }
+
+    /// Tells that a source is in this state, unless that is known already.
+    pub fn tell_source(&self, source: &'static str, state: SourceState, reason: impl Into<String>) {
+        let status = SourceStatus { source, state, reason: reason.into() };
+        if lock(&self.shared.board).sources.get(source) == Some(&status) {
+            return;
+        }
+        let reason = status.reason.as_str();
+        match state {
+            SourceState::Deaf | SourceState::Failed => tracing::warn!(source, ?state, reason, "source"),
+            _ => tracing::info!(source, ?state, reason, "source"),
+        }
+        self.tell(&Notice::Source(status));
+    }
+
+    /// Tells how the connection to Redis is, unless that is known already.
+    pub fn tell_redis(&self, status: RedisStatus) {
+        let known = lock(&self.shared.board)
+            .redis
+            .as_ref()
+            .is_some_and(|known| known.connected == status.connected && known.reason == status.reason);
+        if known {
+            return;
+        }
+        let RedisStatus { connected, address, reason, waiting } = &status;
+        let reason = reason.as_deref().unwrap_or_default();
+        if *connected {
+            tracing::info!(address, waiting, "redis connected");
+        } else {
+            tracing::warn!(address, waiting, reason, "redis away");
+        }
+        self.tell(&Notice::Redis(status));
+    }
+
+    /// The daemon's state now.
+    pub fn health(&self) -> Health {
+        let board = lock(&self.shared.board).clone();
+        Health {
+            status: board.status(),
+            version: env!("CARGO_PKG_VERSION"),
+            uptime: self.shared.since.elapsed().as_secs_f64(),
+            started: board.started,
+            sources: board.sources.into_values().collect(),
+            redis: board.redis,
+            connected_devices: board.connected,
+            events: board.events,
+            gaps: board.gaps,
+        }
+    }
+}
+
+impl Board {
+    fn note(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Started => self.started = true,
+            Notice::Transition(event) => {
+                self.events += 1;
+                match event.action {
+                    Action::Attach => self.connected += 1,
+                    Action::Detach => self.connected = self.connected.saturating_sub(1),
+                }
+            }
+            Notice::Gap(_) => self.gaps += 1,
+            Notice::Source(status) => {
+                self.sources.insert(status.source, status.clone());
+            }
+            Notice::Redis(status) => self.redis = Some(status.clone()),
+            Notice::Stopped | Notice::Published { .. } | Notice::Error { .. } => {}
+        }
+    }
+
+    fn status(&self) -> HealthStatus {
+        let hears = self.sources.values().any(|status| status.state == SourceState::Up);
+        let failed = self
+            .sources
+            .values()
+            .any(|status| matches!(status.state, SourceState::Failed | SourceState::Deaf));
+        let redis_away = self.redis.as_ref().is_some_and(|redis| !redis.connected);
+        if !hears {
+            HealthStatus::Unhealthy
+        } else if failed || redis_away {
+            HealthStatus::Degraded
+        } else {
+            HealthStatus::Healthy
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing under these locks panics, and what they guard is whole between any two statements.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,36 @@
+//! USB hot-plug for `@autoweave/usb-daemon`, without Node: sources hear, the registry decides, the engine announces,
+//! the outbox keeps, the publisher publishes.
+//!
+//! `docs/ARCHITECTURE.md` draws the line that one event takes. Start with [`Daemon::start`].
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("only Linux has its sources so far: macOS and Windows come with their packages");
+
+mod clock;
+mod config;
+mod daemon;
+mod delivery;
+mod device;
+mod engine;
+mod error;
+mod event;
+mod http;
+mod hub;
+mod notice;
+mod outbox;
+mod publisher;
+mod registry;
+mod source;
+mod sysfs;
+#[cfg(test)]
+mod test_support;
+
+pub use config::{Config, RedisConfig, RedisSetting, SourcesConfig};
+pub use daemon::Daemon;
+pub use delivery::Delivery;
+pub use device::{Address, Device, DeviceDescriptor, Identity, InterfaceClass, PortPath, StableId};
+pub use error::{Code, Error};
+pub use event::{Action, Attachment, Backend, DeviceInfo, Event, Synthetic};
+pub use hub::{Health, HealthStatus, Hub};
+pub use notice::{Gap, GapCause, Notice, RedisStatus, SourceState, SourceStatus};
+pub use source::simulated::{SimulatedCommand, SimulatedDevice};

@@ -1,0 +1,157 @@
+//! Notices: everything that the daemon tells its subscribers, transitions among the rest, in one order.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use crate::error::Error;
+use crate::event::Event;
+
+/// One thing told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// Every device present at start has been announced; live events follow.
+    Started,
+    /// The daemon's threads have ended; nothing follows.
+    Stopped,
+    /// A transition.
+    Transition(Arc<Event>),
+    /// Redis has acknowledged an event.
+    Published {
+        /// The event.
+        event: Arc<Event>,
+        /// The ID of its entry.
+        stream_id: String,
+    },
+    /// A stretch in which something was deaf or full.
+    Gap(Gap),
+    /// A source changed state.
+    Source(SourceStatus),
+    /// The connection to Redis changed state.
+    Redis(RedisStatus),
+    /// Something failed that does not stop the daemon.
+    Error {
+        /// What.
+        error: Error,
+        /// Which part of the daemon says so.
+        context: &'static str,
+    },
+}
+
+/// A stretch in which events may have been missed; what reconciliation found follows as synthetic events.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gap {
+    /// Where events went missing.
+    pub source: &'static str,
+    /// Why.
+    pub cause: GapCause,
+    /// Transitions known to be lost, where that can be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
+    /// When it was noticed, in ms since 1970.
+    pub timestamp: u64,
+    /// Synthetic events that the reconciliation made.
+    pub synthesized: u64,
+}
+
+/// Why there is a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GapCause {
+    /// The kernel's socket buffer overflowed (ENOBUFS).
+    Overflow,
+    /// A snapshot found what no uevent had told.
+    Unheard,
+    /// The uevent socket failed and was opened again.
+    SocketLost,
+    /// The subscriber's queue was full.
+    QueueFull,
+    /// Events that waited for Redis exceeded the bound.
+    OutboxFull,
+}
+
+/// How a source is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceState {
+    /// It hears.
+    Up,
+    /// It is open, but proven to miss events: snapshots decide.
+    Deaf,
+    /// It worked and has failed; it is tried again.
+    Failed,
+    /// This environment does not have it; it is tried again.
+    Unavailable,
+    /// Switched off by configuration.
+    Off,
+}
+
+/// State of one source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceStatus {
+    /// `netlink`, `libusb`, `snapshot`, `inotify` or `simulated`.
+    pub source: &'static str,
+    /// How it is doing.
+    pub state: SourceState,
+    /// Why, or what it obtained.
+    pub reason: String,
+}
+
+/// State of the connection to Redis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RedisStatus {
+    /// Whether events are being published.
+    pub connected: bool,
+    /// Where to, without password.
+    pub address: String,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Events that wait.
+    pub waiting: usize,
+}
+
+/// One flat object per notice with `type` first: what JavaScript and `--json` get.
+impl Serialize for Notice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        match self {
+            Self::Started => map.serialize_entry("type", "started")?,
+            Self::Stopped => map.serialize_entry("type", "stopped")?,
+            Self::Transition(event) => {
+                map.serialize_entry("type", event.action.as_str())?;
+                map.serialize_entry("info", &event.info())?;
+            }
+            Self::Published { event, stream_id } => {
+                map.serialize_entry("type", "published")?;
+                map.serialize_entry("eventId", &event.event_id())?;
+                map.serialize_entry("streamId", stream_id)?;
+                map.serialize_entry("action", event.action.as_str())?;
+                map.serialize_entry("device", &event.info())?;
+            }
+            Self::Gap(gap) => {
+                map.serialize_entry("type", "gap")?;
+                map.serialize_entry("gap", gap)?;
+            }
+            Self::Source(status) => {
+                map.serialize_entry("type", "source")?;
+                map.serialize_entry("source", status)?;
+            }
+            Self::Redis(status) => {
+                map.serialize_entry("type", "redis")?;
+                map.serialize_entry("redis", status)?;
+            }
+            Self::Error { error, context } => {
+                map.serialize_entry("type", "error")?;
+                map.serialize_entry("code", error.code.as_str())?;
+                map.serialize_entry("message", &error.message)?;
+                map.serialize_entry("context", context)?;
+            }
+        }
+        map.end()
+    }
+}

@@ -1,0 +1,79 @@
+//! One entry of the stream: the contract's fields, in its order.
+
+use crate::event::Event;
+
+/// Field names and values of an event's entry.
+pub fn entry(event: &Event, host: &str) -> Vec<(&'static str, String)> {
+    let attachment = &*event.attachment;
+    let device = &attachment.device;
+    let descriptor = &device.descriptor;
+    let text = |string: &Option<String>| string.clone().unwrap_or_default();
+    let mut fields = vec![
+        ("source", event.source().to_owned()),
+        ("action", event.action.as_str().to_owned()),
+        ("vendor_id", format!("{:x}", descriptor.id_vendor)),
+        ("product_id", format!("{:x}", descriptor.id_product)),
+        ("device_signature", attachment.signature.clone()),
+        ("manufacturer", text(&device.manufacturer)),
+        ("product", text(&device.product)),
+        ("serial_number", text(&device.serial_number)),
+        ("bus_number", device.address.bus.to_string()),
+        ("device_address", device.address.device.to_string()),
+        ("port_path", device.port_path.to_string()),
+        ("timestamp", event.timestamp_ms.to_string()),
+        // Fourteen numbers: nothing in it can fail to be written.
+        ("device_descriptor", serde_json::to_string(descriptor).unwrap_or_default()),
+        ("event_id", event.event_id()),
+        ("seq", event.seq.to_string()),
+        ("host", host.to_owned()),
+        ("backend", event.backend.as_str().to_owned()),
+        ("stable_id", attachment.stable_id.id.clone()),
+    ];
+    if let Some(speed) = &device.speed {
+        fields.push(("speed", speed.clone()));
+    }
+    if !device.interfaces.is_empty() {
+        let interfaces: Vec<String> = device.interfaces.iter().map(ToString::to_string).collect();
+        fields.push(("interfaces", interfaces.join(",")));
+    }
+    if device.partial {
+        fields.push(("partial", "true".to_owned()));
+    }
+    if let Some(synthetic) = event.synthetic {
+        fields.push(("synthetic", synthetic.as_str().to_owned()));
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Action;
+    use crate::test_support::event;
+
+    #[test]
+    fn fields_are_the_contracts_in_its_order() {
+        let fields = entry(&event(7, Action::Attach, 7), "box");
+        let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
+        assert_eq!(
+            names.join(" "),
+            "source action vendor_id product_id device_signature manufacturer product serial_number bus_number \
+             device_address port_path timestamp device_descriptor event_id seq host backend stable_id speed"
+        );
+        let value =
+            |wanted: &str| fields.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str());
+        assert_eq!(value("vendor_id"), Some("46d"), "lowercase hex, no padding");
+        assert_eq!(value("product_id"), Some("77"));
+        assert_eq!(value("product"), Some(""), "a missing string is empty");
+        assert_eq!(value("event_id"), Some("test:7"));
+        assert_eq!(value("port_path"), Some("4.2"));
+        assert_eq!(
+            value("device_descriptor"),
+            Some(
+                "{\"bLength\":18,\"bDescriptorType\":1,\"bcdUSB\":0,\"bDeviceClass\":0,\"bDeviceSubClass\":0,\
+                 \"bDeviceProtocol\":0,\"bMaxPacketSize0\":0,\"idVendor\":1133,\"idProduct\":119,\"bcdDevice\":0,\
+                 \"iManufacturer\":0,\"iProduct\":0,\"iSerialNumber\":0,\"bNumConfigurations\":0}"
+            )
+        );
+    }
+}

@@ -1,0 +1,329 @@
+//! The registry's laws, over a model of a kernel whose uevents, sysfs and libusb all lag behind one another.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const NAMES: [&str; 3] = ["1-1", "1-2", "2-1"];
+
+/// Where a port's device stands between "not there" and "gone": the kernel's own order of steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Port {
+    Empty,
+    /// In sysfs, its `add` not yet sent.
+    Linked,
+    Announced,
+    /// Out of sysfs, its `remove` not yet sent.
+    Unlinked,
+}
+
+#[derive(Debug)]
+struct Kernel {
+    ports: [(Port, Address, u64); 3],
+    /// Entries that sysfs keeps showing although their `remove` has been sent.
+    lingering: [Option<(Address, u64)>; 3],
+    uevents: VecDeque<(Change, usize, Address)>,
+    libusb: Vec<Report>,
+    marks: u64,
+    reuse_addresses: bool,
+    linger: bool,
+}
+
+impl Kernel {
+    fn new(reuse_addresses: bool, linger: bool) -> Self {
+        let nowhere = Address { bus: 0, device: 0 };
+        Self {
+            ports: [(Port::Empty, nowhere, 0); 3],
+            lingering: [None; 3],
+            uevents: VecDeque::new(),
+            libusb: Vec::new(),
+            marks: 100,
+            reuse_addresses,
+            linger,
+        }
+    }
+
+    fn step(&mut self, at: usize) {
+        let (port, address, mark) = self.ports[at];
+        self.ports[at] = match port {
+            Port::Empty => {
+                self.marks += 1;
+                self.lingering[at] = None;
+                let device = if self.reuse_addresses {
+                    [5, 6, 5][at]
+                } else {
+                    u16::try_from(self.marks).expect("few steps")
+                };
+                let bus = if at == 2 { 2 } else { 1 };
+                (Port::Linked, Address { bus, device }, self.marks)
+            }
+            Port::Linked => {
+                self.uevents.push_back((Change::Add, at, address));
+                self.libusb.push(Report::Arrived(address));
+                (Port::Announced, address, mark)
+            }
+            Port::Announced => {
+                if self.linger {
+                    self.lingering[at] = Some((address, mark));
+                }
+                (Port::Unlinked, address, mark)
+            }
+            Port::Unlinked => {
+                self.uevents.push_back((Change::Remove, at, address));
+                self.libusb.push(Report::Left(address));
+                (Port::Empty, address, mark)
+            }
+        };
+    }
+
+    fn sysfs(&self, registry: &Registry) -> Vec<Entry> {
+        (0..3)
+            .filter_map(|at| {
+                let (port, address, mark) = self.ports[at];
+                let shown = match port {
+                    Port::Linked | Port::Announced => Some((address, mark)),
+                    Port::Empty | Port::Unlinked => self.lingering[at],
+                };
+                shown.map(|(address, mark)| Entry {
+                    name: NAMES[at].to_owned(),
+                    mark,
+                    address: (!registry.knows(NAMES[at], mark)).then_some(address),
+                })
+            })
+            .collect()
+    }
+
+    fn present(&self) -> HashSet<(&'static str, Address)> {
+        (0..3)
+            .filter(|&at| self.ports[at].0 == Port::Announced)
+            .map(|at| (NAMES[at], self.ports[at].1))
+            .collect()
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Kernel(usize),
+    Handle,
+    Libusb(usize),
+    /// A snapshot during which the kernel goes on.
+    Snapshot(Vec<usize>),
+    Wait(u64),
+    /// The socket overflows: so many of the waiting uevents are lost.
+    Overflow(usize),
+}
+
+fn steps(gaps: bool) -> impl Strategy<Value = Vec<Step>> {
+    let overflow = u32::from(gaps);
+    let step = prop_oneof![
+        8 => (0..3_usize).prop_map(Step::Kernel),
+        4 => Just(Step::Handle),
+        2 => (0..8_usize).prop_map(Step::Libusb),
+        2 => proptest::collection::vec(0..3_usize, 0..4).prop_map(Step::Snapshot),
+        2 => (0..400_u64).prop_map(Step::Wait),
+        overflow => (1..4_usize).prop_map(Step::Overflow),
+    ];
+    proptest::collection::vec(step, 0..120)
+}
+
+/// The engine's part, without its threads.
+struct Run {
+    kernel: Kernel,
+    registry: Registry,
+    now: Instant,
+    output: Vec<Transition>,
+    /// What the kernel announced, in order, by port.
+    truth: Vec<(Change, usize, Address)>,
+}
+
+impl Run {
+    fn new(kernel: Kernel) -> Self {
+        let mut run = Self {
+            kernel,
+            registry: Registry::new(),
+            now: Instant::now(),
+            output: Vec::new(),
+            truth: Vec::new(),
+        };
+        run.snapshot(&[]);
+        run
+    }
+
+    fn kernel(&mut self, at: usize) {
+        let before = self.kernel.uevents.len();
+        self.kernel.step(at);
+        self.truth.extend(self.kernel.uevents.iter().skip(before));
+    }
+
+    fn handle(&mut self) -> bool {
+        let Some((change, at, address)) = self.kernel.uevents.pop_front() else { return false };
+        let verdict = self.registry.uevent(change, NAMES[at], address, self.now);
+        self.output.extend(verdict.transitions);
+        true
+    }
+
+    fn snapshot(&mut self, meanwhile: &[usize]) {
+        while self.handle() {}
+        let scan = self.kernel.sysfs(&self.registry);
+        for &at in meanwhile {
+            self.kernel(at);
+        }
+        let touched = self.kernel.uevents.iter().map(|(_, at, _)| NAMES[*at]).collect();
+        let verdict = self.registry.snapshot(&scan, &touched, self.now);
+        self.output.extend(verdict.transitions);
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Kernel(at) => self.kernel(*at),
+            Step::Handle => {
+                self.handle();
+            }
+            Step::Libusb(at) => {
+                if !self.kernel.libusb.is_empty() {
+                    let at = at % self.kernel.libusb.len();
+                    let report = self.kernel.libusb.swap_remove(at);
+                    if self.registry.libusb(report) == Some(Duration::ZERO) {
+                        self.snapshot(&[]);
+                    }
+                }
+            }
+            Step::Snapshot(meanwhile) => self.snapshot(meanwhile),
+            Step::Wait(ms) => self.now += Duration::from_millis(*ms),
+            Step::Overflow(count) => {
+                for _ in 0..*count {
+                    self.kernel.uevents.pop_back();
+                }
+                while self.handle() {}
+                self.registry.note_gap();
+                self.snapshot(&[]);
+            }
+        }
+    }
+
+    /// Everything the kernel has begun it ends announcing; everything sent is handled.
+    fn settle(&mut self) {
+        for at in 0..3 {
+            while matches!(self.kernel.ports[at].0, Port::Linked | Port::Unlinked) {
+                self.kernel(at);
+            }
+            self.kernel.lingering[at] = None;
+        }
+        for _ in 0..3 {
+            self.snapshot(&[]);
+            self.now += GRACE;
+        }
+    }
+
+    fn live(&self) -> HashSet<(&str, Address)> {
+        let mut live = BTreeMap::new();
+        for transition in &self.output {
+            match transition {
+                Transition::Attach { name, address, .. } => {
+                    assert_eq!(live.insert(name.as_str(), *address), None, "{name} attached twice");
+                }
+                Transition::Detach { name, .. } => {
+                    assert!(live.remove(name.as_str()).is_some(), "{name} detached twice");
+                }
+            }
+        }
+        live.into_iter().collect()
+    }
+}
+
+fn story(output: &[Transition], name: &str) -> Vec<Option<Address>> {
+    output
+        .iter()
+        .filter_map(|transition| match transition {
+            Transition::Attach { name: of, address, .. } if of == name => Some(Some(*address)),
+            Transition::Detach { name: of, .. } if of == name => Some(None),
+            _ => None,
+        })
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// Without a gap, what comes out for each port is what the kernel announced, however snapshots and libusb lag,
+    /// addresses come again and sysfs keeps showing what has gone.
+    #[test]
+    fn without_a_gap_each_instance_attaches_once_and_detaches_once(
+        steps in steps(false),
+        reuse in any::<bool>(),
+        linger in any::<bool>(),
+    ) {
+        let mut run = Run::new(Kernel::new(reuse, linger));
+        for step in &steps {
+            run.step(step);
+        }
+        run.settle();
+        for (at, name) in NAMES.iter().enumerate() {
+            let truth: Vec<Option<Address>> = run.truth.iter()
+                .filter(|(_, of, _)| *of == at)
+                .map(|(change, _, address)| (*change == Change::Add).then_some(*address))
+                .collect();
+            prop_assert_eq!(story(&run.output, name), truth, "{}", name);
+        }
+    }
+
+    /// With gaps, attach and detach still alternate, nothing is made up, and the set ends right.
+    #[test]
+    fn after_gaps_the_connected_set_is_the_kernels(
+        steps in steps(true),
+        reuse in any::<bool>(),
+        linger in any::<bool>(),
+    ) {
+        let mut run = Run::new(Kernel::new(reuse, linger));
+        for step in &steps {
+            run.step(step);
+        }
+        run.settle();
+        let present = run.kernel.present();
+        prop_assert_eq!(run.live(), present);
+    }
+
+    /// Where no uevent ever comes, snapshots alone find the right set.
+    #[test]
+    fn without_uevents_the_snapshot_finds_the_set(steps in steps(false), deaf_from_start in any::<bool>()) {
+        let mut run = Run::new(Kernel::new(false, false));
+        if deaf_from_start {
+            run.registry.set_uevents_open(false);
+        }
+        for step in &steps {
+            run.step(step);
+            run.kernel.uevents.clear();
+        }
+        for at in 0..3 {
+            while matches!(run.kernel.ports[at].0, Port::Linked | Port::Unlinked) {
+                run.kernel(at);
+            }
+        }
+        run.kernel.uevents.clear();
+        for _ in 0..3 {
+            run.snapshot(&[]);
+            run.now += GRACE;
+        }
+        let present = run.kernel.present();
+        prop_assert_eq!(run.live(), present);
+    }
+}
+
+#[test]
+fn a_device_that_no_uevent_tells_of_proves_deafness_only_after_the_grace() {
+    let mut registry = Registry::new();
+    let mut now = Instant::now();
+    assert_eq!(registry.snapshot(&[], &HashSet::new(), now), Verdict::default());
+    let scan = [Entry { name: "1-1".into(), mark: 7, address: Some(Address { bus: 1, device: 2 }) }];
+    let first = registry.snapshot(&scan, &HashSet::new(), now);
+    assert_eq!((first.transitions.len(), first.rescan, first.gap), (0, Some(GRACE), None));
+    now += GRACE;
+    let second = registry.snapshot(&scan, &HashSet::new(), now);
+    assert_eq!((second.transitions.len(), second.gap), (1, Some(GapCause::Unheard)));
+    assert!(registry.is_deaf());
+    registry.uevent(Change::Remove, "1-1", Address { bus: 1, device: 2 }, now);
+    assert!(!registry.is_deaf(), "a uevent that is heard ends the deafness");
+}

@@ -1,0 +1,351 @@
+//! The registry turns what lagging sources observe into transitions: each device instance attaches exactly once
+//! and then detaches exactly once.
+//!
+//! Who decides:
+//! - The kernel's uevents begin and end instances. They are ordered, and a `remove` is final whatever sysfs still
+//!   shows.
+//! - A snapshot decides at once where the uevent socket cannot be relied on: at start, after a gap, and while it is
+//!   deaf. Otherwise a snapshot that contradicts the uevents is a doubt, and only a doubt that outlives [`GRACE`]
+//!   proves the socket deaf.
+//! - libusb carries no sequence number: a late `left` cannot be told from the next instance's. It only asks for a
+//!   snapshot.
+//!
+//! An instance is told from its successor by bus and address and, because addresses come again, by the inode of its
+//! link in sysfs. The caller handles every uevent that waits before it takes a snapshot, and names those that came
+//! while the snapshot was taken: about these devices the snapshot has no say.
+//!
+//! Pure: no clock, no file, no thread. Time is passed in.
+
+mod doubt;
+#[cfg(test)]
+mod laws;
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use crate::device::Address;
+use crate::event::{Backend, Synthetic};
+use crate::notice::GapCause;
+use crate::source::libusb::Report;
+use crate::source::netlink::Change;
+use crate::sysfs::Entry;
+use doubt::{Contradiction, Doubts};
+
+/// How long sysfs and the uevents may disagree before it counts.
+pub const GRACE: Duration = Duration::from_millis(250);
+
+/// One decision of the registry about the device called `name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transition {
+    /// An instance has begun.
+    Attach {
+        /// The kernel's name of the device.
+        name: String,
+        /// Its bus and address.
+        address: Address,
+        /// What established it.
+        backend: Backend,
+        /// Set where reconciliation made it.
+        synthetic: Option<Synthetic>,
+    },
+    /// The instance has ended.
+    Detach {
+        /// The kernel's name of the device.
+        name: String,
+        /// What established it.
+        backend: Backend,
+        /// Set where reconciliation made it.
+        synthetic: Option<Synthetic>,
+    },
+}
+
+/// What follows from an observation.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Transitions, in order.
+    pub transitions: Vec<Transition>,
+    /// A snapshot is wanted within this time.
+    pub rescan: Option<Duration>,
+    /// The uevents have been proven to miss events.
+    pub gap: Option<GapCause>,
+}
+
+/// How far uevents can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// They decide. `heard` once one has come in.
+    Uevents { heard: bool },
+    /// Something was or may have been missed: the next snapshot decides, then uevents again.
+    NextSnapshot(Synthetic),
+    /// They cannot be heard: every snapshot decides.
+    Snapshots,
+}
+
+#[derive(Debug)]
+struct Instance {
+    address: Address,
+    mark: Option<u64>,
+}
+
+/// An instance that a `remove` has ended, while sysfs may still show it.
+#[derive(Debug)]
+struct Ended {
+    instance: Instance,
+    at: Instant,
+    /// A gap has come since: what sysfs shows may be a successor whose `add` was lost.
+    before_gap: bool,
+}
+
+/// The set of live instances, and what is thought of each source.
+#[derive(Debug)]
+pub struct Registry {
+    live: HashMap<String, Instance>,
+    names: HashMap<Address, String>,
+    ended: HashMap<String, Ended>,
+    doubts: Doubts,
+    trust: Trust,
+    uevents_open: bool,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Registry {
+    /// An empty registry; its first snapshot tells what is present at start.
+    pub fn new() -> Self {
+        Self {
+            live: HashMap::new(),
+            names: HashMap::new(),
+            ended: HashMap::new(),
+            doubts: Doubts::default(),
+            trust: Trust::NextSnapshot(Synthetic::Startup),
+            uevents_open: true,
+        }
+    }
+
+    /// Whether snapshots decide because uevents cannot be heard.
+    pub fn is_deaf(&self) -> bool {
+        self.trust == Trust::Snapshots
+    }
+
+    /// Uevents have been missed: the next snapshot decides.
+    pub fn note_gap(&mut self) {
+        if !matches!(self.trust, Trust::NextSnapshot(Synthetic::Startup)) {
+            self.trust = Trust::NextSnapshot(Synthetic::Gap);
+        }
+        for ended in self.ended.values_mut() {
+            ended.before_gap = true;
+        }
+    }
+
+    /// Says whether there is a uevent socket. Without one every snapshot decides; with a new one, the next does.
+    pub fn set_uevents_open(&mut self, open: bool) {
+        let before = std::mem::replace(&mut self.uevents_open, open);
+        if open && !before {
+            self.note_gap();
+        } else if !open && self.trust != Trust::NextSnapshot(Synthetic::Startup) {
+            self.trust = Trust::Snapshots;
+        }
+    }
+
+    /// A uevent: it begins or ends an instance.
+    pub fn uevent(&mut self, change: Change, name: &str, address: Address, now: Instant) -> Verdict {
+        let mut verdict = Verdict::default();
+        match self.trust {
+            Trust::Uevents { .. } => self.trust = Trust::Uevents { heard: true },
+            Trust::NextSnapshot(_) => {}
+            Trust::Snapshots => {
+                self.trust = Trust::Uevents { heard: true };
+                verdict.rescan = Some(GRACE);
+            }
+        }
+        let known = self.live.get(name).map(|instance| instance.address);
+        match (change, known) {
+            // Repeated on request (`udevadm trigger`), or told by a snapshot before.
+            (Change::Add, Some(known)) if known == address => {}
+            (Change::Add, known) => {
+                if known.is_some() {
+                    self.end(name, Backend::Snapshot, Some(Synthetic::Gap), &mut verdict);
+                }
+                self.begin(name, Instance { address, mark: None }, Backend::Netlink, None, &mut verdict);
+            }
+            (Change::Remove, Some(known)) if known == address => {
+                if let Some(instance) = self.end(name, Backend::Netlink, None, &mut verdict) {
+                    self.ended.insert(name.to_owned(), Ended { instance, at: now, before_gap: false });
+                }
+            }
+            // Of another instance than the one that is known: something was missed.
+            (Change::Remove, Some(_)) => verdict.rescan = Some(Duration::ZERO),
+            (Change::Remove, None) => {}
+        }
+        verdict
+    }
+
+    /// A device that was to be announced had gone before anything could be known of it.
+    pub fn forget(&mut self, name: &str) {
+        if let Some(instance) = self.live.remove(name) {
+            self.names.remove(&instance.address);
+        }
+    }
+
+    /// libusb's word: it confirms, or asks for a snapshot.
+    pub fn libusb(&self, report: Report) -> Option<Duration> {
+        let doubtful = match report {
+            Report::Arrived(address) => !self.names.contains_key(&address),
+            Report::Left(address) => self.names.contains_key(&address),
+            Report::Failed(_) => false,
+        };
+        doubtful.then(|| if self.snapshot_decides() { Duration::ZERO } else { GRACE })
+    }
+
+    /// Device nodes have come or gone: reason for a snapshot as long as no uevent proves that they can be heard.
+    pub fn nodes_changed(&self) -> Option<Duration> {
+        match self.trust {
+            Trust::Uevents { heard: true } => None,
+            Trust::Uevents { heard: false } | Trust::NextSnapshot(_) | Trust::Snapshots => {
+                Some(Duration::ZERO)
+            }
+        }
+    }
+
+    /// Whether a scan need not look at this entry again.
+    pub fn knows(&self, name: &str, mark: u64) -> bool {
+        let live = self.live.get(name);
+        let ended = self.ended.get(name).filter(|ended| !ended.before_gap).map(|ended| &ended.instance);
+        live.or(ended).is_some_and(|instance| instance.mark == Some(mark))
+    }
+
+    /// A snapshot. `touched` are the devices about which uevents came while it was taken.
+    pub fn snapshot(&mut self, scan: &[Entry], touched: &HashSet<&str>, now: Instant) -> Verdict {
+        let contradictions = self.contradictions(scan, touched, now);
+        self.forget_ended(scan);
+        let mut verdict = Verdict::default();
+        let synthetic = match self.trust {
+            Trust::NextSnapshot(synthetic) => {
+                self.trust =
+                    if self.uevents_open { Trust::Uevents { heard: false } } else { Trust::Snapshots };
+                verdict.rescan = (synthetic == Synthetic::Gap).then_some(GRACE);
+                Some(synthetic)
+            }
+            Trust::Snapshots => None,
+            Trust::Uevents { .. } => {
+                let proven = self.doubts.weigh(&contradictions, now);
+                if !proven {
+                    verdict.rescan = (!contradictions.is_empty()).then_some(GRACE);
+                    return verdict;
+                }
+                self.trust = Trust::Snapshots;
+                verdict.gap = Some(GapCause::Unheard);
+                Some(Synthetic::Gap)
+            }
+        };
+        self.doubts.clear();
+        for (name, contradiction) in contradictions {
+            if !matches!(contradiction, Contradiction::Present { .. }) {
+                self.end(&name, Backend::Snapshot, synthetic, &mut verdict);
+            }
+            if let Contradiction::Present { address, mark } | Contradiction::Replaced { address, mark } =
+                contradiction
+            {
+                let instance = Instance { address, mark: Some(mark) };
+                self.begin(&name, instance, Backend::Snapshot, synthetic, &mut verdict);
+            }
+        }
+        verdict
+    }
+
+    fn snapshot_decides(&self) -> bool {
+        !matches!(self.trust, Trust::Uevents { .. })
+    }
+
+    /// Where the scan and the live instances differ; detaches first, hubs before what hangs on them for attaches.
+    fn contradictions(
+        &mut self,
+        scan: &[Entry],
+        touched: &HashSet<&str>,
+        now: Instant,
+    ) -> Vec<(String, Contradiction)> {
+        let mut found = Vec::new();
+        let mut seen = HashSet::with_capacity(scan.len());
+        for entry in scan {
+            let name = entry.name.as_str();
+            seen.insert(name);
+            // No address: name and mark are known and as they were.
+            let Some(address) = entry.address.filter(|_| !touched.contains(name)) else { continue };
+            let mark = entry.mark;
+            if let Some(live) = self.live.get_mut(name) {
+                if live.address == address && live.mark.is_none_or(|known| known == mark) {
+                    live.mark = Some(mark);
+                } else {
+                    found.push((name.to_owned(), Contradiction::Replaced { address, mark }));
+                }
+            } else if !self.has_ended(name, address, mark, now) {
+                found.push((name.to_owned(), Contradiction::Present { address, mark }));
+            }
+        }
+        for name in self.live.keys() {
+            if !seen.contains(name.as_str()) && !touched.contains(name.as_str()) {
+                found.push((name.clone(), Contradiction::Absent));
+            }
+        }
+        found.sort_by_cached_key(|(name, contradiction)| {
+            (!matches!(contradiction, Contradiction::Absent), name.len(), name.clone())
+        });
+        found
+    }
+
+    /// Whether what sysfs shows is only what a `remove` has ended. After a gap that is believed for a moment only.
+    fn has_ended(&mut self, name: &str, address: Address, mark: u64, now: Instant) -> bool {
+        let Some(ended) = self.ended.get_mut(name) else { return false };
+        let same = match ended.instance.mark {
+            Some(known) => known == mark,
+            None => ended.instance.address == address,
+        };
+        let believed = !ended.before_gap || now.duration_since(ended.at) < GRACE;
+        if same && believed {
+            ended.instance.mark = Some(mark);
+        }
+        same && believed
+    }
+
+    fn forget_ended(&mut self, scan: &[Entry]) {
+        if self.ended.is_empty() {
+            return;
+        }
+        let shown: HashSet<&str> = scan.iter().map(|entry| entry.name.as_str()).collect();
+        self.ended.retain(|name, _| shown.contains(name.as_str()));
+    }
+
+    fn begin(
+        &mut self,
+        name: &str,
+        instance: Instance,
+        backend: Backend,
+        synthetic: Option<Synthetic>,
+        verdict: &mut Verdict,
+    ) {
+        let address = instance.address;
+        self.ended.remove(name);
+        self.names.insert(address, name.to_owned());
+        self.live.insert(name.to_owned(), instance);
+        verdict.transitions.push(Transition::Attach { name: name.to_owned(), address, backend, synthetic });
+    }
+
+    fn end(
+        &mut self,
+        name: &str,
+        backend: Backend,
+        synthetic: Option<Synthetic>,
+        verdict: &mut Verdict,
+    ) -> Option<Instance> {
+        let instance = self.live.remove(name)?;
+        if self.names.get(&instance.address).is_some_and(|holder| holder == name) {
+            self.names.remove(&instance.address);
+        }
+        verdict.transitions.push(Transition::Detach { name: name.to_owned(), backend, synthetic });
+        Some(instance)
+    }
+}

@@ -1,0 +1,10 @@
+//! The kernel's own uevents: netlink protocol 15, multicast group 1.
+//!
+//! They come before udev has done anything, from the kernel itself, in order, and say all that is needed to name
+//! a device. Any process may be sent a datagram on such a socket, so the sender is checked on each one.
+
+mod socket;
+mod uevent;
+
+pub use socket::{Received, UeventSocket};
+pub use uevent::{Change, Uevent, UeventError};

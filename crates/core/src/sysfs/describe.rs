@@ -1,0 +1,253 @@
+//! Describing one device from its sysfs directory.
+//!
+//! The directory is opened once and every file is read through it, so that all of them are of the same device
+//! even if another one takes its name meanwhile. At `add` the strings and raw descriptors are there already.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
+use rustix::io::{Errno, read};
+
+use super::Sysfs;
+use crate::device::{Address, Device, DeviceDescriptor, PortPath, interface_classes};
+use crate::source::netlink::Uevent;
+
+/// sysfs gives at most a page per text attribute; raw descriptors may be up to 64 KiB a configuration.
+const FIRST_READ: usize = 4 << 10;
+const LARGEST_FILE: usize = 1 << 20;
+
+impl Sysfs {
+    /// Describes the device that a uevent named, from sysfs if it is still there, else from the uevent alone.
+    pub fn describe_uevent(&self, uevent: &Uevent) -> Device {
+        let described = open_directory(CWD, &self.device(&uevent.devpath))
+            .and_then(|directory| describe(&directory, uevent.address, &uevent.devpath));
+        described.unwrap_or_else(|| partial(uevent))
+    }
+
+    /// Describes the device that a scan saw under `name`. None where it is gone or another has taken its place.
+    pub fn describe_name(&self, name: &str, address: Address) -> Option<Device> {
+        let link = self.bus_links().join(name);
+        let target = readlinkat(CWD, &link, Vec::new()).ok()?;
+        // ../../../devices/pci0000:00/… : the device path is what follows the dots.
+        let devpath = target.to_str().ok()?.trim_start_matches("../");
+        let directory = open_directory(CWD, &link)?;
+        describe(&directory, address, &format!("/{devpath}"))
+    }
+}
+
+/// Bus and address of the device at `path` below `at`.
+pub(super) fn read_address(at: impl AsFd, path: &OsStr) -> Option<Address> {
+    address(&open_directory(at, Path::new(path))?)
+}
+
+fn open_directory(at: impl AsFd, path: &Path) -> Option<OwnedFd> {
+    openat(at, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
+}
+
+fn address(directory: &OwnedFd) -> Option<Address> {
+    Some(Address { bus: number(directory, "busnum")?, device: number(directory, "devnum")? })
+}
+
+fn describe(directory: &OwnedFd, expected: Address, devpath: &str) -> Option<Device> {
+    if number::<u16>(directory, "devnum")? != expected.device {
+        return None;
+    }
+    let raw = read_file(directory, "descriptors")?;
+    let descriptor = DeviceDescriptor::parse(&raw)?;
+    let string = |index: u8, file: &str| if index == 0 { None } else { text(directory, file) };
+    Some(Device {
+        address: expected,
+        port_path: port_path(devpath)?,
+        manufacturer: string(descriptor.i_manufacturer, "manufacturer"),
+        product: string(descriptor.i_product, "product"),
+        serial_number: string(descriptor.i_serial_number, "serial"),
+        speed: text(directory, "speed").filter(|speed| speed != "unknown"),
+        interfaces: interface_classes(&raw),
+        controller: controller(devpath),
+        descriptor,
+        partial: false,
+    })
+}
+
+/// What a uevent says by itself: enough for an event that must not be dropped for want of details.
+fn partial(uevent: &Uevent) -> Device {
+    let (id_vendor, id_product, bcd_device) = uevent.product;
+    let (b_device_class, b_device_sub_class, b_device_protocol) = uevent.class;
+    Device {
+        address: uevent.address,
+        port_path: port_path(&uevent.devpath)
+            .unwrap_or_else(|| PortPath::new(uevent.address.bus, Vec::new())),
+        descriptor: DeviceDescriptor {
+            b_length: 18,
+            b_descriptor_type: 1,
+            b_device_class,
+            b_device_sub_class,
+            b_device_protocol,
+            id_vendor,
+            id_product,
+            bcd_device,
+            ..DeviceDescriptor::default()
+        },
+        manufacturer: None,
+        product: None,
+        serial_number: None,
+        speed: None,
+        interfaces: Vec::new(),
+        controller: controller(&uevent.devpath),
+        partial: true,
+    }
+}
+
+fn port_path(devpath: &str) -> Option<PortPath> {
+    PortPath::parse(devpath.rsplit('/').next()?)
+}
+
+/// The directory above the root hub's: the host controller.
+fn controller(devpath: &str) -> Option<String> {
+    let mut above = None;
+    for part in devpath.split('/').filter(|part| !part.is_empty()) {
+        if part.starts_with("usb") && PortPath::parse(part).is_some() {
+            return above.map(str::to_owned);
+        }
+        above = Some(part);
+    }
+    None
+}
+
+fn number<T: std::str::FromStr>(directory: &OwnedFd, file: &str) -> Option<T> {
+    std::str::from_utf8(&read_file(directory, file)?).ok()?.trim_ascii().parse().ok()
+}
+
+/// A text attribute without the newline that sysfs puts behind it; newlines of the device's own stay.
+fn text(directory: &OwnedFd, file: &str) -> Option<String> {
+    let mut bytes = read_file(directory, file)?;
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+    }
+    Some(
+        String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+    )
+}
+
+fn read_file(directory: &OwnedFd, file: &str) -> Option<Vec<u8>> {
+    let fd = openat(directory, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut bytes = vec![0; FIRST_READ];
+    let mut length = 0;
+    loop {
+        match read(&fd, &mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(Errno::INTR) => {}
+            Err(_) => return None,
+        }
+        if length == bytes.len() {
+            if length >= LARGEST_FILE {
+                return None;
+            }
+            bytes.resize(length * 4, 0);
+        } else if length < FIRST_READ / 2 {
+            // A short read of an attribute is its end; asking again costs a system call an attribute.
+            break;
+        }
+    }
+    bytes.truncate(length);
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::netlink::Change;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    const DEVPATH: &str = "/devices/pci0000:00/0000:00:14.0/usb1/1-4/1-4.2";
+
+    struct Tree(PathBuf);
+
+    impl Drop for Tree {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn tree(test: &str, product: &[u8]) -> (Tree, Sysfs) {
+        let root = std::env::temp_dir().join(format!("usb-daemon-sysfs-{test}-{}", std::process::id()));
+        let directory = root.join(DEVPATH.trim_start_matches('/'));
+        fs::create_dir_all(&directory).expect("a tree");
+        fs::create_dir_all(root.join("bus/usb/devices")).expect("a bus");
+        symlink(format!("../../..{DEVPATH}"), root.join("bus/usb/devices/1-4.2")).expect("a link");
+        let descriptors =
+            b"\x12\x01\x00\x02\x00\x00\x00\x40\x6d\x04\x77\xc0\x00\x72\x01\x02\x00\x01\x09\x02\x12\x00\x01\x01\x00\xa0\x32\x09\x04\x00\x00\x01\x03\x01\x02\x00";
+        for (file, content) in [
+            ("busnum", b"1\n".as_slice()),
+            ("devnum", b"5\n"),
+            ("speed", b"1.5\n"),
+            ("manufacturer", b"Logitech\n"),
+            ("product", product),
+            ("serial", b"not asked for: index 0\n"),
+            ("descriptors", descriptors),
+        ] {
+            fs::write(directory.join(file), content).expect("an attribute");
+        }
+        (Tree(root.clone()), Sysfs::new(root))
+    }
+
+    fn uevent(device: u16) -> Uevent {
+        Uevent {
+            change: Change::Add,
+            devpath: DEVPATH.into(),
+            address: Address { bus: 1, device },
+            product: (0x046d, 0xc077, 0x7200),
+            class: (0, 0, 0),
+            seqnum: 1,
+        }
+    }
+
+    #[test]
+    fn a_device_is_described_from_its_directory() {
+        let (_tree, sysfs) = tree("whole", b"USB Optical Mouse\n");
+        let device = sysfs.describe_uevent(&uevent(5));
+        assert_eq!(device.product.as_deref(), Some("USB Optical Mouse"));
+        assert_eq!(device.manufacturer.as_deref(), Some("Logitech"));
+        assert_eq!(device.serial_number, None);
+        assert_eq!(device.speed.as_deref(), Some("1.5"));
+        assert_eq!(device.controller.as_deref(), Some("0000:00:14.0"));
+        assert_eq!((device.port_path.to_string().as_str(), device.partial), ("4.2", false));
+        assert_eq!(device.interfaces.len(), 1);
+        assert_eq!(sysfs.describe_name("1-4.2", device.address), Some(device));
+    }
+
+    #[test]
+    fn hostile_strings_come_through_whole() {
+        let (_tree, sysfs) = tree("hostile", b"two\nlines \xff\x1b[31m\n\n");
+        let device = sysfs.describe_uevent(&uevent(5));
+        assert_eq!(device.product.as_deref(), Some("two\nlines \u{fffd}\u{1b}[31m\n"));
+    }
+
+    #[test]
+    fn a_device_that_has_gone_or_been_replaced_is_described_from_the_uevent() {
+        let (_tree, sysfs) = tree("gone", b"another\n");
+        let device = sysfs.describe_uevent(&uevent(6));
+        assert!(device.partial, "address 6 is not address 5");
+        assert_eq!((device.descriptor.id_vendor, device.descriptor.bcd_device), (0x046d, 0x7200));
+        assert_eq!(sysfs.describe_name("1-4.2", Address { bus: 1, device: 6 }), None);
+        assert_eq!(sysfs.describe_name("1-9", Address { bus: 1, device: 5 }), None);
+    }
+
+    #[test]
+    fn a_scan_asks_again_only_for_what_is_not_known() {
+        let (_tree, sysfs) = tree("scan", b"x\n");
+        let first = sysfs.scan(|_, _| false).expect("a listing");
+        assert_eq!(first.len(), 1);
+        assert_eq!(first[0].address, Some(Address { bus: 1, device: 5 }));
+        let mark = first[0].mark;
+        let second = sysfs.scan(|name, found| (name, found) == ("1-4.2", mark)).expect("a listing");
+        assert_eq!(second[0].address, None);
+        assert_eq!(Sysfs::new("/nonexistent").scan(|_, _| false).expect("no bus is no error"), []);
+    }
+}

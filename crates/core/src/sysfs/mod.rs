@@ -1,0 +1,34 @@
+//! What sysfs says: which devices are on the bus, and what each one is. Never opens a device.
+
+mod describe;
+mod scan;
+
+use std::path::{Path, PathBuf};
+
+pub use scan::Entry;
+
+/// A mounted sysfs.
+#[derive(Clone, Debug)]
+pub struct Sysfs {
+    root: PathBuf,
+}
+
+impl Sysfs {
+    /// The sysfs at `root`, normally /sys.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn bus_links(&self) -> PathBuf {
+        self.root.join("bus/usb/devices")
+    }
+
+    fn device(&self, devpath: &str) -> PathBuf {
+        self.root.join(devpath.trim_start_matches('/'))
+    }
+
+    /// Where it is mounted.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}

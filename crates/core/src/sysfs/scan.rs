@@ -1,0 +1,66 @@
+//! One pass over /sys/bus/usb/devices.
+
+use std::ffi::OsStr;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::fs::{CWD, Mode, OFlags, RawDir, openat};
+
+use super::Sysfs;
+use super::describe::read_address;
+use crate::device::{Address, PortPath};
+
+/// A device that a scan saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The kernel's name of it: `1-4.2`.
+    pub name: String,
+    /// Inode of its link: sysfs gives each one a number of its own, so it tells a device from its successor.
+    pub mark: u64,
+    /// Bus and address; None where the caller already knows this name with this mark.
+    pub address: Option<Address>,
+}
+
+impl Sysfs {
+    /// Lists the devices on the bus. `known` tells which names and marks need no second look, so that a scan that
+    /// finds nothing new costs one listing; it is also called between entries, so that the caller can see to its
+    /// socket.
+    ///
+    /// # Errors
+    /// Where the listing cannot be read, other than for want of a USB bus, which is an empty list.
+    pub fn scan(&self, mut known: impl FnMut(&str, u64) -> bool) -> io::Result<Vec<Entry>> {
+        let links = match openat(
+            CWD,
+            self.bus_links(),
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        ) {
+            Ok(links) => links,
+            Err(rustix::io::Errno::NOENT) => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
+        };
+        let mut found = Vec::new();
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 16 << 10];
+        let mut entries = RawDir::new(&links, &mut buffer);
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let Some(name) = entry.file_name().to_str().ok().filter(|name| PortPath::parse(name).is_some())
+            else {
+                continue;
+            };
+            let mark = entry.ino();
+            let address = if known(name, mark) {
+                None
+            } else {
+                // Gone between the listing and this look: as if it had not been listed.
+                let Some(address) = read_address(&links, OsStr::from_bytes(name.as_bytes())) else {
+                    continue;
+                };
+                Some(address)
+            };
+            found.push(Entry { name: name.to_owned(), mark, address });
+        }
+        Ok(found)
+    }
+}

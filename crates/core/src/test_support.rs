@@ -1,0 +1,50 @@
+//! Events for unit tests.
+
+use std::sync::Arc;
+
+use crate::device::{Address, Device, DeviceDescriptor, Identity, PortPath, StableId};
+use crate::event::{Action, Attachment, Backend, Event};
+
+/// A mouse.
+pub(crate) fn device() -> Device {
+    Device {
+        address: Address { bus: 1, device: 5 },
+        port_path: PortPath::parse("1-4.2").expect("a port path"),
+        descriptor: DeviceDescriptor {
+            b_length: 18,
+            b_descriptor_type: 1,
+            id_vendor: 0x046d,
+            id_product: 0x0077,
+            ..Default::default()
+        },
+        manufacturer: Some("Logitech".into()),
+        product: None,
+        serial_number: None,
+        speed: Some("1.5".into()),
+        interfaces: vec![],
+        controller: None,
+        partial: false,
+    }
+}
+
+/// An event with this number, of the attachment that began with event `attach_seq`.
+pub(crate) fn event(seq: u64, action: Action, attach_seq: u64) -> Arc<Event> {
+    let device = device();
+    let attachment = Attachment {
+        signature: device.signature(),
+        device,
+        stable_id: StableId { id: "046d:0077@usb1-4.2".into(), identity: Identity::Port },
+        attached_at_ms: 1_000,
+        attach_seq,
+    };
+    Arc::new(Event {
+        producer: "test".into(),
+        seq,
+        action,
+        timestamp_ms: 1_000 + seq,
+        attachment: Arc::new(attachment),
+        backend: Backend::Netlink,
+        synthetic: None,
+        libusb_alive: true,
+    })
+}

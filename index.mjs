@@ -1,0 +1,5 @@
+import USBDaemon from './index.js';
+
+export default USBDaemon;
+export const { defaultConfig } = USBDaemon;
+export { USBDaemon };

@@ -1,0 +1,158 @@
+//! The daemon as an object of JavaScript's. Its facade is `js/daemon.js`.
+
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use napi::bindgen_prelude::{AsyncTask, Function};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Status, Task};
+use napi_derive::napi;
+use usb_daemon_core::{Code, Config, Daemon, Delivery, Error, SimulatedCommand, SimulatedDevice};
+
+use crate::failure::{Result, failure};
+
+/// Weak: whether a started daemon keeps the process alive is the facade's to say, and to take back.
+type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+const ADDRESSES: u16 = 126;
+
+/// A daemon that can be started and stopped again and again.
+#[napi]
+pub struct NativeDaemon {
+    config: Config,
+    wake: Arc<Wake>,
+    // Behind a lock, because a stop under way shares this object with the calls that come meanwhile.
+    run: Mutex<Run>,
+    plugged: AtomicU16,
+}
+
+#[derive(Default)]
+struct Run {
+    daemon: Option<Daemon>,
+    /// Kept after the stop: what it has not delivered yet can still be taken.
+    delivery: Option<Arc<Delivery>>,
+}
+
+#[napi]
+impl NativeDaemon {
+    /// Checks the configuration. `wake` is called once whenever notices begin to wait.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(config: String, wake: Function<(), ()>) -> Result<Self> {
+        let config = Config::from_json(&config).map_err(failure)?;
+        let wake = wake
+            .build_threadsafe_function::<()>()
+            .weak::<true>()
+            .build()
+            .map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
+        Ok(Self { config, wake: Arc::new(wake), run: Mutex::default(), plugged: AtomicU16::new(0) })
+    }
+
+    /// Starts every thread; the notices say when all that is present has been announced.
+    #[napi(catch_unwind)]
+    pub fn start(&self) -> Result<()> {
+        let wake = Arc::clone(&self.wake);
+        let delivery = Arc::new(Delivery::new(
+            self.config.outbox.max_events,
+            Box::new(move || {
+                // Refused only while the environment is being torn down: nobody is left to be woken.
+                let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            }),
+        ));
+        let mut run = self.run();
+        run.delivery = Some(Arc::clone(&delivery));
+        run.daemon = Some(Daemon::start(&self.config, delivery).map_err(failure)?);
+        Ok(())
+    }
+
+    /// Up to `limit` notices as JSON: `{ more, notices }`. Until `more` is false there is no further wake-up.
+    #[napi(catch_unwind)]
+    pub fn take(&self, limit: u32) -> Result<String> {
+        let delivery = self.run().delivery.clone().ok_or_else(|| failure(not_running()))?;
+        let (notices, more) = delivery.take(limit as usize);
+        let notices = serde_json::to_string(&notices)
+            .map_err(|error| napi::Error::new(Code::System, format!("notices cannot be written: {error}")))?;
+        Ok(format!("{{\"more\":{more},\"notices\":{notices}}}"))
+    }
+
+    /// Whether acknowledgements by Redis should be among the notices.
+    #[napi(catch_unwind)]
+    pub fn set_wants_published(&self, wanted: bool) {
+        if let Some(delivery) = &self.run().delivery {
+            delivery.set_wants_published(wanted);
+        }
+    }
+
+    /// Stops and joins every thread, off JavaScript's own.
+    #[napi(catch_unwind)]
+    pub fn stop(&self) -> AsyncTask<Stop> {
+        AsyncTask::new(Stop { daemon: self.run().daemon.take() })
+    }
+
+    /// The daemon's state as JSON.
+    #[napi(catch_unwind)]
+    pub fn health(&self) -> Result<String> {
+        let health = self.run().daemon()?.hub().health();
+        serde_json::to_string(&health)
+            .map_err(|error| napi::Error::new(Code::System, format!("health cannot be written: {error}")))
+    }
+
+    /// Plugs in the simulated device that the JSON describes.
+    #[napi(catch_unwind)]
+    pub fn simulate_attach(&self, device: String) -> Result<()> {
+        let device: SimulatedDevice = serde_json::from_str(&device)
+            .map_err(|error| napi::Error::new(Code::Device, format!("bad simulated device: {error}")))?;
+        let address = 2 + self.plugged.fetch_add(1, Ordering::Relaxed) % ADDRESSES;
+        let command = SimulatedCommand::plug(device, address).map_err(failure)?;
+        self.run().daemon()?.simulate(command).map_err(failure)
+    }
+
+    /// Pulls the simulated device at the port of this name.
+    #[napi(catch_unwind)]
+    pub fn simulate_detach(&self, name: String) -> Result<()> {
+        let command = SimulatedCommand::unplug(&name).map_err(failure)?;
+        self.run().daemon()?.simulate(command).map_err(failure)
+    }
+
+    /// Lets simulated devices come and go, with a pause of so many milliseconds.
+    #[napi(catch_unwind)]
+    pub fn demonstrate(&self, pause_ms: u32) -> Result<()> {
+        self.run().daemon()?.demonstrate(Duration::from_millis(pause_ms.into())).map_err(failure)
+    }
+
+    fn run(&self) -> MutexGuard<'_, Run> {
+        // A panic under the lock has become a JavaScript error; the two options it guards are whole.
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Run {
+    fn daemon(&mut self) -> Result<&mut Daemon> {
+        self.daemon.as_mut().ok_or_else(|| failure(not_running()))
+    }
+}
+
+fn not_running() -> Error {
+    Error::new(Code::NotRunning, "the daemon is not running: call start() first")
+}
+
+/// Joins the threads on libuv's pool.
+pub struct Stop {
+    daemon: Option<Daemon>,
+}
+
+impl Task for Stop {
+    type Output = ();
+    type JsValue = ();
+
+    fn compute(&mut self) -> napi::Result<()> {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.stop();
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, _env: Env, (): ()) -> napi::Result<()> {
+        Ok(())
+    }
+}
