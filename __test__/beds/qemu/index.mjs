@@ -1,0 +1,205 @@
+// The QEMU bed: a real Linux kernel in which tests plug and unplug emulated USB devices.
+//
+// The guest's root is the host's file system, read-only under a tmpfs: same node, same checkout path; what the guest writes is gone with it. A file that the
+// host changes while the bed is open may be seen in its old state (the guest caches).
+
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+import { Agent } from './agent.mjs'
+import { Devices } from './devices.mjs'
+import { buildGuestImage } from './guest-image.mjs'
+import { checkout, openKernel } from './kernel.mjs'
+import { Ledger } from './ledger.mjs'
+import { startMachine } from './machine.mjs'
+import { SyntheticDevices } from './synthetic.mjs'
+
+const bootDeadlineMs = 60_000
+const settleDeadlineMs = 15_000
+// A port that is used again earlier than this after a departure may merge both in the kernel.
+const replugPauseMs = 200
+const memoryMb = 1536
+// mitigations and the watchdogs cost time under emulation and protect nothing here; trust_cpu spares the wait for entropy.
+const commandLine = [
+  'console=ttyS0 quiet panic=-1 nowatchdog mitigations=off random.trust_cpu=on rcupdate.rcu_cpu_stall_suppress=1',
+  `bed.checkout=${checkout}`,
+].join(' ')
+const usbModules = ['xhci_pci', 'usb_storage', 'sd_mod', 'uas', 'usbhid', 'hid_generic', 'cdc_acm', 'usbserial', 'ftdi_sio', 'evdev']
+
+/** Boots; resolves when every root hub is there. With `udev`, systemd-udevd runs in the guest; without, nothing of udev does. */
+export async function openQemuBed({ udev = false, controllers = 4, log = () => {} } = {}) {
+  const kernel = await openKernel()
+  const initramfs = await buildGuestImage(kernel)
+  const machine = startMachine({ kernel: kernel.image, initramfs, controllers, memoryMb, commandLine })
+  const ledger = new Ledger()
+  const agent = new Agent(machine.agentSocket, (stamp, message) => ledger.record(stamp, message))
+  machine.exited.then(() => ledger.end(new Error(`the guest has gone\nconsole:\n${machine.consoleTail()}`)))
+  const bed = new QemuBed({ udev, kernel, machine, agent, ledger, log })
+  const deadline = new AbortController()
+  try {
+    await Promise.race([
+      bed.prepare(controllers),
+      machine.exited.then(() => Promise.reject(new Error('QEMU ended before the guest was ready'))),
+      sleep(bootDeadlineMs, null, { signal: deadline.signal }).then(() => Promise.reject(new Error(`the guest was not ready after ${bootDeadlineMs} ms`))),
+    ])
+  } catch (error) {
+    await machine.stop()
+    throw new Error(`the QEMU bed did not come up: ${error.message}\nconsole:\n${machine.consoleTail()}`, { cause: error })
+  } finally {
+    deadline.abort()
+  }
+  return bed
+}
+
+class QemuBed {
+  kind = 'qemu'
+  #kernel
+  #machine
+  #agent
+  #ledger
+  #log
+  #devices
+  #synthetic
+  #vhci
+  #watched = new WeakMap()
+
+  constructor({ udev, kernel, machine, agent, ledger, log }) {
+    this.udev = udev
+    this.#kernel = kernel
+    this.#machine = machine
+    this.#agent = agent
+    this.#ledger = ledger
+    this.#log = log
+    this.#devices = new Devices(machine.qmp)
+    this.#synthetic = new SyntheticDevices((argv, options) => this.spawn(argv, options))
+  }
+
+  async prepare(controllers) {
+    await this.#machine.qmp.negotiate()
+    await this.#agent.ready
+    this.#log('guest agent is up')
+    if (this.udev) await this.#startUdev()
+    await this.loadModule(...usbModules)
+    this.#log('modules are in')
+    const rootHubs = new Set()
+    const subject = `bind of ${2 * controllers} root hubs`
+    const isLastRootHub = ({ action, devpath }) => action === 'bind' && /\/usb\d+$/.test(devpath) && rootHubs.add(devpath).size >= 2 * controllers
+    await this.#ledger.waitFor(isLastRootHub, { timeoutMs: bootDeadlineMs, subject })
+    if (this.udev) await this.#must('udevadm trigger --action=add --subsystem-match=usb && udevadm settle')
+    this.#log('root hubs are there')
+  }
+
+  /** Starts a process in the guest at once. `user` (default root): a name or UID, without any capability then. */
+  spawn(argv, options) {
+    return this.#agent.spawn(argv, options)
+  }
+
+  async exec(argv, options) {
+    const guestProcess = this.spawn(argv, options)
+    guestProcess.endInput()
+    const { code, signal } = await guestProcess.exit
+    return { code, signal, stdout: guestProcess.stdout.drain().map((line) => `${line}\n`).join(''), stderr: guestProcess.stderrText() }
+  }
+
+  shell(command, options) {
+    return this.exec(['sh', '-c', command], options)
+  }
+
+  /** Loads modules with all that they need; those that are in already are passed over. */
+  async loadModule(...names) {
+    const plan = new Map()
+    for (const name of names) for (const { name: each, file } of await this.#kernel.modulePlan(name)) plan.set(each, file)
+    const steps = [...plan].map(([name, file]) => `[ -d /sys/module/${name} ] || /run/bed/busybox insmod '${file}' || exit`)
+    await this.#must(steps.join('\n'))
+  }
+
+  async plug(request) {
+    const since = this.#ledger.length
+    const handle = await this.#devices.plug(request)
+    const pattern = Devices.pathPattern(handle)
+    this.#watched.set(handle, { since, match: ({ devpath }) => pattern.test(devpath) })
+    return handle
+  }
+
+  async plugSynthetic(description) {
+    this.#vhci ??= this.#startVhci()
+    await this.#vhci
+    const since = this.#ledger.length
+    const handle = await this.#synthetic.plug(description)
+    this.#watched.set(handle, { since, match: this.#synthetic.matcher(handle, this.#ledger) })
+    return handle
+  }
+
+  async unplug(handle) {
+    await (handle.kind === 'synthetic' ? this.#synthetic : this.#devices).unplug(handle)
+  }
+
+  /** Waits for the device's `bind`, or with 'gone' its `remove`. Gives the uevent; the handle then has `name`, `busnum`, `devnum` and `devpath`. */
+  async settle(handle, state, timeoutMs = settleDeadlineMs) {
+    const action = { bind: 'bind', gone: 'remove' }[state]
+    if (!action) throw new Error(`no state ${state}; there are bind and gone`)
+    const { since, match } = this.#watched.get(handle)
+    const subject = `${action} of ${handle.kind} on controller ${handle.controller}, port ${handle.port}`
+    const entry = await this.#ledger.waitFor((entry) => entry.action === action && !entry.repeated && match(entry), { since, timeoutMs, subject })
+    const { busnum, devnum, devpath } = entry
+    Object.assign(handle, { name: path.basename(devpath), busnum, devnum, devpath })
+    return entry
+  }
+
+  async cycle(request) {
+    const handle = await this.plug(request)
+    await this.settle(handle, 'bind')
+    await this.unplug(handle)
+    await this.settle(handle, 'gone')
+    await sleep(replugPauseMs)
+    return handle
+  }
+
+  /** Each add and remove of a usb_device since boot, root hubs included, that has reached the host. */
+  ledger() {
+    return this.#ledger.transitions()
+  }
+
+  /** As ledger(), with bind, unbind, change and the uevents that somebody asked to be repeated. */
+  uevents() {
+    return this.#ledger.uevents()
+  }
+
+  consoleTail() {
+    return this.#machine.consoleTail()
+  }
+
+  async close() {
+    await this.#machine.stop()
+  }
+
+  async [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]() {
+    await this.close()
+  }
+
+  async #startUdev() {
+    const daemon = '/lib/systemd/systemd-udevd'
+    const start = [
+      `[ -x ${daemon} ] || { echo '${daemon} is missing: apt-get install udev' >&2; exit 1; }`,
+      `${daemon} --daemon`,
+    ]
+    await this.#must(start.join('\n'))
+    this.#log('udevd is up')
+  }
+
+  async #startVhci() {
+    const since = this.#ledger.length
+    await this.loadModule('vhci_hcd')
+    const { stdout } = await this.#must('cat /sys/devices/platform/vhci_hcd.0/nports; ls -d /sys/devices/platform/vhci_hcd.*')
+    const controllers = stdout.trim().split('\n').length - 1
+    const rootHubs = new Set()
+    const match = ({ action, devpath }) => action === 'bind' && /\/vhci_hcd\.\d+\/usb\d+$/.test(devpath) && rootHubs.add(devpath).size >= 2 * controllers
+    await this.#ledger.waitFor(match, { since, timeoutMs: bootDeadlineMs, subject: `bind of ${2 * controllers} vhci root hubs` })
+  }
+
+  async #must(command) {
+    const result = await this.shell(command, { cwd: '/' })
+    if (result.code !== 0) throw new Error(`in the guest: ${(result.stderr || result.stdout).trim()} (exit ${result.code ?? result.signal})`)
+    return result
+  }
+}
