@@ -1,0 +1,65 @@
+'use strict';
+
+// A host process for the addon: prints every event that USBDaemon emits as one line of JSON, with the monotonic time at
+// which the listener ran, and takes commands on stdin. Runs as it is in a namespace and in the virtual machine.
+
+const { createInterface } = require('node:readline');
+const USBDaemon = require('..');
+
+const EVENTS = [
+  'device:attach',
+  'device:detach',
+  'event:published',
+  'started',
+  'stopped',
+  'gap',
+  'source:state',
+  'redis:state',
+  'error',
+];
+
+function print(line) {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+const options = JSON.parse(process.argv[2] ?? '{}');
+const daemon = new USBDaemon(options.config);
+for (const event of EVENTS) {
+  if (event === 'event:published' && !options.published) continue;
+  daemon.on(event, (value, context) => {
+    const monotonic_ns = String(process.hrtime.bigint());
+    if (value instanceof Error) print({ event, monotonic_ns, code: value.code, message: value.message, context });
+    else print({ event, monotonic_ns, value });
+  });
+}
+
+/** Blocks the event loop for so many milliseconds. */
+function busy(ms) {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+}
+
+const commands = {
+  start: () => daemon.start(),
+  stop: () => daemon.stop(),
+  busy: ({ ms }) => busy(ms),
+  list: () => daemon.getConnectedDevices(),
+  health: () => daemon.getHealth(),
+  memory: () => process.memoryUsage(),
+  simulateAttach: ({ device }) => daemon.simulateAttach(device),
+  simulateDetach: ({ port }) => daemon.simulateDetach(port),
+};
+
+// Commands take effect one after another. Where stdin ends, nothing is left that holds the process but the daemon.
+let turn = Promise.resolve();
+const input = createInterface({ input: process.stdin });
+input.on('line', (line) => {
+  const { command, ...args } = JSON.parse(line);
+  turn = turn
+    .then(() => commands[command](args))
+    .then(
+      (value) => print({ answer: command, value: value ?? null, monotonic_ns: String(process.hrtime.bigint()) }),
+      (error) => print({ answer: command, code: error.code, message: error.message }),
+    );
+});
+print({ event: 'ready', uid: process.getuid() });
