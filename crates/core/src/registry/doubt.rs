@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::GRACE;
 use crate::device::Address;
 
-/// How a snapshot contradicts the registry about one device.
+/// How a snapshot contradicts the registry about one device. Two are equal only if they are about the same instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Contradiction {
     /// sysfs shows a device of which no uevent has told.
@@ -14,7 +14,7 @@ pub(super) enum Contradiction {
     /// sysfs shows another instance than the one that is known.
     Replaced { address: Address, mark: u64 },
     /// sysfs no longer shows a device whose end no uevent has told.
-    Absent,
+    Absent { instance: u64 },
 }
 
 /// Contradictions that have been seen, with the time since when.

@@ -109,11 +109,11 @@ enum Step {
     Kernel(usize),
     Handle,
     Libusb(usize),
-    /// A snapshot during which the kernel goes on.
-    Snapshot(Vec<usize>),
+    /// A snapshot while which the kernel goes on, before it is listed and after.
+    Snapshot(Vec<usize>, Vec<usize>),
     Wait(u64),
-    /// The socket overflows: so many of the waiting uevents are lost.
-    Overflow(usize),
+    /// The socket overflows: so many of the waiting uevents are lost. The kernel goes on while that is mended.
+    Overflow(usize, Vec<usize>, Vec<usize>),
 }
 
 fn steps(gaps: bool) -> impl Strategy<Value = Vec<Step>> {
@@ -122,11 +122,16 @@ fn steps(gaps: bool) -> impl Strategy<Value = Vec<Step>> {
         8 => (0..3_usize).prop_map(Step::Kernel),
         4 => Just(Step::Handle),
         2 => (0..8_usize).prop_map(Step::Libusb),
-        2 => proptest::collection::vec(0..3_usize, 0..4).prop_map(Step::Snapshot),
+        2 => (ports(), ports()).prop_map(|(before, after)| Step::Snapshot(before, after)),
         2 => (0..400_u64).prop_map(Step::Wait),
-        overflow => (1..4_usize).prop_map(Step::Overflow),
+        overflow => (1..4_usize, ports(), ports())
+            .prop_map(|(lost, before, after)| Step::Overflow(lost, before, after)),
     ];
     proptest::collection::vec(step, 0..120)
+}
+
+fn ports() -> impl Strategy<Value = Vec<usize>> {
+    proptest::collection::vec(0..3_usize, 0..6)
 }
 
 /// The engine's part, without its threads.
@@ -137,6 +142,7 @@ struct Run {
     output: Vec<Transition>,
     /// What the kernel announced, in order, by port.
     truth: Vec<(Change, usize, Address)>,
+    gaps: usize,
 }
 
 impl Run {
@@ -147,8 +153,9 @@ impl Run {
             now: Instant::now(),
             output: Vec::new(),
             truth: Vec::new(),
+            gaps: 0,
         };
-        run.snapshot(&[]);
+        run.snapshot(&[], &[]);
         run
     }
 
@@ -165,15 +172,15 @@ impl Run {
         true
     }
 
-    fn snapshot(&mut self, meanwhile: &[usize]) {
+    fn snapshot(&mut self, before: &[usize], after: &[usize]) {
         while self.handle() {}
+        before.iter().for_each(|&at| self.kernel(at));
         let scan = self.kernel.sysfs(&self.registry);
-        for &at in meanwhile {
-            self.kernel(at);
-        }
+        after.iter().for_each(|&at| self.kernel(at));
         let touched = self.kernel.uevents.iter().map(|(_, at, _)| NAMES[*at]).collect();
         let verdict = self.registry.snapshot(&scan, &touched, self.now);
         self.output.extend(verdict.transitions);
+        self.gaps += usize::from(verdict.gap.is_some());
     }
 
     fn step(&mut self, step: &Step) {
@@ -187,33 +194,38 @@ impl Run {
                     let at = at % self.kernel.libusb.len();
                     let report = self.kernel.libusb.swap_remove(at);
                     if self.registry.libusb(report) == Some(Duration::ZERO) {
-                        self.snapshot(&[]);
+                        self.snapshot(&[], &[]);
                     }
                 }
             }
-            Step::Snapshot(meanwhile) => self.snapshot(meanwhile),
+            Step::Snapshot(before, after) => self.snapshot(before, after),
             Step::Wait(ms) => self.now += Duration::from_millis(*ms),
-            Step::Overflow(count) => {
-                for _ in 0..*count {
+            Step::Overflow(lost, before, after) => {
+                for _ in 0..*lost {
                     self.kernel.uevents.pop_back();
                 }
                 while self.handle() {}
                 self.registry.note_gap();
-                self.snapshot(&[]);
+                self.snapshot(before, after);
             }
         }
     }
 
-    /// Everything the kernel has begun it ends announcing; everything sent is handled.
-    fn settle(&mut self) {
+    /// Everything that the kernel has begun it announces.
+    fn finish_kernel(&mut self) {
         for at in 0..3 {
-            while matches!(self.kernel.ports[at].0, Port::Linked | Port::Unlinked) {
+            if matches!(self.kernel.ports[at].0, Port::Linked | Port::Unlinked) {
                 self.kernel(at);
             }
-            self.kernel.lingering[at] = None;
         }
+    }
+
+    /// What the kernel has begun is announced, what it has sent is handled, and no doubt is left.
+    fn settle(&mut self) {
+        self.finish_kernel();
+        self.kernel.lingering = [None; 3];
         for _ in 0..3 {
-            self.snapshot(&[]);
+            self.snapshot(&[], &[]);
             self.now += GRACE;
         }
     }
@@ -270,6 +282,30 @@ proptest! {
         }
     }
 
+    /// A kernel that keeps no step waiting is never found out: whenever snapshots are taken, uevents tell all.
+    #[test]
+    fn a_prompt_kernel_leaves_nothing_to_reconciliation(
+        steps in steps(false),
+        reuse in any::<bool>(),
+        linger in any::<bool>(),
+    ) {
+        let mut run = Run::new(Kernel::new(reuse, linger));
+        for step in &steps {
+            if matches!(step, Step::Wait(_)) {
+                run.finish_kernel();
+                while run.handle() {}
+            }
+            run.step(step);
+        }
+        run.settle();
+        prop_assert_eq!(run.gaps, 0);
+        prop_assert!(run.output.iter().all(|transition| matches!(
+            transition,
+            Transition::Attach { backend: Backend::Netlink, synthetic: None, .. }
+                | Transition::Detach { backend: Backend::Netlink, synthetic: None, .. }
+        )), "{:?}", run.output);
+    }
+
     /// With gaps, attach and detach still alternate, nothing is made up, and the set ends right.
     #[test]
     fn after_gaps_the_connected_set_is_the_kernels(
@@ -297,19 +333,62 @@ proptest! {
             run.step(step);
             run.kernel.uevents.clear();
         }
-        for at in 0..3 {
-            while matches!(run.kernel.ports[at].0, Port::Linked | Port::Unlinked) {
-                run.kernel(at);
-            }
-        }
+        run.finish_kernel();
         run.kernel.uevents.clear();
         for _ in 0..3 {
-            run.snapshot(&[]);
+            run.snapshot(&[], &[]);
             run.now += GRACE;
         }
         let present = run.kernel.present();
         prop_assert_eq!(run.live(), present);
     }
+}
+
+#[test]
+fn after_a_gap_one_snapshot_decides() {
+    let mut registry = Registry::new();
+    let now = Instant::now();
+    registry.snapshot(&[], &HashSet::new(), now);
+    registry.uevent(Change::Add, "1-1", Address { bus: 1, device: 2 }, now);
+    registry.note_gap();
+    let scan = [Entry { name: "1-2".into(), mark: 7, address: Some(Address { bus: 1, device: 3 }) }];
+    let verdict = registry.snapshot(&scan, &HashSet::new(), now);
+    let (backend, synthetic) = (Backend::Snapshot, Some(Synthetic::Gap));
+    let address = Address { bus: 1, device: 3 };
+    assert_eq!(
+        verdict.transitions,
+        [
+            Transition::Detach { name: "1-1".into(), backend, synthetic },
+            Transition::Attach { name: "1-2".into(), address, backend, synthetic },
+        ]
+    );
+    assert!(!registry.is_deaf());
+}
+
+#[test]
+fn after_a_gap_a_successor_with_the_same_address_is_another_device() {
+    let mut registry = Registry::new();
+    let now = Instant::now();
+    let seen = |mark| [Entry { name: "1-1".into(), mark, address: Some(Address { bus: 1, device: 2 }) }];
+    registry.snapshot(&seen(7), &HashSet::new(), now);
+    registry.note_gap();
+    assert!(registry.snapshot(&seen(7), &HashSet::new(), now).transitions.is_empty());
+    registry.note_gap();
+    assert_eq!(
+        registry.snapshot(&seen(8), &HashSet::new(), now).transitions.len(),
+        2,
+        "a detach and an attach"
+    );
+}
+
+#[test]
+fn a_snapshot_has_no_say_about_a_device_whose_uevent_waits() {
+    let mut registry = Registry::new();
+    let now = Instant::now();
+    registry.snapshot(&[], &HashSet::new(), now);
+    registry.uevent(Change::Add, "1-1", Address { bus: 1, device: 2 }, now);
+    registry.note_gap();
+    assert!(registry.snapshot(&[], &HashSet::from(["1-1"]), now).transitions.is_empty());
 }
 
 #[test]

@@ -83,8 +83,17 @@ enum Trust {
 
 #[derive(Debug)]
 struct Instance {
+    /// Told apart from every other instance, address and mark or not.
+    id: u64,
     address: Address,
     mark: Option<u64>,
+}
+
+/// What establishes a transition, and why where reconciliation does.
+#[derive(Clone, Copy)]
+struct Cause {
+    backend: Backend,
+    synthetic: Option<Synthetic>,
 }
 
 /// An instance that a `remove` has ended, while sysfs may still show it.
@@ -105,6 +114,7 @@ pub struct Registry {
     doubts: Doubts,
     trust: Trust,
     uevents_open: bool,
+    begun: u64,
 }
 
 impl Default for Registry {
@@ -123,6 +133,7 @@ impl Registry {
             doubts: Doubts::default(),
             trust: Trust::NextSnapshot(Synthetic::Startup),
             uevents_open: true,
+            begun: 0,
         }
     }
 
@@ -168,12 +179,20 @@ impl Registry {
             (Change::Add, Some(known)) if known == address => {}
             (Change::Add, known) => {
                 if known.is_some() {
-                    self.end(name, Backend::Snapshot, Some(Synthetic::Gap), &mut verdict);
+                    let cause = Cause { backend: Backend::Snapshot, synthetic: Some(Synthetic::Gap) };
+                    self.end(name, cause, &mut verdict);
                 }
-                self.begin(name, Instance { address, mark: None }, Backend::Netlink, None, &mut verdict);
+                self.begin(
+                    name,
+                    address,
+                    None,
+                    Cause { backend: Backend::Netlink, synthetic: None },
+                    &mut verdict,
+                );
             }
             (Change::Remove, Some(known)) if known == address => {
-                if let Some(instance) = self.end(name, Backend::Netlink, None, &mut verdict) {
+                let cause = Cause { backend: Backend::Netlink, synthetic: None };
+                if let Some(instance) = self.end(name, cause, &mut verdict) {
                     self.ended.insert(name.to_owned(), Ended { instance, at: now, before_gap: false });
                 }
             }
@@ -243,15 +262,15 @@ impl Registry {
             }
         };
         self.doubts.clear();
+        let cause = Cause { backend: Backend::Snapshot, synthetic };
         for (name, contradiction) in contradictions {
             if !matches!(contradiction, Contradiction::Present { .. }) {
-                self.end(&name, Backend::Snapshot, synthetic, &mut verdict);
+                self.end(&name, cause, &mut verdict);
             }
             if let Contradiction::Present { address, mark } | Contradiction::Replaced { address, mark } =
                 contradiction
             {
-                let instance = Instance { address, mark: Some(mark) };
-                self.begin(&name, instance, Backend::Snapshot, synthetic, &mut verdict);
+                self.begin(&name, address, Some(mark), cause, &mut verdict);
             }
         }
         verdict
@@ -286,13 +305,13 @@ impl Registry {
                 found.push((name.to_owned(), Contradiction::Present { address, mark }));
             }
         }
-        for name in self.live.keys() {
+        for (name, live) in &self.live {
             if !seen.contains(name.as_str()) && !touched.contains(name.as_str()) {
-                found.push((name.clone(), Contradiction::Absent));
+                found.push((name.clone(), Contradiction::Absent { instance: live.id }));
             }
         }
         found.sort_by_cached_key(|(name, contradiction)| {
-            (!matches!(contradiction, Contradiction::Absent), name.len(), name.clone())
+            (!matches!(contradiction, Contradiction::Absent { .. }), name.len(), name.clone())
         });
         found
     }
@@ -322,29 +341,25 @@ impl Registry {
     fn begin(
         &mut self,
         name: &str,
-        instance: Instance,
-        backend: Backend,
-        synthetic: Option<Synthetic>,
+        address: Address,
+        mark: Option<u64>,
+        cause: Cause,
         verdict: &mut Verdict,
     ) {
-        let address = instance.address;
+        self.begun += 1;
         self.ended.remove(name);
         self.names.insert(address, name.to_owned());
-        self.live.insert(name.to_owned(), instance);
+        self.live.insert(name.to_owned(), Instance { id: self.begun, address, mark });
+        let Cause { backend, synthetic } = cause;
         verdict.transitions.push(Transition::Attach { name: name.to_owned(), address, backend, synthetic });
     }
 
-    fn end(
-        &mut self,
-        name: &str,
-        backend: Backend,
-        synthetic: Option<Synthetic>,
-        verdict: &mut Verdict,
-    ) -> Option<Instance> {
+    fn end(&mut self, name: &str, cause: Cause, verdict: &mut Verdict) -> Option<Instance> {
         let instance = self.live.remove(name)?;
         if self.names.get(&instance.address).is_some_and(|holder| holder == name) {
             self.names.remove(&instance.address);
         }
+        let Cause { backend, synthetic } = cause;
         verdict.transitions.push(Transition::Detach { name: name.to_owned(), backend, synthetic });
         Some(instance)
     }
