@@ -1,5 +1,6 @@
 // Runs the observer in a bed and collects what it says.
 
+import { readFile, readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 const program = fileURLToPath(new URL('./observer.cjs', import.meta.url));
@@ -35,6 +36,16 @@ export class Observer {
 
   kill(signal) {
     return this.#child.kill(signal);
+  }
+
+  /** Stops the process with SIGSTOP; resolves once each of its threads stands still. */
+  async pause() {
+    this.kill('SIGSTOP');
+    const stands = async (thread) => (await readFile(`/proc/${this.pid}/task/${thread}/stat`, 'utf8')).includes(') T ');
+    for (;;) {
+      const threads = await readdir(`/proc/${this.pid}/task`);
+      if ((await Promise.all(threads.map(stands))).every(Boolean)) return;
+    }
   }
 
   endInput() {
