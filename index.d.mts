@@ -1,0 +1,21 @@
+import USBDaemon from './index.js';
+
+export default USBDaemon;
+export { USBDaemon };
+export const defaultConfig: typeof USBDaemon.defaultConfig;
+export type Events = USBDaemon.Events;
+export type Health = USBDaemon.Health;
+export type SimulatedDevice = USBDaemon.SimulatedDevice;
+export type USBDaemonConfig = USBDaemon.USBDaemonConfig;
+export type USBDeviceDescriptor = USBDaemon.USBDeviceDescriptor;
+export type USBDeviceInfo = USBDaemon.USBDeviceInfo;
+export type USBError = USBDaemon.USBError;
+export type USBGap = USBDaemon.USBGap;
+export type USBInterfaceClass = USBDaemon.USBInterfaceClass;
+export type USBMonitoringConfig = USBDaemon.USBMonitoringConfig;
+export type USBPublished = USBDaemon.USBPublished;
+export type USBRedisConfig = USBDaemon.USBRedisConfig;
+export type USBRedisStatus = USBDaemon.USBRedisStatus;
+export type USBSourceName = USBDaemon.USBSourceName;
+export type USBSourceStatus = USBDaemon.USBSourceStatus;
+export type USBSourceSwitches = USBDaemon.USBSourceSwitches;
