@@ -1,0 +1,13 @@
+#!/bin/sh
+# What the tests need beyond the build: a Redis server, a kernel to boot, the namespace bed.
+set -eu
+
+checkout=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$checkout"
+# shellcheck source=scripts/setup/packages.sh
+. scripts/setup/packages.sh
+
+need "the tests" redis-server qemu-system-x86 busybox-static udev xz-utils cpio strace util-linux gcc libc6-dev
+sh scripts/setup/build.sh
+sh scripts/setup/qemu-kernel.sh
+cargo build --quiet --release -p usb-testbed
