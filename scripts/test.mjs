@@ -14,7 +14,7 @@ const checkout = fileURLToPath(new URL('..', import.meta.url));
 const SUITES = {
   lint: { run: () => command('npm', ['run', '--silent', 'lint']), countless: true },
   unit: { run: cargoTest },
-  simulated: { run: () => vitest(['simulated', 'redis', 'cli', 'http', 'lifecycle', 'types']) },
+  simulated: { run: () => vitest(['simulated', 'redis', 'cli', 'http', 'lifecycle', 'package']) },
   namespace: { run: () => vitest(['namespace']) },
   kernel: { run: () => vitest(['kernel']) },
 };

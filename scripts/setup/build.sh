@@ -19,5 +19,5 @@ fi
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-[ -e js/native.js ] || echo "setup: building the addon (a few minutes the first time)" >&2
+[ -n "$(ls js/*.node 2>/dev/null)" ] || echo "setup: building the addon (a few minutes the first time)" >&2
 npm run --silent build >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
