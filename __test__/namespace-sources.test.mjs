@@ -147,6 +147,17 @@ describe('libusb', () => {
   });
 });
 
+describe('a source that cannot start', () => {
+  it('is tried again, and comes up once the environment has what it lacked', async () => {
+    const observer = await started({ devfs: false });
+    expect(lastState(observer, 'inotify').state).toBe('unavailable');
+    await bed.exec(['sh', '-c', 'mkdir -p /dev/bus/usb/001 && : > /dev/bus/usb/001/001']);
+    for (const source of ['inotify', 'libusb']) {
+      await observer.waitFor(({ event, value }) => event === 'source:state' && value.source === source && value.state === 'up', source);
+    }
+  });
+});
+
 describe('messages that do not come from the kernel', () => {
   it('are refused', async () => {
     const observer = await started();
