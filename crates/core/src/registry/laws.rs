@@ -174,9 +174,13 @@ impl Run {
 
     fn snapshot(&mut self, before: &[usize], after: &[usize]) {
         while self.handle() {}
-        before.iter().for_each(|&at| self.kernel(at));
+        for &at in before {
+            self.kernel(at);
+        }
         let scan = self.kernel.sysfs(&self.registry);
-        after.iter().for_each(|&at| self.kernel(at));
+        for &at in after {
+            self.kernel(at);
+        }
         let touched = self.kernel.uevents.iter().map(|(_, at, _)| NAMES[*at]).collect();
         let verdict = self.registry.snapshot(&scan, &touched, self.now);
         self.output.extend(verdict.transitions);
