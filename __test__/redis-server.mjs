@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Redis from 'ioredis';
+import { until } from './until.mjs';
 
 export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1');
@@ -17,74 +18,91 @@ export async function freePort() {
   return port;
 }
 
-/** Starts a server; `args` as on its command line. With `port`, there. */
-export async function startRedis({ port, args = [], folder, client = {} } = {}) {
-  const server = new RedisServer(port ?? (await freePort()), folder ?? (await mkdtemp(join(tmpdir(), 'usb-daemon-redis-'))), args, client);
+/** Starts a server; `args` as on its command line, `client` for the test's own connection. With `port`, there. */
+export async function startRedis({ port, args = [], client = {} } = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'usb-daemon-redis-'));
+  const server = new RedisServer(port ?? (await freePort()), folder, args, client);
   await server.start();
   return server;
 }
 
 class RedisServer {
-  #child;
+  #folder;
   #args;
   #clientOptions;
+  #child;
+  #exited;
 
-  constructor(port, folder, args, client) {
+  constructor(port, folder, args, clientOptions) {
     this.port = port;
-    this.folder = folder;
+    this.#folder = folder;
     this.#args = args;
-    this.#clientOptions = client;
+    this.#clientOptions = clientOptions;
   }
 
-  async start(args = this.#args) {
-    const fixed = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.folder, '--save', '', '--daemonize', 'no'];
-    this.#child = spawn('redis-server', [...fixed, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-    this.#child.stdout.setEncoding('utf8');
+  /** Starts it, again on the same port and with its files; resolves once it listens, even if it still loads them. */
+  async start(more = []) {
+    const fixed = ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', ''];
+    const child = spawn('redis-server', [...fixed, ...this.#args, ...more], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#child = child;
+    this.#exited = once(child, 'exit');
     let log = '';
-    const listening = new Promise((resolve, reject) => {
-      this.#child.stdout.on('data', (text) => {
+    await new Promise((resolve, reject) => {
+      child.stdout.setEncoding('utf8').on('data', (text) => {
         log += text;
-        if (/Ready to accept connections|Loading RDB|Server initialized/.test(log)) resolve();
+        if (log.includes('Server initialized')) resolve();
       });
-      this.#child.once('error', (error) => reject(new Error(`redis-server cannot start: ${error.message}; install Debian's redis-server`)));
-      this.#child.once('exit', () => reject(new Error(`redis-server ended: ${log}`)));
+      child.once('error', (error) => reject(new Error(`redis-server cannot start: ${error.message}; install redis-server`)));
+      child.once('exit', () => reject(new Error(`redis-server ended: ${log}`)));
     });
-    await listening;
     this.client = new Redis({ port: this.port, host: '127.0.0.1', maxRetriesPerRequest: null, ...this.#clientOptions });
+    // It reconnects by itself; a test that needs it waits for its answer.
     this.client.on('error', () => {});
   }
 
-  /** Every entry of the stream as [id, { field: value }], in order. */
-  async entries(stream = 'aw:hotplug') {
-    const raw = await this.client.xrange(stream, '-', '+');
-    return raw.map(([id, flat]) => [id, Object.fromEntries(flat.map((name, at) => [name, flat[at + 1]]).filter((_, at) => at % 2 === 0))]);
+  /** The stream's entries as [id, [field, value, …]], in order. */
+  entries(stream = 'aw:hotplug') {
+    return this.client.xrange(stream, '-', '+');
   }
 
-  /** Waits until the stream has so many entries. */
-  async waitForEntries(count, { stream = 'aw:hotplug', timeoutMs = 20_000 } = {}) {
-    const deadline = Date.now() + timeoutMs;
-    for (;;) {
-      const length = await this.client.xlen(stream);
-      if (length >= count) return this.entries(stream);
-      if (Date.now() > deadline) throw new Error(`${length} of ${count} entries came within ${timeoutMs} ms`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+  /** Waits until the stream has so many entries, and gives them. */
+  async waitForEntries(count, { stream = 'aw:hotplug', timeoutMs } = {}) {
+    await until(async () => (await this.client.xlen(stream)) >= count, `${count} entries in ${stream}`, { timeoutMs });
+    return this.entries(stream);
+  }
+
+  async connectionsReceived() {
+    return Number(/total_connections_received:(\d+)/.exec(await this.client.info('stats'))[1]);
   }
 
   signal(signal) {
     this.#child.kill(signal);
   }
 
-  /** Ends the server at once; what it had in memory is gone. */
+  /** Ends the server at once; what it had only in memory is gone. */
   async kill() {
     this.client.disconnect();
-    const exited = once(this.#child, 'exit');
     this.#child.kill('SIGKILL');
-    await exited;
+    await this.#exited;
   }
 
   async close() {
     await this.kill();
-    await rm(this.folder, { recursive: true, force: true });
+    await rm(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** An entry's fields by name. */
+export function fieldsOf([, flat]) {
+  return Object.fromEntries(flat.flatMap((name, at) => (at % 2 === 0 ? [[name, flat[at + 1]]] : [])));
+}
+
+/** The numbers of the entries' events, in the stream's order. */
+export function seqsOf(entries) {
+  return entries.map((entry) => Number(fieldsOf(entry).seq));
+}
+
+/** 1, 2, 3 … */
+export function upTo(count) {
+  return Array.from({ length: count }, (_, at) => at + 1);
 }

@@ -1,0 +1,54 @@
+// A driver that takes its time over one device: the kernel keeps that device locked meanwhile, and nobody else's events wait for it.
+
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+
+import { openQemuBed } from './beds/qemu/index.mjs';
+import { addressOf } from './kernel-witnesses.mjs';
+import { observe } from './observe.mjs';
+
+// usb_8dev sends a command over bulk endpoints while it probes, and waits a second for an answer that never comes.
+const SLOW = {
+  deviceDescriptor: { vid: 0x0483, pid: 0x1234 },
+  configurations: [['09022e000101008032', '0904000004ff000000', '07058102000200', '07050202000200', '07058302000200', '07050402000200'].join('')],
+  strings: ['edevices', 'USB2CAN converter', 'SLOW'],
+};
+
+describe('a device that its driver is slow to take', () => {
+  let bed;
+  let observer;
+  let slow;
+  let quick;
+  let uevents;
+  const attachOf = ({ busnum, devnum }) =>
+    observer.waitFor(({ event, value }) => event === 'device:attach' && addressOf(value) === `${busnum}:${devnum}`, 'attach');
+  const uevent = (action, { devpath }) => uevents.find((entry) => entry.action === action && entry.devpath === devpath);
+
+  beforeAll(async () => {
+    bed = await openQemuBed();
+    await bed.loadModule('usb_8dev');
+    observer = await observe(bed, { config: { redis: false, monitoring: { enabled: false } }, user: 'nobody' });
+    // Brings vhci's controllers in before the daemon starts.
+    const first = await bed.plugSynthetic({});
+    await bed.settle(first, 'bind');
+    await observer.ask('start');
+    slow = await bed.plugSynthetic(SLOW);
+    await vi.waitUntil(() => bed.ledger().some(({ action, product }) => action === 'add' && product.startsWith('483/1234/')), { timeout: 10_000, interval: 5 });
+    quick = await bed.plug({ kind: 'keyboard', controller: 0, port: '1', serial: 'QUICK' });
+    await Promise.all([bed.settle(slow, 'bind'), bed.settle(quick, 'bind')]);
+    uevents = bed.uevents();
+    // What the test rests on: the quick one came while the slow one was being probed.
+    const order = [uevent('add', slow), uevent('add', quick), uevent('bind', quick), uevent('bind', slow)].map(({ seqnum }) => seqnum);
+    expect(order).toEqual(order.toSorted((a, b) => a - b));
+  });
+  afterAll(() => bed?.close());
+
+  it('does not hold up the attach of another device', async () => {
+    const { monotonic_ns } = await attachOf(quick);
+    expect(Number(monotonic_ns)).toBeLessThan(Number(uevent('bind', slow).monotonic_ns));
+  });
+
+  it('is announced while it is still being probed', async () => {
+    const { monotonic_ns } = await attachOf(slow);
+    expect(Number(monotonic_ns)).toBeLessThan(Number(uevent('bind', slow).monotonic_ns));
+  });
+});

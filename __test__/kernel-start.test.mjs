@@ -1,0 +1,98 @@
+// What is there when the daemon starts, and what comes while it does: each device exactly once.
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { openQemuBed } from './beds/qemu/index.mjs';
+import { addressOf, presentInSysfs } from './kernel-witnesses.mjs';
+import { checkHistory, isTransition, observe } from './observe.mjs';
+
+const KINDS = ['keyboard', 'storage', 'serial', 'tablet'];
+/** Two on each controller. */
+const DEVICES = Array.from({ length: 8 }, (_, at) => ({ kind: KINDS[at % 4], controller: at % 4, port: String(1 + Math.floor(at / 4)) }));
+/** So many of the devices are bound when the daemon starts. */
+const STARTS = [0, 1, 2, 3, 4, 6];
+/** Several snapshots fall into the time of a cycle. */
+const INTERVAL_MS = 100;
+
+for (const udev of [true, false]) {
+  describe(`starting among devices, ${udev ? 'with' : 'without'} udevd, as nobody`, () => {
+    let bed;
+    let observer;
+
+    beforeAll(async () => {
+      bed = await openQemuBed({ udev });
+      observer = await observe(bed, { config: { redis: false, monitoring: { enabled: false, interval: INTERVAL_MS } }, user: 'nobody' });
+    });
+    afterAll(() => bed?.close());
+
+
+    /** Plugs and pulls one more device, so that whatever a snapshot had to add has been added; gives all transitions but that one's. */
+    async function transitionsAfterFence(since) {
+      const serial = `FENCE-${since}`;
+      await bed.cycle({ kind: 'keyboard', controller: 0, port: '4', serial });
+      const isFence = ({ event, value }) => event === 'device:detach' && value.location.portPath === '4';
+      await observer.waitFor(isFence, 'the fence to leave', { since });
+      return observer.said.slice(since).filter((line) => isTransition(line) && line.value.location.portPath !== '4');
+    }
+
+    async function pullAll(handles) {
+      await Promise.all(handles.map((handle) => bed.unplug(handle)));
+      await Promise.all(handles.map((handle) => bed.settle(handle, 'gone')));
+    }
+
+    it('announces each device that was plugged before as synthetic startup, before started, and none twice', async () => {
+      const handles = await Promise.all(DEVICES.map((device, at) => bed.plug({ ...device, serial: `BEFORE-${at}` })));
+      await Promise.all(handles.map((handle) => bed.settle(handle, 'bind')));
+      const since = observer.said.length;
+      await observer.ask('start');
+      const started = observer.said.findIndex(({ event }, at) => at >= since && event === 'started');
+      const before = observer.said.slice(since, started).filter(isTransition);
+      expect(before.map(({ event, value }) => `${event} ${value.synthetic} ${value.backend} ${value.partial}`)).toEqual(
+        before.map(() => 'device:attach startup snapshot false'),
+      );
+      expect(before.map(({ value }) => addressOf(value)).toSorted()).toEqual((await presentInSysfs(bed)).toSorted());
+      const serials = before.map(({ value }) => value.serialNumber).filter((serial) => serial?.startsWith('BEFORE-'));
+      expect(serials.toSorted()).toEqual(handles.map(({ serial }) => serial));
+
+      expect(await transitionsAfterFence(since)).toEqual(before);
+      await pullAll(handles);
+      await observer.transitions(before.length + 2 + handles.length, { since });
+      await observer.ask('stop');
+      expect(checkHistory(observer.said.slice(since))).toHaveLength(before.length - handles.length);
+    });
+
+    it(`announces each of ${DEVICES.length} devices once when it starts in the middle of their being plugged`, async () => {
+      const mixtures = [];
+      for (const [round, bound] of STARTS.entries()) {
+        const since = observer.said.length;
+        let settled = 0;
+        let reached;
+        const middle = new Promise((resolve) => {
+          reached = () => settled >= bound && resolve();
+        });
+        reached();
+        const handles = await Promise.all(DEVICES.map((device, at) => bed.plug({ ...device, serial: `DURING-${round}-${at}` })));
+        const all = Promise.all(handles.map((handle) => bed.settle(handle, 'bind').then(() => (settled++, reached()))));
+        await middle;
+        await observer.ask('start');
+        await all;
+        const lines = await transitionsAfterFence(since);
+        expect(lines.map(({ event }) => event), `round ${round}`).toEqual(lines.map(() => 'device:attach'));
+        expect(lines.map(({ value }) => addressOf(value)).toSorted(), `round ${round}`).toEqual((await presentInSysfs(bed)).toSorted());
+        const own = lines.filter(({ value }) => value.serialNumber?.startsWith(`DURING-${round}-`));
+        expect(own.map(({ value }) => value.serialNumber).toSorted()).toEqual(handles.map(({ serial }) => serial));
+        expect(own.filter(({ value }) => ![undefined, 'startup'].includes(value.synthetic)), `round ${round}`).toEqual([]);
+        mixtures.push(own.filter(({ value }) => value.synthetic === 'startup').length);
+
+        await pullAll(handles);
+        await observer.transitions(lines.length + 2 + handles.length, { since });
+        await observer.ask('stop');
+        expect(checkHistory(observer.said.slice(since))).toHaveLength(lines.length - handles.length);
+      }
+      // The rounds did start in the middle: some devices were found, the others heard.
+      expect(mixtures.filter((found) => found > 0 && found < DEVICES.length).length).toBeGreaterThan(STARTS.length / 3);
+      expect([...observer.of('gap'), ...observer.of('error')]).toEqual([]);
+      console.log(`present at start, of ${DEVICES.length}, by round: ${mixtures.join(' ')}`);
+    }, 240_000);
+  });
+}
