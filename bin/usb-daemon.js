@@ -7,8 +7,11 @@ const cli = new NativeCli(process.argv.slice(2));
 let asked = false;
 
 function stop(signal) {
-  // Asked twice, somebody is in a hurry.
-  if (asked) process.exit(signal === 'SIGINT' ? 130 : 143);
+  if (asked) {
+    // Somebody is in a hurry: as if it had never been handled. process.exit() would wait for the run.
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  }
   asked = true;
   cli.stop();
 }

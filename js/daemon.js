@@ -1,6 +1,6 @@
 'use strict';
 
-const { EventEmitter } = require('node:events');
+const { EventEmitter, errorMonitor } = require('node:events');
 const { NativeDaemon } = require('./native.js');
 const { configurationJson } = require('./config.js');
 
@@ -12,10 +12,12 @@ const FOREVER = 0x7fffffff;
 class USBDaemon extends EventEmitter {
   #native;
   #connected = new Map();
-  #starting = null;
-  #stopping = null;
-  #started = null;
-  #stopped = null;
+  /** What the last call of start or stop asked for, and its promise. */
+  #wanted = 'stopped';
+  #last = Promise.resolve();
+  #running = false;
+  #onStarted = null;
+  #onStopped = null;
   #hold = null;
   #held = true;
 
@@ -30,19 +32,15 @@ class USBDaemon extends EventEmitter {
   }
 
   get isRunning() {
-    return this.#starting !== null && this.#started === null && this.#stopping === null;
+    return this.#running;
   }
 
   start() {
-    if (this.#stopping) return this.#stopping.then(() => this.start());
-    this.#starting ??= this.#start();
-    return this.#starting;
+    return this.#ask('started', () => this.#start());
   }
 
   stop() {
-    if (!this.#starting) return this.#stopping ?? Promise.resolve();
-    this.#stopping ??= this.#stop();
-    return this.#stopping;
+    return this.#ask('stopped', () => this.#stop());
   }
 
   getConnectedDevices() {
@@ -73,17 +71,31 @@ class USBDaemon extends EventEmitter {
     this.#native.simulateDetach(String(port));
   }
 
+  /** Calls take effect in their order; one that asks for what is asked for already shares its promise. */
+  #ask(wanted, act) {
+    if (this.#wanted !== wanted) {
+      this.#wanted = wanted;
+      const turn = this.#last
+        .catch(() => {})
+        .then(act)
+        .catch((error) => {
+          // A failed start may be tried again, and leaves nothing to stop.
+          if (this.#last === turn) {
+            this.#wanted = 'stopped';
+            this.#last = Promise.resolve();
+          }
+          throw error;
+        });
+      this.#last = turn;
+    }
+    return this.#last;
+  }
+
   async #start() {
     const started = new Promise((resolve) => {
-      this.#started = resolve;
+      this.#onStarted = resolve;
     });
-    try {
-      this.#native.start();
-    } catch (error) {
-      this.#starting = null;
-      this.#started = null;
-      throw error;
-    }
+    this.#native.start();
     this.#native.setWantsPublished(this.listenerCount('event:published') > 0);
     this.#hold = setInterval(() => {}, FOREVER);
     if (!this.#held) this.#hold.unref();
@@ -91,19 +103,18 @@ class USBDaemon extends EventEmitter {
   }
 
   async #stop() {
+    // A start that failed has left nothing to stop.
+    if (!this.#running) return;
     const stopped = new Promise((resolve) => {
-      this.#stopped = resolve;
+      this.#onStopped = resolve;
     });
-    // A start under way is let finish: its promise must settle.
-    await this.#starting;
+    this.#running = false;
     await this.#native.stop();
     this.#pump();
     await stopped;
     clearInterval(this.#hold);
     this.#connected.clear();
     this.#hold = null;
-    this.#starting = null;
-    this.#stopping = null;
     this.#tell('stopped');
   }
 
@@ -138,32 +149,38 @@ class USBDaemon extends EventEmitter {
         this.#tell('redis:state', notice.redis);
         break;
       case 'error':
-        // An error event without a listener would end the host process.
-        if (this.listenerCount('error') > 0) {
-          const error = Object.assign(new Error(notice.message), { code: notice.code });
-          this.#tell('error', error, notice.context);
-        }
+        this.#tellError(Object.assign(new Error(notice.message), { code: notice.code }), notice.context);
         break;
       case 'started':
-        this.#started();
-        this.#started = null;
+        this.#running = true;
+        this.#onStarted();
         this.#tell('started');
         break;
       case 'stopped':
-        this.#stopped();
-        this.#stopped = null;
+        this.#onStopped();
         break;
     }
   }
 
-  /** A listener that throws is its owner's uncaught exception, and takes no event from anybody else. */
+  /** Without a listener, `emit` itself would throw: that is for errors of programs, not of a USB port. */
+  #tellError(error, context) {
+    this.#tell(errorMonitor, error, context);
+    this.#tell('error', error, context);
+  }
+
+  /**
+   * Calls each listener, as `emit` does. One that throws is its owner's uncaught exception: `emit` would also take the
+   * event from the listeners after it.
+   */
   #tell(event, ...args) {
-    try {
-      this.emit(event, ...args);
-    } catch (error) {
-      process.nextTick(() => {
-        throw error;
-      });
+    for (const listener of this.rawListeners(event)) {
+      try {
+        Reflect.apply(listener, this, args);
+      } catch (error) {
+        process.nextTick(() => {
+          throw error;
+        });
+      }
     }
   }
 }

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::{FalseyValueParser, Resettable};
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde_json::{Map, Value, json};
 use usb_daemon_core::{Code, Error};
 
@@ -25,6 +26,21 @@ pub(crate) struct Arguments {
     pub(crate) run: RunArguments,
 }
 
+impl Arguments {
+    /// Reads `args`, which begin with the program's name. A variable that is set to nothing counts as not set.
+    pub(crate) fn read(args: impl IntoIterator<Item = String>) -> Result<Self, clap::Error> {
+        let command = Self::command()
+            .mut_args(without_empty_variable)
+            .mut_subcommands(|command| command.mut_args(without_empty_variable));
+        Self::from_arg_matches(&command.try_get_matches_from(args)?)
+    }
+}
+
+fn without_empty_variable(arg: Arg) -> Arg {
+    let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    if empty { arg.env(Resettable::Reset) } else { arg }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the daemon (the default).
@@ -39,13 +55,13 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "FILE", env = "USB_DAEMON_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
     /// Print every notice as one JSON object a line
-    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true)]
+    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
     /// Let simulated devices come and go
-    #[arg(long, env = "USB_DAEMON_SIMULATE", hide_env_values = true)]
+    #[arg(long, env = "USB_DAEMON_SIMULATE", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) simulate: bool,
     /// Publish nothing
-    #[arg(long, env = "USB_DAEMON_NO_REDIS", hide_env_values = true)]
+    #[arg(long, env = "USB_DAEMON_NO_REDIS", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) no_redis: bool,
     /// Host of the Redis server [default: localhost]
     #[arg(long, value_name = "HOST", env = "REDIS_HOST", hide_env_values = true)]
@@ -66,7 +82,7 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "PORT", env = "USB_DAEMON_HTTP_PORT", hide_env_values = true)]
     http_port: Option<u16>,
     /// No health endpoint
-    #[arg(long, env = "USB_DAEMON_NO_HTTP", hide_env_values = true)]
+    #[arg(long, env = "USB_DAEMON_NO_HTTP", hide_env_values = true, value_parser = FalseyValueParser::new())]
     no_http: bool,
     /// Reconcile period in ms [default: 5000]
     #[arg(long, value_name = "MS", env = "USB_DAEMON_INTERVAL", hide_env_values = true)]
@@ -83,10 +99,13 @@ impl RunArguments {
         let mut set = |section: &str, key: &str, value: Option<Value>| {
             let Some(value) = value else { return };
             let section = root.entry(section).or_insert_with(|| json!({}));
-            if !section.is_object() {
+            if *section == Value::Bool(false) {
                 *section = json!({});
             }
-            section[key] = value;
+            // Anything else is refused, by name, when the configuration is read.
+            if let Value::Object(keys) = section {
+                keys.insert(key.to_owned(), value);
+            }
         };
         set("redis", "host", self.redis_host.as_deref().map(Value::from));
         set("redis", "port", self.redis_port.map(Value::from));

@@ -6,9 +6,8 @@ mod logging;
 mod run;
 mod stopper;
 
+use std::io::{Write as _, stderr};
 use std::sync::Arc;
-
-use clap::Parser;
 
 use arguments::{Arguments, Command};
 pub use stopper::Stopper;
@@ -35,10 +34,10 @@ impl Invocation {
     /// Runs to the end and gives the exit code.
     pub fn run(self) -> u8 {
         let program = std::iter::once("usb-daemon".to_owned());
-        let arguments = match Arguments::try_parse_from(program.chain(self.args)) {
+        let arguments = match Arguments::read(program.chain(self.args)) {
             Ok(arguments) => arguments,
             Err(error) if error.use_stderr() => {
-                eprintln!("{}", in_one_line(&error));
+                status(&in_one_line(&error));
                 return exit::USAGE;
             }
             Err(help_or_version) => {
@@ -52,17 +51,22 @@ impl Invocation {
             None => arguments.run,
         };
         if let Err(message) = logging::start() {
-            eprintln!("error: {message}");
+            status(&format!("error: {message}"));
             return exit::USAGE;
         }
         match run::run(&run, &self.stopper) {
             Ok(()) => exit::OK,
             Err(error) => {
-                eprintln!("error: {error} [{}]", error.code.as_str());
+                status(&format!("error: {error} [{}]", error.code.as_str()));
                 if error.code == usb_daemon_core::Code::Config { exit::USAGE } else { exit::FAILED }
             }
         }
     }
+}
+
+/// Writes one line to stderr. Where nobody reads that, it is not worth ending for.
+fn status(line: &str) {
+    let _ = writeln!(stderr(), "{}", line::on_one_line(line));
 }
 
 /// What is wrong and what was probably meant; the usage is what `--help` is for.
@@ -82,7 +86,8 @@ mod tests {
 
     #[test]
     fn a_bad_argument_is_one_line_with_what_was_meant() {
-        let error = Arguments::try_parse_from(["usb-daemon", "--redis-prot", "1"]).expect_err("misspelt");
+        let error =
+            Arguments::read(["usb-daemon", "--redis-prot", "1"].map(str::to_owned)).expect_err("misspelt");
         let line = in_one_line(&error);
         assert_eq!(
             line,

@@ -91,6 +91,19 @@ fn printable(text: &str) -> String {
         .collect()
 }
 
+/// Our own text with somebody else's in it: only what would break the line is escaped.
+pub(crate) fn on_one_line(text: &str) -> String {
+    text.chars()
+        .flat_map(|character| -> Box<dyn Iterator<Item = char>> {
+            if character.is_control() {
+                Box::new(character.escape_debug())
+            } else {
+                Box::new(std::iter::once(character))
+            }
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

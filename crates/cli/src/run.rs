@@ -1,14 +1,18 @@
 //! `usb-daemon run`: the daemon, with a line for each notice.
 
+use std::convert::Infallible;
 use std::io::{self, Write, stdout};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 use std::time::Duration;
 
-use usb_daemon_core::{Config, Daemon, Delivery, Error, Notice};
+use usb_daemon_core::{Code, Config, Daemon, Delivery, Error, Notice};
 
 use crate::arguments::RunArguments;
 use crate::line::{Line, line};
+use crate::status;
 use crate::stopper::Stopper;
 
 const BATCH: usize = 256;
@@ -21,35 +25,59 @@ pub(crate) fn run(arguments: &RunArguments, stopper: &Arc<Stopper>) -> Result<()
         let stopper = Arc::clone(stopper);
         Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())))
     };
-    let printer = Printer { json: arguments.json };
     let mut daemon = Daemon::start(&config, Arc::clone(&delivery))?;
     if arguments.simulate {
         daemon.demonstrate(DEMONSTRATION_PAUSE)?;
     }
     if !arguments.json && !Path::new("/sys/bus/usb").exists() {
         let advice = if arguments.simulate { "" } else { "; --simulate shows what it would do" };
-        eprintln!("{:<9} {:<12} this machine has no USB bus{advice}", "usb", "absent");
+        status(&format!("{:<9} {:<12} this machine has no USB bus{advice}", "usb", "absent"));
     }
-    loop {
-        let ending = stopper.wait();
-        let read = printer.print_waiting(&delivery).is_ok();
-        if ending || !read {
-            daemon.stop();
-            // What came while it stopped is printed too, if anybody still reads.
-            let _ = printer.print_waiting(&delivery);
-            return Ok(());
-        }
-    }
+    let printed = Printer { json: arguments.json, delivery, stopper: Arc::clone(stopper) }.start()?;
+    stopper.wait_until_stopped();
+    daemon.stop();
+    stopper.complete();
+    // What came while it stopped is printed too, but a reader that has fallen asleep must not hold the end.
+    let _ = printed.recv_timeout(config.shutdown());
+    Ok(())
 }
 
+/// Prints on a thread of its own: a pipe that nobody empties blocks that and nothing else.
 struct Printer {
     json: bool,
+    delivery: Arc<Delivery>,
+    stopper: Arc<Stopper>,
 }
 
 impl Printer {
-    fn print_waiting(&self, delivery: &Delivery) -> io::Result<()> {
+    /// Starts the thread. What it gives ends when everything has been printed.
+    fn start(self) -> Result<Receiver<Infallible>, Error> {
+        let (printing, printed) = channel();
+        thread::Builder::new()
+            .name("aw-print".into())
+            .spawn(move || {
+                if self.print_all().is_err() {
+                    self.stopper.stop();
+                }
+                drop(printing);
+            })
+            .map_err(|error| Error::new(Code::System, format!("no thread for printing: {error}")))?;
+        Ok(printed)
+    }
+
+    fn print_all(&self) -> io::Result<()> {
         loop {
-            let (notices, more) = delivery.take(BATCH);
+            let last = self.stopper.wait_until_woken();
+            self.print_waiting()?;
+            if last {
+                return Ok(());
+            }
+        }
+    }
+
+    fn print_waiting(&self) -> io::Result<()> {
+        loop {
+            let (notices, more) = self.delivery.take(BATCH);
             let mut out = stdout().lock();
             for notice in &notices {
                 self.print(notice, &mut out)?;
@@ -67,9 +95,10 @@ impl Printer {
             return out.write_all(b"\n");
         }
         match line(notice) {
-            Some(Line::Event(line)) => writeln!(out, "{line}"),
-            Some(Line::Status(line)) => writeln!(io::stderr(), "{line}"),
-            None => Ok(()),
+            Some(Line::Event(line)) => writeln!(out, "{line}")?,
+            Some(Line::Status(line)) => status(&line),
+            None => {}
         }
+        Ok(())
     }
 }

@@ -1,8 +1,8 @@
 //! Asks a run to end: from a signal, or from a reader that has gone.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Wakes the run when there is something to print or it is time to end.
+/// Wakes the run when it is time to end, and its printer when there is something to print.
 #[derive(Debug, Default)]
 pub struct Stopper {
     state: Mutex<State>,
@@ -13,6 +13,7 @@ pub struct Stopper {
 struct State {
     stopped: bool,
     woken: bool,
+    complete: bool,
 }
 
 impl Stopper {
@@ -21,19 +22,31 @@ impl Stopper {
         self.change(|state| state.stopped = true);
     }
 
+    /// There is something to print.
     pub(crate) fn wake(&self) {
         self.change(|state| state.woken = true);
     }
 
-    /// Waits for a wake-up or the end. True when it is time to end.
-    pub(crate) fn wait(&self) -> bool {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self
-            .changed
-            .wait_while(state, |state| !state.stopped && !state.woken)
-            .unwrap_or_else(PoisonError::into_inner);
+    /// Nothing further will come to be printed.
+    pub(crate) fn complete(&self) {
+        self.change(|state| state.complete = true);
+    }
+
+    /// Waits until it is time to end.
+    pub(crate) fn wait_until_stopped(&self) {
+        let _stopped = self.wait_until(|state| state.stopped);
+    }
+
+    /// Waits until there is something to print. True when it is the last.
+    pub(crate) fn wait_until_woken(&self) -> bool {
+        let mut state = self.wait_until(|state| state.woken || state.complete);
         state.woken = false;
-        state.stopped
+        state.complete
+    }
+
+    fn wait_until(&self, holds: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.changed.wait_while(state, |state| !holds(state)).unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {

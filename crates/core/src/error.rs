@@ -11,6 +11,8 @@ pub enum Code {
     Source,
     /// `ERR_USB_PORT`: the HTTP server cannot have its address.
     Port,
+    /// `ERR_USB_REDIS`: Redis has not taken events.
+    Redis,
     /// `ERR_USB_NOT_RUNNING`: the daemon has not been started, or has been stopped.
     NotRunning,
     /// `ERR_USB_SYSTEM`: the process can have no further thread, descriptor or random number.
@@ -26,6 +28,7 @@ impl Code {
             Self::Config => "ERR_USB_CONFIG",
             Self::Source => "ERR_USB_SOURCE",
             Self::Port => "ERR_USB_PORT",
+            Self::Redis => "ERR_USB_REDIS",
             Self::NotRunning => "ERR_USB_NOT_RUNNING",
             Self::System => "ERR_USB_SYSTEM",
             Self::Device => "ERR_USB_DEVICE",

@@ -22,7 +22,7 @@ pub(crate) fn device() -> Device {
         serial_number: None,
         speed: Some("1.5".into()),
         interfaces: vec![],
-        controller: None,
+        bus_path: None,
         partial: false,
     }
 }

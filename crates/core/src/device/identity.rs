@@ -20,7 +20,7 @@ pub enum Identity {
 /// The contract's `stable_id`, with what it rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StableId {
-    /// `vvvv:pppp:<serial>` or `vvvv:pppp@<controller>-<ports>`.
+    /// `vvvv:pppp:<serial>` or `vvvv:pppp@<bus path>-<ports>`.
     pub id: String,
     /// What it rests on.
     pub identity: Identity,
@@ -83,8 +83,8 @@ fn serial_id((vendor, product, serial): &Unit) -> String {
 }
 
 fn port_id(device: &Device) -> String {
-    let bus = match &device.controller {
-        Some(controller) => controller.clone(),
+    let bus = match &device.bus_path {
+        Some(path) => path.clone(),
         None => format!("usb{}", device.address.bus),
     };
     format!(
@@ -108,7 +108,7 @@ mod tests {
             serial_number: serial.map(str::to_owned),
             speed: None,
             interfaces: vec![],
-            controller: Some("0000:00:14.0".into()),
+            bus_path: Some("0000:00:14.0-usb2".into()),
             partial: false,
         }
     }
@@ -122,7 +122,10 @@ mod tests {
     #[test]
     fn without_a_serial_number_the_port_names_it() {
         let named = SerialMemory::default().attach(&device(2, "1-4.2", None));
-        assert_eq!(named, StableId { id: "0403:6001@0000:00:14.0-4.2".into(), identity: Identity::Port });
+        assert_eq!(
+            named,
+            StableId { id: "0403:6001@0000:00:14.0-usb2-4.2".into(), identity: Identity::Port }
+        );
     }
 
     #[test]

@@ -43,8 +43,8 @@ pub struct Device {
     pub speed: Option<String>,
     /// Distinct interface classes of all configurations, in the order of the descriptors.
     pub interfaces: Vec<InterfaceClass>,
-    /// Host controller that the bus belongs to, as in sysfs (`0000:00:14.0`), if known.
-    pub controller: Option<String>,
+    /// Host controller and generation of the bus (`0000:00:14.0-usb2`), if known: bus numbers may change.
+    pub bus_path: Option<String>,
     /// Whether sysfs was gone before it could be read: only what the kernel's message carried is known.
     pub partial: bool,
 }
@@ -87,7 +87,7 @@ mod tests {
             serial_number: None,
             speed: None,
             interfaces: vec![],
-            controller: None,
+            bus_path: None,
             partial: true,
         };
         // printf '1133:49271:1:5' | sha256sum | cut -c1-16

@@ -18,6 +18,8 @@ pub enum Message {
     Libusb(Report),
     /// libusb has started, or cannot.
     LibusbStarted,
+    /// Strings that had to be waited for have been read.
+    StringsRead,
     /// A simulated device comes or goes.
     Simulated(SimulatedCommand),
     /// The engine's thread is to end.

@@ -9,6 +9,7 @@ mod announcer;
 mod inbox;
 mod schedule;
 mod senses;
+mod strings;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -27,12 +28,13 @@ use crate::source::libusb::Report;
 use crate::source::name;
 use crate::source::netlink::{Received, Uevent};
 use crate::source::simulated::SimulatedCommand;
-use crate::sysfs::Sysfs;
+use crate::sysfs::{Description, Sysfs};
 use announcer::{Announcer, Cause, Key};
 pub use inbox::{Inbox, Message};
 use schedule::Schedule;
 pub use senses::SenseConfig;
 use senses::Senses;
+use strings::Strings;
 
 /// How long the announcement of what is present at start waits for libusb to say whether it is alive.
 const LIBUSB_START: Duration = Duration::from_millis(500);
@@ -67,6 +69,7 @@ pub struct Engine {
     registry: Registry,
     announcer: Announcer,
     schedule: Schedule,
+    strings: Strings,
     pending: VecDeque<Heard>,
     /// The socket has lost messages; said once what waits has been handled and a snapshot has been taken.
     overflowed: Option<GapCause>,
@@ -86,6 +89,7 @@ impl Engine {
             announcer: Announcer::new(hub.clone(), producer, outbox),
             schedule: Schedule::new(config.interval),
             registry: Registry::new(),
+            strings: Strings::new(Arc::clone(&inbox)),
             pending: VecDeque::new(),
             overflowed: None,
             config,
@@ -106,8 +110,7 @@ impl Engine {
             self.hub.tell_source(name::SNAPSHOT, SourceState::Off, "switched off by configuration");
         }
         self.snapshot();
-        self.handle_pending();
-        self.hub.tell(&Notice::Started);
+        let mut started = false;
         loop {
             let idle = self.handle(BURST);
             if !self.take_messages() {
@@ -121,6 +124,11 @@ impl Engine {
                 continue;
             }
             let now = Instant::now();
+            self.announce_ready(now);
+            if !started && self.strings.next().is_none() {
+                started = true;
+                self.hub.tell(&Notice::Started);
+            }
             if self.schedule.retry_is_due(now) {
                 self.senses.retry();
                 self.registry.set_uevents_open(self.senses.has_uevents());
@@ -130,6 +138,7 @@ impl Engine {
                 continue;
             }
             let next = self.schedule.next(self.senses.lacks_something());
+            let next = self.strings.next().map_or(next, |strings| strings.min(next));
             if self.senses.wait(next.saturating_duration_since(now))
                 && let Some(delay) = self.registry.nodes_changed()
             {
@@ -251,21 +260,41 @@ impl Engine {
         for transition in verdict.transitions {
             match transition {
                 Transition::Attach { name, address, backend, synthetic } => {
-                    let device = match uevent {
+                    let described = match uevent {
                         Some(uevent) => Some(self.config.sysfs.describe_uevent(uevent)),
                         None => self.config.sysfs.describe_name(&name, address),
                     };
                     let cause = self.cause(backend, synthetic, timestamp_ms);
-                    match device {
-                        Some(device) => self.announcer.attach(Key::Kernel(name), device, cause),
+                    match described {
+                        Some(description) => self.attach(name, description, cause),
                         None => self.vanished(&name),
                     }
                 }
                 Transition::Detach { name, backend, synthetic } => {
                     let cause = self.cause(backend, synthetic, timestamp_ms);
+                    if let Some((device, came)) = self.strings.take(&name) {
+                        self.announcer.attach(Key::Kernel(name.clone()), device, came);
+                    }
                     self.announcer.detach(&Key::Kernel(name), cause);
                 }
             }
+        }
+    }
+
+    fn attach(&mut self, name: String, description: Description, cause: Cause) {
+        let device = match description {
+            Description::Whole(device) => Some(device),
+            Description::WithoutStrings(strings) => self.strings.read(&name, strings, cause),
+        };
+        if let Some(device) = device {
+            self.announcer.attach(Key::Kernel(name), device, cause);
+        }
+    }
+
+    /// Announces devices whose strings had to be waited for.
+    fn announce_ready(&mut self, now: Instant) {
+        for (name, device, cause) in self.strings.take_ready(now) {
+            self.announcer.attach(Key::Kernel(name), device, cause);
         }
     }
 
@@ -289,6 +318,8 @@ impl Engine {
                         self.schedule.snapshot_within(delay);
                     }
                 }
+                // What has been read is announced before the next wait.
+                Message::StringsRead => {}
                 Message::LibusbStarted => self.senses.look_at_libusb(),
                 Message::Simulated(command) => self.simulate(command),
                 Message::Stop => return false,

@@ -2,28 +2,37 @@
 
 use redis::{ErrorKind, RedisError};
 
+const WRONG_PASSWORD: &str = "it refuses this user or password: check redis.username and redis.password";
+
 /// What failed and what to do about it. Never contains the password: Redis does not repeat it, and neither do we.
 pub(super) fn explain(error: &RedisError) -> String {
-    let code = code(error);
-    let advice = match code.as_deref() {
-        Some("NOAUTH") => "it wants a password: set redis.password or REDIS_PASSWORD",
-        Some("WRONGPASS") => "it refuses this user or password: check redis.username and redis.password",
-        Some("NOPERM") => "this user may not do that: give it XADD on the stream",
-        Some("LOADING") => "it is loading its data set",
-        Some("READONLY") => "it is a read-only replica: point redis.host at the primary",
-        Some("MISCONF") => "it cannot save to disk and refuses writes: see its log",
-        Some("OOM") => "its memory is full: raise maxmemory or trim the stream",
-        Some("WRONGTYPE") => "the stream's key holds something else: choose another redis.stream",
-        Some("BUSY" | "CLUSTERDOWN" | "MASTERDOWN" | "TRYAGAIN") => "it is busy",
-        _ => "",
+    let reason = match code(error) {
+        Some(code) => answer(&code, error),
+        None => transport(error),
     };
-    match (code, advice) {
-        (Some(code), "") => {
-            format!("redis answers {code} {}", error.detail().unwrap_or_default()).trim().to_owned()
+    // What a server answers is not ours.
+    reason.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
+}
+
+fn answer(code: &str, error: &RedisError) -> String {
+    let advice = match code {
+        "NOAUTH" => "it wants a password: set redis.password or REDIS_PASSWORD",
+        "WRONGPASS" => WRONG_PASSWORD,
+        "NOPERM" => "this user may not do that: it needs XADD on the stream, MULTI, EXEC, PING and SELECT",
+        "LOADING" => "it is loading its data set: events wait until it is ready",
+        "READONLY" => "it is a read-only replica: point redis.host at the primary",
+        "MASTERDOWN" => "it is a replica without its primary: point redis.host at the primary",
+        "MISCONF" => "it cannot save to disk and refuses writes: see its log",
+        "OOM" => "its memory is full: raise maxmemory or trim the stream",
+        "WRONGTYPE" => "the stream's key holds something else: choose another redis.stream",
+        "BUSY" => "it is busy with a script: wait, or end it with SCRIPT KILL",
+        "CLUSTERDOWN" | "TRYAGAIN" => "its cluster is not complete: see CLUSTER INFO",
+        _ => {
+            let detail = error.detail().unwrap_or_default();
+            return format!("redis answers {code} {detail}: check its log and redis.db").trim().to_owned();
         }
-        (Some(code), advice) => format!("redis answers {code}: {advice}"),
-        (None, _) => transport(error),
-    }
+    };
+    format!("redis answers {code}: {advice}")
 }
 
 fn code(error: &RedisError) -> Option<String> {
@@ -38,22 +47,20 @@ fn code(error: &RedisError) -> Option<String> {
 
 fn transport(error: &RedisError) -> String {
     if error.is_timeout() {
-        return "no answer in time (redis.timeout_ms)".into();
+        return "no answer in time: is it Redis? redis.timeout_ms says how long to wait".into();
     }
     if error.is_connection_refusal() {
         return "connection refused: is redis-server running there?".into();
     }
+    if error.is_connection_dropped() {
+        return "it closed the connection: is it Redis, and with room for one more client?".into();
+    }
     match error.kind() {
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
-            "what listens there does not speak Redis's protocol".into()
+            "what listens there does not speak Redis's protocol: check redis.host and redis.port".into()
         }
-        ErrorKind::AuthenticationFailed => {
-            "authentication failed: check redis.username and redis.password".into()
-        }
-        _ => one_line(&error.to_string()),
+        // The client library keeps what Redis answered to itself.
+        ErrorKind::AuthenticationFailed => format!("redis refuses to log in: {WRONG_PASSWORD}"),
+        _ => format!("{error}: check redis.host and redis.port"),
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }

@@ -18,7 +18,7 @@ use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError,
 };
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock;
 use crate::config::RedisConfig;
@@ -68,6 +68,8 @@ impl Publisher {
             .spawn(move || {
                 let task = Task { config, client, outbox, hub, stopping };
                 runtime.block_on(task.run());
+                // A name that is still being looked up must not hold the stop.
+                runtime.shutdown_background();
             })
             .map_err(|error| Error::new(Code::System, format!("no thread for the publisher: {error}")))?;
         Ok(Self { stop, thread })
@@ -123,28 +125,29 @@ impl Task {
         let mut pauses = backoff();
         loop {
             let Err(halt) = self.publish_until_failure(&mut pauses).await;
-            let Halt::Redis(error) = halt else { return };
+            let Halt::Redis(error) = halt else { break };
             self.tell(false, Some(failure::explain(&error)));
             let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
             if self.unless_stopped(sleep(pause)).await.is_err() {
-                return;
+                break;
             }
         }
+        self.tell_unpublished();
     }
 
     async fn publish_until_failure(&self, pauses: &mut backon::ExponentialBackoff) -> Result<Never, Halt> {
         let mut connection = self.unless_stopped(self.connect()).await??;
+        // Refusals (NOAUTH, LOADING) come clean here: to a whole batch some servers answer by closing the connection.
+        self.unless_stopped(ping(&mut connection)).await??;
         let mut told = false;
         loop {
             let batch = self.outbox.first(self.config.batch_size);
-            if batch.is_empty() {
-                if self.stopping.borrow().is_some() {
-                    return Err(Halt::Stopped);
-                }
-                // Nothing to publish shows by itself whether this server would take events.
-                self.unless_stopped(redis::cmd("PING").query_async::<()>(&mut connection)).await??;
-            } else {
+            if !batch.is_empty() {
                 self.unless_stopped(self.publish(&mut connection, &batch)).await??;
+            } else if self.stopping.borrow().is_some() {
+                return Err(Halt::Stopped);
+            } else if told {
+                self.unless_stopped(ping(&mut connection)).await??;
             }
             if !std::mem::replace(&mut told, true) {
                 self.tell(true, None);
@@ -198,13 +201,14 @@ impl Task {
         }
     }
 
-    /// Does `work`, unless the time that a stop gives to it ends first.
+    /// Does `work`, unless the time that a stop gives to it ends first; where nothing waits, it gives none.
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
         let mut stopping = self.stopping.clone();
         let deadline = async {
             let until = stopping.wait_for(Option::is_some).await.ok().and_then(|until| *until);
-            let until = until.unwrap_or_else(Instant::now);
-            let _ = timeout_at(until, std::future::pending::<()>()).await;
+            if let Some(until) = until.filter(|_| self.outbox.waiting() > 0) {
+                sleep_until(until).await;
+            }
         };
         tokio::select! {
             done = work => Ok(done),
@@ -216,6 +220,16 @@ impl Task {
         let RedisConfig { host, port, .. } = &self.config.redis;
         let address = format!("{host}:{port}");
         self.hub.tell_redis(RedisStatus { connected, address, reason, waiting: self.outbox.waiting() });
+    }
+
+    /// An outbox in memory ends with the daemon: what Redis has not taken by now it never gets.
+    fn tell_unpublished(&self) {
+        let waiting = self.outbox.waiting();
+        if waiting > 0 {
+            let message =
+                format!("unpublished events: {waiting}; redis did not take them before the daemon stopped");
+            self.hub.tell(&Notice::Error { error: Error::new(Code::Redis, message), context: "redis" });
+        }
     }
 
     fn tell_lost(&self) {
@@ -230,6 +244,10 @@ impl Task {
             }));
         }
     }
+}
+
+async fn ping(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    redis::cmd("PING").query_async(connection).await
 }
 
 /// A loop that only an error ends.

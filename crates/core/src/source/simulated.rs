@@ -86,7 +86,7 @@ impl SimulatedCommand {
             serial_number: device.serial_number,
             speed: device.speed,
             interfaces: device.interfaces,
-            controller: Some("simulated".into()),
+            bus_path: Some("simulated".into()),
             partial: false,
         })))
     }

@@ -1,11 +1,15 @@
 //! Describing one device from its sysfs directory.
 //!
-//! The directory is opened once and every file is read through it, so that all of them are of the same device
-//! even if another one takes its name meanwhile. At `add` the strings and raw descriptors are there already.
+//! The directory is opened once and every file is read through it, so that all of them are of the same device even if
+//! another one takes its name meanwhile. At `add` all of them are there already.
+//!
+//! In two steps, because the kernel answers for descriptors and speed at once, but for a string only once it has the
+//! device's lock, and that is held while drivers probe: from the `add` on, for as long as the slowest of them takes.
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::PoisonError;
 
 use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
 use rustix::io::{Errno, read};
@@ -17,24 +21,155 @@ use crate::source::netlink::Uevent;
 /// sysfs gives at most a page per text attribute; raw descriptors may be up to 64 KiB a configuration.
 const FIRST_READ: usize = 4 << 10;
 const LARGEST_FILE: usize = 1 << 20;
+/// Mbit/s from which on a bus is a USB 3 bus.
+const SUPER_SPEED: u32 = 5000;
+
+/// A device of which all is known that needs no waiting.
+#[derive(Debug)]
+pub enum Description {
+    /// All is known.
+    Whole(Device),
+    /// It has strings, which are still to be read.
+    WithoutStrings(StringsToRead),
+}
+
+/// A device whose strings are still to be read.
+#[derive(Debug)]
+pub struct StringsToRead {
+    device: Device,
+    directory: OwnedFd,
+}
+
+impl StringsToRead {
+    /// The device with nothing known of its strings: a partial one.
+    pub fn without(&self) -> Device {
+        Device { partial: true, ..self.device.clone() }
+    }
+
+    /// Reads the strings. Waits for as long as the kernel holds the device's lock.
+    pub fn read(self) -> Device {
+        let Self { mut device, directory } = self;
+        let descriptor = &device.descriptor;
+        let string = |index: u8, file: &str| if index == 0 { None } else { text(&directory, file) };
+        device.manufacturer = string(descriptor.i_manufacturer, "manufacturer");
+        device.product = string(descriptor.i_product, "product");
+        device.serial_number = string(descriptor.i_serial_number, "serial");
+        // The kernel may have failed to get a string that the device claims to have, and shows no file for it then.
+        // Where the whole directory has gone, what is missing is only unknown.
+        let strings = [
+            (descriptor.i_manufacturer, &device.manufacturer),
+            (descriptor.i_product, &device.product),
+            (descriptor.i_serial_number, &device.serial_number),
+        ];
+        let missing = strings.iter().any(|(index, string)| *index != 0 && string.is_none());
+        device.partial = missing && address(&directory).is_none();
+        device
+    }
+}
 
 impl Sysfs {
     /// Describes the device that a uevent named, from sysfs if it is still there, else from the uevent alone.
-    pub fn describe_uevent(&self, uevent: &Uevent) -> Device {
+    pub fn describe_uevent(&self, uevent: &Uevent) -> Description {
         let described = open_directory(CWD, &self.device(&uevent.devpath))
-            .and_then(|directory| describe(&directory, uevent.address, &uevent.devpath));
-        described.unwrap_or_else(|| partial(uevent))
+            .and_then(|directory| self.describe(directory, uevent.address, &uevent.devpath));
+        described.unwrap_or_else(|| Description::Whole(self.partial(uevent)))
     }
 
     /// Describes the device that a scan saw under `name`. None where it is gone or another has taken its place.
-    pub fn describe_name(&self, name: &str, address: Address) -> Option<Device> {
+    pub fn describe_name(&self, name: &str, address: Address) -> Option<Description> {
         let link = self.bus_links().join(name);
         let target = readlinkat(CWD, &link, Vec::new()).ok()?;
         // ../../../devices/pci0000:00/… : the device path is what follows the dots.
         let devpath = target.to_str().ok()?.trim_start_matches("../");
         let directory = open_directory(CWD, &link)?;
-        describe(&directory, address, &format!("/{devpath}"))
+        self.describe(directory, address, &format!("/{devpath}"))
     }
+
+    fn describe(&self, directory: OwnedFd, expected: Address, devpath: &str) -> Option<Description> {
+        if number::<u16>(&directory, "devnum")? != expected.device {
+            return None;
+        }
+        let raw = read_file(&directory, "descriptors")?;
+        let descriptor = DeviceDescriptor::parse(&raw)?;
+        let has_strings =
+            [descriptor.i_manufacturer, descriptor.i_product, descriptor.i_serial_number] != [0, 0, 0];
+        let device = Device {
+            address: expected,
+            port_path: port_path(devpath)?,
+            manufacturer: None,
+            product: None,
+            serial_number: None,
+            speed: text(&directory, "speed").filter(|speed| speed != "unknown"),
+            interfaces: interface_classes(&raw),
+            bus_path: self.bus_path(devpath),
+            descriptor,
+            partial: false,
+        };
+        Some(if has_strings {
+            Description::WithoutStrings(StringsToRead { device, directory })
+        } else {
+            Description::Whole(device)
+        })
+    }
+
+    /// What a uevent says by itself: enough for an event that must not be dropped for want of details.
+    fn partial(&self, uevent: &Uevent) -> Device {
+        let (id_vendor, id_product, bcd_device) = uevent.product;
+        let (b_device_class, b_device_sub_class, b_device_protocol) = uevent.class;
+        Device {
+            address: uevent.address,
+            port_path: port_path(&uevent.devpath)
+                .unwrap_or_else(|| PortPath::new(uevent.address.bus, Vec::new())),
+            descriptor: DeviceDescriptor {
+                b_length: 18,
+                b_descriptor_type: 1,
+                b_device_class,
+                b_device_sub_class,
+                b_device_protocol,
+                id_vendor,
+                id_product,
+                bcd_device,
+                ..DeviceDescriptor::default()
+            },
+            manufacturer: None,
+            product: None,
+            serial_number: None,
+            speed: None,
+            interfaces: Vec::new(),
+            bus_path: self.bus_path(&uevent.devpath),
+            partial: true,
+        }
+    }
+
+    /// The host controller, as sysfs calls it, with the generation of the bus: the two buses of an xHCI controller
+    /// number their ports alike, and bus numbers depend on the order in which controllers were found.
+    fn bus_path(&self, devpath: &str) -> Option<String> {
+        let root_hub = &devpath[..root_hub_end(devpath)?];
+        let mut known = self.bus_paths.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = known.get(root_hub) {
+            return Some(path.clone());
+        }
+        let controller = root_hub.rsplit('/').nth(1).filter(|name| !name.is_empty())?;
+        let speed = open_directory(CWD, &self.device(root_hub)).and_then(|hub| number::<u32>(&hub, "speed"));
+        let Some(speed) = speed else { return Some(controller.to_owned()) };
+        let generation = if speed >= SUPER_SPEED { 3 } else { 2 };
+        let path = format!("{controller}-usb{generation}");
+        known.insert(root_hub.to_owned(), path.clone());
+        Some(path)
+    }
+}
+
+/// Where in a device path the root hub's part ends.
+fn root_hub_end(devpath: &str) -> Option<usize> {
+    let mut end = 0;
+    for part in devpath.split('/') {
+        end += part.len();
+        if part.starts_with("usb") && PortPath::parse(part).is_some() {
+            return Some(end);
+        }
+        end += 1;
+    }
+    None
 }
 
 /// Bus and address of the device at `path` below `at`.
@@ -50,70 +185,8 @@ fn address(directory: &OwnedFd) -> Option<Address> {
     Some(Address { bus: number(directory, "busnum")?, device: number(directory, "devnum")? })
 }
 
-fn describe(directory: &OwnedFd, expected: Address, devpath: &str) -> Option<Device> {
-    if number::<u16>(directory, "devnum")? != expected.device {
-        return None;
-    }
-    let raw = read_file(directory, "descriptors")?;
-    let descriptor = DeviceDescriptor::parse(&raw)?;
-    let string = |index: u8, file: &str| if index == 0 { None } else { text(directory, file) };
-    Some(Device {
-        address: expected,
-        port_path: port_path(devpath)?,
-        manufacturer: string(descriptor.i_manufacturer, "manufacturer"),
-        product: string(descriptor.i_product, "product"),
-        serial_number: string(descriptor.i_serial_number, "serial"),
-        speed: text(directory, "speed").filter(|speed| speed != "unknown"),
-        interfaces: interface_classes(&raw),
-        controller: controller(devpath),
-        descriptor,
-        partial: false,
-    })
-}
-
-/// What a uevent says by itself: enough for an event that must not be dropped for want of details.
-fn partial(uevent: &Uevent) -> Device {
-    let (id_vendor, id_product, bcd_device) = uevent.product;
-    let (b_device_class, b_device_sub_class, b_device_protocol) = uevent.class;
-    Device {
-        address: uevent.address,
-        port_path: port_path(&uevent.devpath)
-            .unwrap_or_else(|| PortPath::new(uevent.address.bus, Vec::new())),
-        descriptor: DeviceDescriptor {
-            b_length: 18,
-            b_descriptor_type: 1,
-            b_device_class,
-            b_device_sub_class,
-            b_device_protocol,
-            id_vendor,
-            id_product,
-            bcd_device,
-            ..DeviceDescriptor::default()
-        },
-        manufacturer: None,
-        product: None,
-        serial_number: None,
-        speed: None,
-        interfaces: Vec::new(),
-        controller: controller(&uevent.devpath),
-        partial: true,
-    }
-}
-
 fn port_path(devpath: &str) -> Option<PortPath> {
     PortPath::parse(devpath.rsplit('/').next()?)
-}
-
-/// The directory above the root hub's: the host controller.
-fn controller(devpath: &str) -> Option<String> {
-    let mut above = None;
-    for part in devpath.split('/').filter(|part| !part.is_empty()) {
-        if part.starts_with("usb") && PortPath::parse(part).is_some() {
-            return above.map(str::to_owned);
-        }
-        above = Some(part);
-    }
-    None
 }
 
 fn number<T: std::str::FromStr>(directory: &OwnedFd, file: &str) -> Option<T> {
@@ -169,6 +242,13 @@ mod tests {
 
     struct Tree(PathBuf);
 
+    fn whole(description: Description) -> Device {
+        match description {
+            Description::Whole(device) => device,
+            Description::WithoutStrings(strings) => strings.read(),
+        }
+    }
+
     impl Drop for Tree {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
@@ -194,6 +274,8 @@ mod tests {
         ] {
             fs::write(directory.join(file), content).expect("an attribute");
         }
+        let root_hub = root.join("devices/pci0000:00/0000:00:14.0/usb1");
+        fs::write(root_hub.join("speed"), "5000\n").expect("an attribute");
         (Tree(root.clone()), Sysfs::new(root))
     }
 
@@ -211,32 +293,50 @@ mod tests {
     #[test]
     fn a_device_is_described_from_its_directory() {
         let (_tree, sysfs) = tree("whole", b"USB Optical Mouse\n");
-        let device = sysfs.describe_uevent(&uevent(5));
+        let device = whole(sysfs.describe_uevent(&uevent(5)));
         assert_eq!(device.product.as_deref(), Some("USB Optical Mouse"));
         assert_eq!(device.manufacturer.as_deref(), Some("Logitech"));
         assert_eq!(device.serial_number, None);
         assert_eq!(device.speed.as_deref(), Some("1.5"));
-        assert_eq!(device.controller.as_deref(), Some("0000:00:14.0"));
+        assert_eq!(device.bus_path.as_deref(), Some("0000:00:14.0-usb3"));
         assert_eq!((device.port_path.to_string().as_str(), device.partial), ("4.2", false));
         assert_eq!(device.interfaces.len(), 1);
-        assert_eq!(sysfs.describe_name("1-4.2", device.address), Some(device));
+        assert_eq!(sysfs.describe_name("1-4.2", device.address).map(whole), Some(device));
     }
 
     #[test]
     fn hostile_strings_come_through_whole() {
         let (_tree, sysfs) = tree("hostile", b"two\nlines \xff\x1b[31m\n\n");
-        let device = sysfs.describe_uevent(&uevent(5));
+        let device = whole(sysfs.describe_uevent(&uevent(5)));
         assert_eq!(device.product.as_deref(), Some("two\nlines \u{fffd}\u{1b}[31m\n"));
     }
 
     #[test]
     fn a_device_that_has_gone_or_been_replaced_is_described_from_the_uevent() {
         let (_tree, sysfs) = tree("gone", b"another\n");
-        let device = sysfs.describe_uevent(&uevent(6));
+        let device = whole(sysfs.describe_uevent(&uevent(6)));
         assert!(device.partial, "address 6 is not address 5");
         assert_eq!((device.descriptor.id_vendor, device.descriptor.bcd_device), (0x046d, 0x7200));
-        assert_eq!(sysfs.describe_name("1-4.2", Address { bus: 1, device: 6 }), None);
-        assert_eq!(sysfs.describe_name("1-9", Address { bus: 1, device: 5 }), None);
+        assert!(sysfs.describe_name("1-4.2", Address { bus: 1, device: 6 }).is_none());
+        assert!(sysfs.describe_name("1-9", Address { bus: 1, device: 5 }).is_none());
+    }
+
+    #[test]
+    fn a_string_is_unknown_where_the_device_has_gone_and_absent_where_the_kernel_has_none() {
+        for (device_stays, partial) in [(true, false), (false, true)] {
+            let (tree, sysfs) = tree(&format!("strings-{device_stays}"), b"x\n");
+            let Description::WithoutStrings(strings) = sysfs.describe_uevent(&uevent(5)) else {
+                panic!("it has strings")
+            };
+            let directory = tree.0.join(DEVPATH.trim_start_matches('/'));
+            fs::remove_file(directory.join("product")).expect("removed");
+            if !device_stays {
+                fs::remove_dir_all(&directory).expect("removed");
+            }
+            assert!(strings.without().partial);
+            let device = strings.read();
+            assert_eq!((device.product, device.partial), (None, partial), "device stays: {device_stays}");
+        }
     }
 
     #[test]

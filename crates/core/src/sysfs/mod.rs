@@ -3,20 +3,25 @@
 mod describe;
 mod scan;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
+pub use describe::{Description, StringsToRead};
 pub use scan::Entry;
 
 /// A mounted sysfs.
 #[derive(Clone, Debug)]
 pub struct Sysfs {
     root: PathBuf,
+    /// Bus paths by the root hub's device path: they stay as they are for as long as the controller is there.
+    bus_paths: Arc<Mutex<HashMap<String, String>>>,
 }
 
 impl Sysfs {
     /// The sysfs at `root`, normally /sys.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), bus_paths: Arc::default() }
     }
 
     fn bus_links(&self) -> PathBuf {
