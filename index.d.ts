@@ -266,6 +266,7 @@ declare namespace USBDaemon {
       | 'ERR_USB_DEVICE'
       | 'ERR_USB_NOT_RUNNING'
       | 'ERR_USB_PORT'
+      | 'ERR_USB_REDIS'
       | 'ERR_USB_SOURCE'
       | 'ERR_USB_SYSTEM';
   }

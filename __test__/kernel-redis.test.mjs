@@ -196,7 +196,7 @@ for (const udev of [true, false]) {
         expect(detach.entry.fields.event_id).toBe(`${producer}:${Number(seq) + 1}`);
 
         const ids = `${sysfs.idVendor}:${sysfs.idProduct}`;
-        if (serial === undefined) expect(fields.stable_id).toBe(`${ids}@${handle.controller}-${handle.port}`);
+        if (serial === undefined) expect(fields.stable_id).toBe(`${ids}@${handle.controller}-usb${Number(speed) >= 5000 ? 3 : 2}-${handle.port}`);
         else {
           expect(fields.stable_id).toMatch(new RegExp(`^${ids}:[\\w.~%-]+$`));
           expect(decodeURIComponent(fields.stable_id.slice(ids.length + 1))).toBe(serial);

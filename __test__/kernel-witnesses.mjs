@@ -21,6 +21,15 @@ export function redisAccount(entries) {
   return entries.map(({ fields }) => `${fields.action} ${fields.bus_number}:${fields.device_address}`);
 }
 
+/**
+ * An account with each device's events together, in their order. Between devices there is none: one whose driver still
+ * probes is told after one that is ready.
+ */
+export function byDevice(account) {
+  const place = (line) => line.split(' ')[1];
+  return account.toSorted((a, b) => (place(a) < place(b) ? -1 : Number(place(a) > place(b))));
+}
+
 /** A redis-server in the guest; the daemon finds it at `port`. */
 export class GuestRedis {
   port = 6379;

@@ -287,14 +287,22 @@ impl Engine {
             Description::WithoutStrings(strings) => self.strings.read(&name, strings, cause),
         };
         if let Some(device) = device {
-            self.announcer.attach(Key::Kernel(name), device, cause);
+            self.announce(name, device, cause);
         }
+    }
+
+    /// Announces a device, its hubs first: where one's strings are still waited for, with what is known of it.
+    fn announce(&mut self, name: String, device: Device, cause: Cause) {
+        for (hub, device, cause) in self.strings.take_above(&name) {
+            self.announcer.attach(Key::Kernel(hub), device, cause);
+        }
+        self.announcer.attach(Key::Kernel(name), device, cause);
     }
 
     /// Announces devices whose strings had to be waited for.
     fn announce_ready(&mut self, now: Instant) {
         for (name, device, cause) in self.strings.take_ready(now) {
-            self.announcer.attach(Key::Kernel(name), device, cause);
+            self.announce(name, device, cause);
         }
     }
 

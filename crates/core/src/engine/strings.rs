@@ -96,6 +96,17 @@ impl Strings {
         Some((done.try_recv().unwrap_or(without), cause))
     }
 
+    /// The hubs above the device called `name` that are being waited for, from the root hub outward.
+    pub(super) fn take_above(&mut self, name: &str) -> Vec<(String, Device, Cause)> {
+        if self.awaited.is_empty() {
+            return Vec::new();
+        }
+        hubs_above(name)
+            .into_iter()
+            .filter_map(|hub| self.take(&hub).map(|(device, cause)| (hub, device, cause)))
+            .collect()
+    }
+
     /// Devices whose strings have come, or have been waited for long enough, in the order in which the devices came.
     pub(super) fn take_ready(&mut self, now: Instant) -> Vec<(String, Device, Cause)> {
         let mut ready = Vec::new();
@@ -139,6 +150,13 @@ impl Strings {
     }
 }
 
+/// Names of the hubs between the bus and the device called `name`: `usb1` and `1-4` for `1-4.2`.
+fn hubs_above(name: &str) -> Vec<String> {
+    let Some((bus, ports)) = name.split_once('-') else { return Vec::new() };
+    let hubs = ports.match_indices('.').map(|(dot, _)| format!("{bus}-{}", &ports[..dot]));
+    std::iter::once(format!("usb{bus}")).chain(hubs).collect()
+}
+
 impl Drop for Strings {
     fn drop(&mut self) {
         drop(self.jobs.take());
@@ -153,5 +171,17 @@ impl Drop for Strings {
                 tracing::error!("thread that reads strings panicked");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hubs_are_named_from_the_root_outward() {
+        assert_eq!(hubs_above("1-4.2.3"), ["usb1", "1-4", "1-4.2"]);
+        assert_eq!(hubs_above("12-1"), ["usb12"]);
+        assert!(hubs_above("usb1").is_empty());
     }
 }
