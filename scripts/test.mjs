@@ -14,9 +14,9 @@ const checkout = fileURLToPath(new URL('..', import.meta.url));
 const SUITES = {
   lint: { run: () => command('npm', ['run', '--silent', 'lint']), countless: true },
   unit: { run: cargoTest },
-  simulated: { run: () => vitest(['simulated', 'redis', 'cli', 'http', 'lifecycle', 'package']) },
-  namespace: { run: () => vitest(['namespace']) },
-  kernel: { run: () => vitest(['kernel']) },
+  simulated: { run: () => vitest(['simulated', 'redis', 'cli', 'http', 'lifecycle', 'package'].map((file) => `__test__/${file}.test`)) },
+  namespace: { run: () => vitest(['__test__/namespace']) },
+  kernel: { run: () => vitest(['__test__/kernel']) },
 };
 const RUNS = {
   gate: { suites: Object.keys(SUITES), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '200' } },
