@@ -124,7 +124,7 @@ declare namespace USBDaemon {
     interval?: number;
   }
 
-  /** USB's device descriptor. Of a `partial` device only IDs, class and release are known, the rest is 0. */
+  /** USB's device descriptor. Of a `partial` device that had left, only IDs, class and release are known, the rest is 0. */
   export interface USBDeviceDescriptor {
     bLength: number;
     bDescriptorType: number;
@@ -178,7 +178,10 @@ declare namespace USBDaemon {
     backend: 'netlink' | 'snapshot' | 'simulated';
     /** Set where reconciliation made the event. */
     synthetic?: 'startup' | 'gap';
-    /** The device had left before sysfs could be read: only what the kernel's message carried is known. */
+    /**
+     * Not all is known: the device had left before it could be read, or its driver kept its strings for longer than
+     * 500 ms. What is missing is unknown, not absent.
+     */
     partial: boolean;
   }
 

@@ -97,7 +97,7 @@ class USBDaemon extends EventEmitter {
     });
     this.#native.start();
     this.#native.setWantsPublished(this.listenerCount('event:published') > 0);
-    this.#hold = setInterval(() => {}, FOREVER);
+    this.#hold = setInterval(() => void this, FOREVER);
     if (!this.#held) this.#hold.unref();
     await started;
   }

@@ -1,6 +1,7 @@
 //! The daemon: owns every thread, starts them and joins them.
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -17,6 +18,9 @@ use crate::publisher::{Publisher, PublisherConfig};
 use crate::source::name;
 use crate::source::simulated::{Demonstration, SimulatedCommand};
 use crate::sysfs::Sysfs;
+
+/// How often an idle connection to Redis is tried.
+const KEEPALIVE: Duration = Duration::from_secs(5);
 
 /// A running daemon. Dropping it stops it without waiting for Redis.
 pub struct Daemon {
@@ -69,7 +73,7 @@ impl Daemon {
         let publisher = PublisherConfig {
             redis: redis.clone(),
             batch_size: config.performance.batch_size,
-            keepalive: config.interval(),
+            keepalive: KEEPALIVE,
             host: host_name(),
         };
         self.publisher = Some(Publisher::start(publisher, Arc::clone(&outbox), self.hub.clone())?);
@@ -89,9 +93,10 @@ impl Daemon {
         };
         let producer = new_producer()?;
         let engine = Engine::new(engine, self.hub.clone(), Arc::clone(&self.inbox), producer, outbox);
+        let hub = self.hub.clone();
         let thread = thread::Builder::new()
             .name("aw-engine".into())
-            .spawn(move || engine.run())
+            .spawn(move || run_engine(engine, &hub))
             .map_err(|error| Error::new(Code::System, format!("no thread for the engine: {error}")))?;
         self.engine = Some(thread);
         Ok(())
@@ -168,6 +173,21 @@ impl Drop for Daemon {
         if let Some(http) = self.http.take() {
             http.stop();
         }
+    }
+}
+
+/// A daemon whose engine has died must not look alive.
+fn run_engine(engine: Engine, hub: &Hub) {
+    if catch_unwind(AssertUnwindSafe(|| engine.run())).is_err() {
+        for source in [name::NETLINK, name::LIBUSB, name::SNAPSHOT] {
+            hub.tell_source(
+                source,
+                SourceState::Failed,
+                "the engine has panicked: stop and start the daemon",
+            );
+        }
+        let message = "the engine has panicked and hears nothing: stop and start the daemon";
+        hub.tell(&Notice::Error { error: Error::new(Code::System, message), context: "engine" });
     }
 }
 

@@ -40,7 +40,11 @@ struct Overflow {
     /// Transitions by attachment, in order of seq.
     owed: BTreeMap<u64, Notice>,
     lost: u64,
-    /// Nothing may follow it, so it waits for what is owed.
+    /// The latest word on each source, on Redis and of each error.
+    latest: BTreeMap<String, Notice>,
+    /// What is owed comes before it.
+    started: bool,
+    /// Nothing may follow it.
     stopped: bool,
 }
 
@@ -125,9 +129,19 @@ impl State {
                 }
             }
             // Rare and about the daemon itself: late, but told.
-            Notice::Started | Notice::Gap(_) => self.queue.push_back(notice),
+            Notice::Gap(_) => self.queue.push_back(notice),
+            Notice::Started => overflow.started = true,
             Notice::Stopped => overflow.stopped = true,
-            Notice::Published { .. } | Notice::Source(_) | Notice::Redis(_) | Notice::Error { .. } => {}
+            Notice::Source(status) => {
+                overflow.latest.insert(format!("source {}", status.source), notice);
+            }
+            Notice::Redis(_) => {
+                overflow.latest.insert("redis".to_owned(), notice);
+            }
+            Notice::Error { error, .. } => {
+                overflow.latest.insert(format!("error {}", error.code.as_str()), notice);
+            }
+            Notice::Published { .. } => {}
         }
     }
 
@@ -150,6 +164,12 @@ impl State {
         });
         for notice in owed {
             self.enqueue(notice);
+        }
+        for notice in overflow.latest.into_values() {
+            self.enqueue(notice);
+        }
+        if overflow.started {
+            self.enqueue(Notice::Started);
         }
         if overflow.stopped {
             self.enqueue(Notice::Stopped);

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::delivery::Delivery;
 use crate::event::Action;
 use crate::notice::{Notice, RedisStatus, SourceState, SourceStatus};
+use crate::source::name;
 
 /// Where notices are told.
 #[derive(Clone)]
@@ -82,11 +83,6 @@ impl Hub {
         }
     }
 
-    /// Adds a subscriber; it hears what is told from now on.
-    pub fn subscribe(&self, subscriber: Arc<Delivery>) {
-        lock(&self.shared.subscribers).push(subscriber);
-    }
-
     /// Tells everybody.
     pub fn tell(&self, notice: &Notice) {
         lock(&self.shared.board).note(notice);
@@ -97,6 +93,12 @@ impl Hub {
 
     /// Tells that a source is in this state, unless that is known already.
     pub fn tell_source(&self, source: &'static str, state: SourceState, reason: impl Into<String>) {
+        let before = lock(&self.shared.board).sources.get(source).map(|status| status.state);
+        // One that worked and has failed is not excused by failing to start again.
+        let state = match (before, state) {
+            (Some(SourceState::Failed), SourceState::Unavailable) => SourceState::Failed,
+            _ => state,
+        };
         let status = SourceStatus { source, state, reason: reason.into() };
         if lock(&self.shared.board).sources.get(source) == Some(&status) {
             return;
@@ -166,7 +168,9 @@ impl Board {
     }
 
     fn status(&self) -> HealthStatus {
-        let hears = self.sources.values().any(|status| status.state == SourceState::Up);
+        // inotify only wakes the snapshot.
+        let mut ears = self.sources.values().filter(|status| status.source != name::INOTIFY);
+        let hears = ears.any(|status| status.state == SourceState::Up);
         let failed = self
             .sources
             .values()

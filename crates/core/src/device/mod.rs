@@ -31,7 +31,7 @@ pub struct Device {
     pub address: Address,
     /// Which port it hangs on.
     pub port_path: PortPath,
-    /// USB's device descriptor; of a partial device only the fields that the uevent carried.
+    /// USB's device descriptor; of a partial device that had left, only the fields that the uevent carried.
     pub descriptor: DeviceDescriptor,
     /// Manufacturer string, if the device has one.
     pub manufacturer: Option<String>,
@@ -45,7 +45,7 @@ pub struct Device {
     pub interfaces: Vec<InterfaceClass>,
     /// Host controller and generation of the bus (`0000:00:14.0-usb2`), if known: bus numbers may change.
     pub bus_path: Option<String>,
-    /// Whether sysfs was gone before it could be read: only what the kernel's message carried is known.
+    /// Not all is known: it had left before it could be read, or its strings were kept for too long.
     pub partial: bool,
 }
 

@@ -23,7 +23,7 @@ use crate::event::{Backend, Synthetic};
 use crate::hub::Hub;
 use crate::notice::{Gap, GapCause, Notice, SourceState};
 use crate::outbox::Outbox;
-use crate::registry::{Registry, Transition, Verdict};
+use crate::registry::{GRACE, Registry, Transition, Verdict};
 use crate::source::libusb::Report;
 use crate::source::name;
 use crate::source::netlink::{Received, Uevent};
@@ -111,11 +111,14 @@ impl Engine {
         }
         self.snapshot();
         let mut started = false;
+        // Devices that come meanwhile must not keep those that were there from being complete.
+        let started_by = Instant::now() + strings::PATIENCE;
         loop {
             let idle = self.handle(BURST);
             if !self.take_messages() {
-                return;
+                return self.finish();
             }
+            self.announce_ready(Instant::now());
             if !idle {
                 continue;
             }
@@ -124,14 +127,17 @@ impl Engine {
                 continue;
             }
             let now = Instant::now();
-            self.announce_ready(now);
-            if !started && self.strings.next().is_none() {
+            if !started && (self.strings.next().is_none() || now >= started_by) {
                 started = true;
                 self.hub.tell(&Notice::Started);
             }
             if self.schedule.retry_is_due(now) {
+                let had_uevents = self.senses.has_uevents();
                 self.senses.retry();
                 self.registry.set_uevents_open(self.senses.has_uevents());
+                if self.senses.has_uevents() && !had_uevents {
+                    self.schedule.snapshot_within(Duration::ZERO);
+                }
             }
             if self.schedule.snapshot_is_due(now) {
                 self.snapshot();
@@ -147,6 +153,15 @@ impl Engine {
         }
     }
 
+    /// What has been heard is announced, whether or not all is known of it.
+    fn finish(mut self) {
+        self.handle(BURST);
+        for (name, device, cause) in self.strings.take_all() {
+            self.announce(name, device, cause);
+        }
+    }
+
+    /// Handles uevents until none waits.
     fn handle_pending(&mut self) {
         while !self.handle(BURST) {}
     }
@@ -205,7 +220,7 @@ impl Engine {
     fn recover(&mut self, cause: GapCause) {
         self.registry.note_gap();
         let verdict = self.scan();
-        self.tell_gap(cause, verdict.transitions.len());
+        self.tell_gap(cause, synthesized(&verdict.transitions));
         self.carry_out(verdict, clock::now_ms(), None);
     }
 
@@ -214,9 +229,6 @@ impl Engine {
         // A uevent that waits is older than what sysfs shows now.
         self.handle_pending();
         let verdict = self.scan();
-        if let Some(cause) = verdict.gap {
-            self.tell_gap(cause, verdict.transitions.len());
-        }
         self.carry_out(verdict, clock::now_ms(), None);
         if self.senses.has_uevents() {
             self.senses.tell_uevents(self.registry.is_deaf());
@@ -257,6 +269,9 @@ impl Engine {
         if let Some(delay) = verdict.rescan {
             self.schedule.snapshot_within(delay);
         }
+        if let Some(cause) = verdict.gap {
+            self.tell_gap(cause, synthesized(&verdict.transitions));
+        }
         for transition in verdict.transitions {
             match transition {
                 Transition::Attach { name, address, backend, synthetic } => {
@@ -273,7 +288,7 @@ impl Engine {
                 Transition::Detach { name, backend, synthetic } => {
                     let cause = self.cause(backend, synthetic, timestamp_ms);
                     if let Some((device, came)) = self.strings.take(&name) {
-                        self.announcer.attach(Key::Kernel(name.clone()), device, came);
+                        self.announce(name.clone(), device, came);
                     }
                     self.announcer.detach(&Key::Kernel(name), cause);
                 }
@@ -309,7 +324,7 @@ impl Engine {
     /// Gone between the scan and its description: nothing is known of it but a name, and it was never announced.
     fn vanished(&mut self, name: &str) {
         self.registry.forget(name);
-        self.schedule.snapshot_within(Duration::ZERO);
+        self.schedule.snapshot_within(GRACE);
     }
 
     fn cause(&self, backend: Backend, synthetic: Option<Synthetic>, timestamp_ms: u64) -> Cause {
@@ -347,4 +362,11 @@ impl Engine {
     fn plug_simulated(&mut self, device: Device, cause: Cause) {
         self.announcer.attach(Key::Simulated(device.port_path.clone()), device, cause);
     }
+}
+
+fn synthesized(transitions: &[Transition]) -> usize {
+    let is_synthetic = |transition: &&Transition| match transition {
+        Transition::Attach { synthetic, .. } | Transition::Detach { synthetic, .. } => synthetic.is_some(),
+    };
+    transitions.iter().filter(is_synthetic).count()
 }

@@ -17,7 +17,7 @@ use crate::sysfs::StringsToRead;
 
 /// How long a device's attach waits for its strings. Drivers that talk to their device while they probe take some ten
 /// milliseconds; one that hangs must not keep its device from being told.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 /// How long the engine itself waits, so that what needs no waiting keeps its place.
 const AT_ONCE: Duration = Duration::from_millis(1);
 /// Each thread waits for one device's lock at a time.
@@ -121,6 +121,11 @@ impl Strings {
         });
         ready.sort_by_key(|(until, ..)| *until);
         ready.into_iter().map(|(_, name, device, cause)| (name, device, cause)).collect()
+    }
+
+    /// All devices that are being waited for, with what is known of them by now.
+    pub(super) fn take_all(&mut self) -> Vec<(String, Device, Cause)> {
+        self.take_ready(Instant::now() + PATIENCE)
     }
 
     /// When the next device will have been waited for long enough.

@@ -127,11 +127,13 @@ impl Task {
             let Err(halt) = self.publish_until_failure(&mut pauses).await;
             let Halt::Redis(error) = halt else { break };
             self.tell(false, Some(failure::explain(&error)));
+            self.tell_lost();
             let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
             if self.unless_stopped(sleep(pause)).await.is_err() {
                 break;
             }
         }
+        self.tell_lost();
         self.tell_unpublished();
     }
 

@@ -179,6 +179,7 @@ impl Registry {
             (Change::Add, Some(known)) if known == address => {}
             (Change::Add, known) => {
                 if known.is_some() {
+                    verdict.gap = Some(GapCause::Unheard);
                     let cause = Cause { backend: Backend::Snapshot, synthetic: Some(Synthetic::Gap) };
                     self.end(name, cause, &mut verdict);
                 }
@@ -205,9 +206,7 @@ impl Registry {
 
     /// A device that was to be announced had gone before anything could be known of it.
     pub fn forget(&mut self, name: &str) {
-        if let Some(instance) = self.live.remove(name) {
-            self.names.remove(&instance.address);
-        }
+        self.remove(name);
     }
 
     /// libusb's word: it confirms, or asks for a snapshot.
@@ -263,10 +262,14 @@ impl Registry {
         };
         self.doubts.clear();
         let cause = Cause { backend: Backend::Snapshot, synthetic };
-        for (name, contradiction) in contradictions {
+        // All ends before any begin, so that an address or a serial number that has moved is free; what hangs on a
+        // hub goes before it and comes after it.
+        for (name, contradiction) in contradictions.iter().rev() {
             if !matches!(contradiction, Contradiction::Present { .. }) {
-                self.end(&name, cause, &mut verdict);
+                self.end(name, cause, &mut verdict);
             }
+        }
+        for (name, contradiction) in contradictions {
             if let Contradiction::Present { address, mark } | Contradiction::Replaced { address, mark } =
                 contradiction
             {
@@ -280,7 +283,7 @@ impl Registry {
         !matches!(self.trust, Trust::Uevents { .. })
     }
 
-    /// Where the scan and the live instances differ; detaches first, hubs before what hangs on them for attaches.
+    /// Where the scan and the live instances differ, hubs before what hangs on them.
     fn contradictions(
         &mut self,
         scan: &[Entry],
@@ -310,8 +313,9 @@ impl Registry {
                 found.push((name.clone(), Contradiction::Absent { instance: live.id }));
             }
         }
-        found.sort_by_cached_key(|(name, contradiction)| {
-            (!matches!(contradiction, Contradiction::Absent { .. }), name.len(), name.clone())
+        found.sort_by_cached_key(|(name, _)| {
+            // usb1, 1-4, 1-4.2: root hubs have no dash, and what hangs on a hub has the longer name.
+            (name.contains('-'), name.len(), name.clone())
         });
         found
     }
@@ -354,11 +358,16 @@ impl Registry {
         verdict.transitions.push(Transition::Attach { name: name.to_owned(), address, backend, synthetic });
     }
 
-    fn end(&mut self, name: &str, cause: Cause, verdict: &mut Verdict) -> Option<Instance> {
+    fn remove(&mut self, name: &str) -> Option<Instance> {
         let instance = self.live.remove(name)?;
         if self.names.get(&instance.address).is_some_and(|holder| holder == name) {
             self.names.remove(&instance.address);
         }
+        Some(instance)
+    }
+
+    fn end(&mut self, name: &str, cause: Cause, verdict: &mut Verdict) -> Option<Instance> {
+        let instance = self.remove(name)?;
         let Cause { backend, synthetic } = cause;
         verdict.transitions.push(Transition::Detach { name: name.to_owned(), backend, synthetic });
         Some(instance)

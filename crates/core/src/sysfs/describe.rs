@@ -21,6 +21,7 @@ use crate::source::netlink::Uevent;
 /// sysfs gives at most a page per text attribute; raw descriptors may be up to 64 KiB a configuration.
 const FIRST_READ: usize = 4 << 10;
 const LARGEST_FILE: usize = 1 << 20;
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// Mbit/s from which on a bus is a USB 3 bus.
 const SUPER_SPEED: u32 = 5000;
 
@@ -173,12 +174,16 @@ fn root_hub_end(devpath: &str) -> Option<usize> {
 }
 
 /// Bus and address of the device at `path` below `at`.
-pub(super) fn read_address(at: impl AsFd, path: &OsStr) -> Option<Address> {
-    address(&open_directory(at, Path::new(path))?)
+///
+/// # Errors
+/// What the kernel answers; NODEV where the device goes while it is read.
+pub(super) fn read_address(at: impl AsFd, path: &OsStr) -> Result<Address, Errno> {
+    let directory = openat(at, Path::new(path), DIRECTORY, Mode::empty())?;
+    address(&directory).ok_or(Errno::NODEV)
 }
 
 fn open_directory(at: impl AsFd, path: &Path) -> Option<OwnedFd> {
-    openat(at, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
+    openat(at, path, DIRECTORY, Mode::empty()).ok()
 }
 
 fn address(directory: &OwnedFd) -> Option<Address> {

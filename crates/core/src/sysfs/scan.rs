@@ -6,6 +6,7 @@ use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat};
+use rustix::io::Errno;
 
 use super::Sysfs;
 use super::describe::read_address;
@@ -18,7 +19,7 @@ pub struct Entry {
     pub name: String,
     /// Inode of its link: sysfs gives each one a number of its own, so it tells a device from its successor.
     pub mark: u64,
-    /// Bus and address; None where the caller already knows this name with this mark.
+    /// Bus and address; None where the caller already knows this name with this mark, or they cannot be read now.
     pub address: Option<Address>,
 }
 
@@ -37,7 +38,7 @@ impl Sysfs {
             Mode::empty(),
         ) {
             Ok(links) => links,
-            Err(rustix::io::Errno::NOENT) => return Ok(Vec::new()),
+            Err(Errno::NOENT) => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         };
         let mut found = Vec::new();
@@ -53,11 +54,13 @@ impl Sysfs {
             let address = if known(name, mark) {
                 None
             } else {
-                // Gone between the listing and this look: as if it had not been listed.
-                let Some(address) = read_address(&links, OsStr::from_bytes(name.as_bytes())) else {
-                    continue;
-                };
-                Some(address)
+                match read_address(&links, OsStr::from_bytes(name.as_bytes())) {
+                    // Gone between the listing and this look: as if it had not been listed.
+                    Err(Errno::NOENT | Errno::NODEV) => continue,
+                    // Not to be looked at now, for want of a descriptor perhaps: it is there, and that is all.
+                    Err(_) => None,
+                    Ok(address) => Some(address),
+                }
             };
             found.push(Entry { name: name.to_owned(), mark, address });
         }
