@@ -22,8 +22,8 @@ declare class USBDaemon extends EventEmitter<USBDaemon.Events> {
   start(): Promise<void>;
 
   /**
-   * Stops listening, gives events that still wait for Redis `shutdown_ms`, and ends every thread. No detach is
-   * announced. Afterwards the process may end by itself, and {@link start} may be called again.
+   * Stops listening, gives events that still wait for Redis `shutdown_ms`, and ends every thread (one that waits for a
+   * driver that hangs ends when that does). No detach is announced. Afterwards the process may end by itself, and {@link start} may be called again.
    */
   stop(): Promise<void>;
 

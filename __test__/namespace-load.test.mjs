@@ -14,7 +14,7 @@ afterEach(async () => {
 
 async function started(options = {}, bedOptions) {
   bed = await openNamespaceBed(bedOptions);
-  const observer = await observe(bed, { config: { ...QUIET, ...options.config }, ...options });
+  const observer = await observe(bed, { ...options, config: { ...QUIET, ...options.config } });
   await observer.ask('start');
   return observer;
 }

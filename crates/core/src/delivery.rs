@@ -183,6 +183,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
+    use crate::notice::RedisStatus;
     use crate::test_support::event;
     use proptest::prelude::*;
 
@@ -237,6 +238,25 @@ mod tests {
         assert_eq!(seqs(&drain(&delivery)), [5, 6, 7, 8, 9, 10, 11]);
         delivery.push(Notice::Transition(event(12, Action::Attach, 12)));
         assert_eq!(wakes.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_full_queue_keeps_the_order_of_start_and_stop_and_the_last_word_of_everybody() {
+        let delivery = Delivery::new(1, Box::new(|| {}));
+        let redis = |connected| {
+            let address = "localhost:6379".to_owned();
+            Notice::Redis(RedisStatus { connected, address, reason: None, waiting: 0 })
+        };
+        for seq in 1..=3 {
+            delivery.push(Notice::Transition(event(seq, Action::Attach, seq)));
+        }
+        delivery.push(Notice::Started);
+        delivery.push(redis(true));
+        delivery.push(redis(false));
+        delivery.push(Notice::Stopped);
+        let all = drain(&delivery);
+        assert_eq!(seqs(&all), [1, 2, 3]);
+        assert_eq!(all[3..], [redis(false), Notice::Started, Notice::Stopped]);
     }
 
     proptest! {

@@ -386,6 +386,29 @@ fn after_a_gap_a_successor_with_the_same_address_is_another_device() {
 }
 
 #[test]
+fn all_ends_come_before_any_begin_and_children_go_before_their_hub() {
+    let mut registry = Registry::new();
+    let now = Instant::now();
+    let at = |device| Address { bus: 1, device };
+    let entry = |name: &str, mark, device| Entry { name: name.into(), mark, address: Some(at(device)) };
+    let first = [entry("1-1", 1, 5), entry("1-2", 2, 6), entry("1-3", 3, 7), entry("1-3.1", 4, 8)];
+    registry.snapshot(&first, &HashSet::new(), now);
+    registry.note_gap();
+    let swapped = [entry("1-1", 11, 6), entry("1-2", 12, 5)];
+    let verdict = registry.snapshot(&swapped, &HashSet::new(), now);
+    let told: Vec<String> = verdict
+        .transitions
+        .iter()
+        .map(|transition| match transition {
+            Transition::Attach { name, address, .. } => format!("attach {name}@{}", address.device),
+            Transition::Detach { name, .. } => format!("detach {name}"),
+        })
+        .collect();
+    let expected = ["detach 1-3.1", "detach 1-3", "detach 1-2", "detach 1-1", "attach 1-1@6", "attach 1-2@5"];
+    assert_eq!(told, expected);
+}
+
+#[test]
 fn a_snapshot_has_no_say_about_a_device_whose_uevent_waits() {
     let mut registry = Registry::new();
     let now = Instant::now();
