@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::process::setpriority_process;
 use rustix::time::Timespec;
 
 use super::inbox::{Inbox, Message};
@@ -18,6 +19,9 @@ use crate::source::devnodes::{DEVICE_NODES, NodeWatch};
 use crate::source::libusb::{LibusbSource, Report, Sink};
 use crate::source::name;
 use crate::source::netlink::{Received, UeventSocket};
+
+/// Added to the niceness of libusb's threads.
+const LIBUSB_NICENESS: i32 = 10;
 
 /// Which sources to listen to.
 #[derive(Clone, Debug)]
@@ -192,6 +196,9 @@ impl Senses {
         let (tell, result) = channel();
         let inbox = Arc::clone(&self.inbox);
         let started = thread::Builder::new().name("aw-libusb-start".into()).spawn(move || {
+            // libusb only confirms: its threads, which inherit this, must not come before what decides and what listens.
+            // On Linux this is the calling thread's; where it is refused, they are merely as eager as everybody.
+            let _ = setpriority_process(None, LIBUSB_NICENESS);
             // The engine may have gone meanwhile; what was started is then dropped here.
             let _ = tell.send(LibusbSource::start(&sink));
             inbox.send(Message::LibusbStarted);
