@@ -80,28 +80,25 @@ fn time(ms: u64) -> String {
 
 /// Device strings are hostile: nothing in them may move the cursor or colour the terminal.
 fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|character| -> Box<dyn Iterator<Item = char>> {
-            if matches!(character, '\'' | '"') {
-                Box::new(std::iter::once(character))
-            } else {
-                Box::new(character.escape_debug())
-            }
-        })
-        .collect()
+    escaped(text, |character| matches!(character, '\'' | '"'))
 }
 
 /// Our own text with somebody else's in it: only what would break the line is escaped.
 pub(crate) fn on_one_line(text: &str) -> String {
-    text.chars()
-        .flat_map(|character| -> Box<dyn Iterator<Item = char>> {
-            if character.is_control() {
-                Box::new(character.escape_debug())
-            } else {
-                Box::new(std::iter::once(character))
-            }
-        })
-        .collect()
+    escaped(text, |character| !character.is_control())
+}
+
+/// As in a Rust string, but for what `stays`.
+fn escaped(text: &str, stays: impl Fn(char) -> bool) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if stays(character) {
+            escaped.push(character);
+        } else {
+            escaped.extend(character.escape_debug());
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]

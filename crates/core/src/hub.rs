@@ -93,14 +93,14 @@ impl Hub {
 
     /// Tells that a source is in this state, unless that is known already.
     pub fn tell_source(&self, source: &'static str, state: SourceState, reason: impl Into<String>) {
-        let before = lock(&self.shared.board).sources.get(source).map(|status| status.state);
+        let before = lock(&self.shared.board).sources.get(source).cloned();
         // One that worked and has failed is not excused by failing to start again.
-        let state = match (before, state) {
+        let state = match (before.as_ref().map(|status| status.state), state) {
             (Some(SourceState::Failed), SourceState::Unavailable) => SourceState::Failed,
             _ => state,
         };
         let status = SourceStatus { source, state, reason: reason.into() };
-        if lock(&self.shared.board).sources.get(source) == Some(&status) {
+        if before.as_ref() == Some(&status) {
             return;
         }
         let reason = status.reason.as_str();

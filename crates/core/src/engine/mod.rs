@@ -104,9 +104,7 @@ impl Engine {
         self.senses.open();
         self.registry.set_uevents_open(self.senses.has_uevents());
         self.senses.await_libusb(LIBUSB_START);
-        if self.config.snapshot {
-            self.hub.tell_source(name::SNAPSHOT, SourceState::Up, "compares with sysfs");
-        } else {
+        if !self.config.snapshot {
             self.hub.tell_source(name::SNAPSHOT, SourceState::Off, "switched off by configuration");
         }
         self.snapshot();
@@ -219,8 +217,7 @@ impl Engine {
     /// Something was missed: what sysfs shows decides, and subscribers are told of the gap before what it brings.
     fn recover(&mut self, cause: GapCause) {
         self.registry.note_gap();
-        let verdict = self.scan();
-        self.tell_gap(cause, synthesized(&verdict.transitions));
+        let verdict = Verdict { gap: Some(cause), ..self.scan() };
         self.carry_out(verdict, clock::now_ms(), None);
     }
 
