@@ -13,7 +13,8 @@ use crate::error::{Code, Error};
 use crate::http::HttpServer;
 use crate::hub::Hub;
 use crate::notice::{Notice, SourceState};
-use crate::outbox::Outbox;
+use crate::outbox::{Earlier, Intake, Opened, Outbox};
+use crate::producer;
 use crate::publisher::{Publisher, PublisherConfig};
 use crate::source::name;
 use crate::source::simulated::{Demonstration, SimulatedCommand};
@@ -44,7 +45,16 @@ impl Daemon {
         let inbox = Inbox::new()
             .map(Arc::new)
             .map_err(|error| Error::new(Code::System, format!("no event descriptor: {error}")))?;
-        let hub = Hub::new(subscriber);
+        let boot_id = boot_id();
+        let publishes = matches!(config.redis, RedisSetting::On(_));
+        let Opened { outbox, earlier, fault } =
+            Outbox::open(&config.outbox, publishes, &producer::random()?, &boot_id)?;
+        let intake = Arc::new(Intake::new(outbox.series(), config.outbox.max_events));
+        let hub = Hub::new(subscriber, outbox.board());
+        if let Some(error) = fault {
+            tracing::error!(code = error.code.as_str(), "{error}");
+            hub.tell(&Notice::Error { error, context: "outbox" });
+        }
         let mut daemon = Self {
             inbox,
             hub,
@@ -58,29 +68,38 @@ impl Daemon {
         if daemon.simulated {
             daemon.hub.tell_source(name::SIMULATED, SourceState::Up, "takes simulated devices");
         }
-        let outbox = daemon.start_publisher(config)?;
+        daemon.start_publisher(config, outbox, Arc::clone(&intake), boot_id)?;
         if config.monitoring.enabled {
             let address = SocketAddr::new(config.monitoring.host, config.monitoring.healthcheck_port);
             daemon.http = Some(HttpServer::start(address, daemon.hub.clone())?);
         }
-        daemon.start_engine(config, outbox)?;
+        daemon.start_engine(config, intake, earlier)?;
         Ok(daemon)
     }
 
-    fn start_publisher(&mut self, config: &Config) -> Result<Option<Arc<Outbox>>, Error> {
-        let RedisSetting::On(redis) = &config.redis else { return Ok(None) };
-        let outbox = Arc::new(Outbox::new(config.outbox.max_events));
+    fn start_publisher(
+        &mut self,
+        config: &Config,
+        outbox: Outbox,
+        intake: Arc<Intake>,
+        boot_id: String,
+    ) -> Result<(), Error> {
+        let redis = match &config.redis {
+            RedisSetting::On(redis) => Some(redis.clone()),
+            RedisSetting::Off => None,
+        };
         let publisher = PublisherConfig {
-            redis: redis.clone(),
+            redis,
             batch_size: config.performance.batch_size,
             keepalive: KEEPALIVE,
             host: host_name(),
+            boot_id,
         };
-        self.publisher = Some(Publisher::start(publisher, Arc::clone(&outbox), self.hub.clone())?);
-        Ok(Some(outbox))
+        self.publisher = Some(Publisher::start(publisher, outbox, intake, self.hub.clone())?);
+        Ok(())
     }
 
-    fn start_engine(&mut self, config: &Config, outbox: Option<Arc<Outbox>>) -> Result<(), Error> {
+    fn start_engine(&mut self, config: &Config, intake: Arc<Intake>, earlier: Earlier) -> Result<(), Error> {
         let engine = EngineConfig {
             sysfs: Sysfs::new("/sys"),
             interval: config.interval(),
@@ -91,8 +110,7 @@ impl Daemon {
             },
             snapshot: config.sources.snapshot,
         };
-        let producer = new_producer()?;
-        let engine = Engine::new(engine, self.hub.clone(), Arc::clone(&self.inbox), producer, outbox);
+        let engine = Engine::new(engine, self.hub.clone(), Arc::clone(&self.inbox), intake, earlier);
         let hub = self.hub.clone();
         let thread = thread::Builder::new()
             .name("aw-engine".into())
@@ -191,11 +209,11 @@ fn run_engine(engine: Engine, hub: &Hub) {
     }
 }
 
-/// Sixteen random hex digits: with an outbox in memory, each start is a series of its own.
-fn new_producer() -> Result<Arc<str>, Error> {
-    let random = getrandom::u64()
-        .map_err(|error| Error::new(Code::System, format!("the kernel gives no random number: {error}")))?;
-    Ok(format!("{random:016x}").into())
+/// Names the kernel's run; empty where /proc does not tell.
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
 }
 
 fn host_name() -> String {

@@ -106,7 +106,7 @@ impl State {
     }
 
     fn note_told(&mut self, event: &Event) {
-        let attachment = event.attachment.attach_seq;
+        let attachment = event.attachment.instance;
         match event.action {
             Action::Attach => self.told.insert(attachment),
             Action::Detach => self.told.remove(&attachment),
@@ -117,9 +117,11 @@ impl State {
         let Some(overflow) = &mut self.overflow else { return };
         match &notice {
             Notice::Transition(event) => {
-                let attachment = event.attachment.attach_seq;
+                let attachment = event.attachment.instance;
                 match event.action {
-                    Action::Detach if !self.told.contains(&attachment) => {
+                    Action::Detach
+                        if !self.told.contains(&attachment) && !event.ends_earlier_attachment() =>
+                    {
                         overflow.owed.remove(&attachment);
                         overflow.lost += 2;
                     }
@@ -245,7 +247,7 @@ mod tests {
         let delivery = Delivery::new(1, Box::new(|| {}));
         let redis = |connected| {
             let address = "localhost:6379".to_owned();
-            Notice::Redis(RedisStatus { connected, address, reason: None, waiting: 0 })
+            Notice::Redis(RedisStatus { connected, address, delivery: None, reason: None, waiting: 0 })
         };
         for seq in 1..=3 {
             delivery.push(Notice::Transition(event(seq, Action::Attach, seq)));
@@ -289,7 +291,7 @@ mod tests {
             for notice in &seen {
                 if let Notice::Transition(event) = notice {
                     transitions += 1;
-                    let attachment = event.attachment.attach_seq;
+                    let attachment = event.attachment.instance;
                     match event.action {
                         Action::Attach => prop_assert!(set.insert(attachment)),
                         Action::Detach => prop_assert!(set.remove(&attachment)),

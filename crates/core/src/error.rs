@@ -13,6 +13,16 @@ pub enum Code {
     Port,
     /// `ERR_USB_REDIS`: Redis has not taken events.
     Redis,
+    /// `ERR_USB_REDIS_RESET`: Redis has forgotten what it had acknowledged.
+    RedisReset,
+    /// `ERR_USB_AT_LEAST_ONCE`: the user's rights on the server do not allow more.
+    AtLeastOnce,
+    /// `ERR_USB_SECOND_PRODUCER`: another daemon publishes this machine's events to the same stream.
+    SecondProducer,
+    /// `ERR_USB_LAG`: a consumer group keeps the stream from being trimmed.
+    Lag,
+    /// `ERR_USB_OUTBOX`: the outbox's file cannot be used, or holds less than it should.
+    Outbox,
     /// `ERR_USB_NOT_RUNNING`: the daemon has not been started, or has been stopped.
     NotRunning,
     /// `ERR_USB_SYSTEM`: the process can have no further thread, descriptor or random number.
@@ -29,6 +39,11 @@ impl Code {
             Self::Source => "ERR_USB_SOURCE",
             Self::Port => "ERR_USB_PORT",
             Self::Redis => "ERR_USB_REDIS",
+            Self::RedisReset => "ERR_USB_REDIS_RESET",
+            Self::AtLeastOnce => "ERR_USB_AT_LEAST_ONCE",
+            Self::SecondProducer => "ERR_USB_SECOND_PRODUCER",
+            Self::Lag => "ERR_USB_LAG",
+            Self::Outbox => "ERR_USB_OUTBOX",
             Self::NotRunning => "ERR_USB_NOT_RUNNING",
             Self::System => "ERR_USB_SYSTEM",
             Self::Device => "ERR_USB_DEVICE",

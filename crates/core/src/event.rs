@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::device::{Device, DeviceDescriptor, Identity, InterfaceClass, StableId};
 
 /// What happened to the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It came.
@@ -36,6 +36,8 @@ pub enum Backend {
     Snapshot,
     /// The simulated source.
     Simulated,
+    /// A program that knows of it.
+    Injected,
 }
 
 impl Backend {
@@ -45,6 +47,7 @@ impl Backend {
             Self::Netlink => "netlink",
             Self::Snapshot => "snapshot",
             Self::Simulated => "simulated",
+            Self::Injected => "injected",
         }
     }
 }
@@ -57,6 +60,10 @@ pub enum Synthetic {
     Startup,
     /// It came or left while a source was deaf.
     Gap,
+    /// It came or left while no daemon was running.
+    MissedWhileDown,
+    /// The machine was started anew since: no attachment outlives that.
+    Reboot,
 }
 
 impl Synthetic {
@@ -65,12 +72,14 @@ impl Synthetic {
         match self {
             Self::Startup => "startup",
             Self::Gap => "gap",
+            Self::MissedWhileDown => "missed-while-down",
+            Self::Reboot => "reboot",
         }
     }
 }
 
 /// A device together with the names that it keeps from attach to detach.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attachment {
     /// What was known when it came.
     pub device: Device,
@@ -80,12 +89,13 @@ pub struct Attachment {
     pub stable_id: StableId,
     /// When it came, in ms since 1970.
     pub attached_at_ms: u64,
-    /// The number of its attach event, which tells it from every other attachment.
-    pub attach_seq: u64,
+    /// Tells it from every other attachment that this process has told of.
+    #[serde(skip)]
+    pub instance: u64,
 }
 
-/// One transition.
-#[derive(Clone, Debug, PartialEq)]
+/// One transition. Serialized, it is the outbox's record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Who numbered it: a producer is one series of seq without holes.
     pub producer: Arc<str>,
@@ -111,9 +121,19 @@ impl Event {
         format!("{}:{}", self.producer, self.seq)
     }
 
+    /// Whether it ends an attachment of which this process has never told.
+    pub fn ends_earlier_attachment(&self) -> bool {
+        self.action == Action::Detach
+            && matches!(self.synthetic, Some(Synthetic::MissedWhileDown | Synthetic::Reboot))
+    }
+
     /// The contract's `source` field.
     pub fn source(&self) -> &'static str {
-        if self.libusb_alive || self.backend == Backend::Simulated { "node-usb" } else { "udev" }
+        if self.libusb_alive || matches!(self.backend, Backend::Simulated | Backend::Injected) {
+            "node-usb"
+        } else {
+            "udev"
+        }
     }
 
     /// The contract's `USBDeviceInfo`, ready to be serialized.

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::delivery::Delivery;
 use crate::event::Action;
 use crate::notice::{Notice, RedisStatus, SourceState, SourceStatus};
+use crate::outbox::{OutboxStatus, StatusBoard};
 use crate::source::name;
 
 /// Where notices are told.
@@ -20,6 +21,7 @@ pub struct Hub {
 struct Shared {
     subscribers: Mutex<Vec<Arc<Delivery>>>,
     board: Mutex<Board>,
+    outbox: StatusBoard,
     since: Instant,
 }
 
@@ -29,6 +31,7 @@ struct Board {
     started: bool,
     sources: BTreeMap<&'static str, SourceStatus>,
     redis: Option<RedisStatus>,
+    other_producers: BTreeMap<String, String>,
     connected: u64,
     events: u64,
     gaps: u64,
@@ -40,7 +43,7 @@ struct Board {
 pub enum HealthStatus {
     /// It hears and publishes.
     Healthy,
-    /// It hears, but a source that worked has failed or Redis is away.
+    /// It hears, but a source that worked has failed, Redis is away, or events are not stored where they should be.
     Degraded,
     /// No source can hear.
     Unhealthy,
@@ -63,6 +66,11 @@ pub struct Health {
     /// The connection to Redis; absent where nothing is published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis: Option<RedisStatus>,
+    /// Where events are stored, and how many of them are where.
+    pub outbox: OutboxStatus,
+    /// Other daemons that publish this machine's events to the same stream: their producers, and who they are.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub other_producers: BTreeMap<String, String>,
     /// Devices attached now.
     pub connected_devices: u64,
     /// Transitions since start.
@@ -72,12 +80,13 @@ pub struct Health {
 }
 
 impl Hub {
-    /// A hub with its first subscriber.
-    pub fn new(subscriber: Arc<Delivery>) -> Self {
+    /// A hub with its first subscriber, and with the status of the outbox behind it.
+    pub fn new(subscriber: Arc<Delivery>, outbox: StatusBoard) -> Self {
         Self {
             shared: Arc::new(Shared {
                 subscribers: Mutex::new(vec![subscriber]),
                 board: Mutex::default(),
+                outbox,
                 since: Instant::now(),
             }),
         }
@@ -113,14 +122,15 @@ impl Hub {
 
     /// Tells how the connection to Redis is, unless that is known already.
     pub fn tell_redis(&self, status: RedisStatus) {
-        let known = lock(&self.shared.board)
-            .redis
-            .as_ref()
-            .is_some_and(|known| known.connected == status.connected && known.reason == status.reason);
+        let known = lock(&self.shared.board).redis.as_ref().is_some_and(|known| {
+            known.connected == status.connected
+                && known.reason == status.reason
+                && known.delivery == status.delivery
+        });
         if known {
             return;
         }
-        let RedisStatus { connected, address, reason, waiting } = &status;
+        let RedisStatus { connected, address, reason, waiting, .. } = &status;
         let reason = reason.as_deref().unwrap_or_default();
         if *connected {
             tracing::info!(address, waiting, "redis connected");
@@ -130,16 +140,24 @@ impl Hub {
         self.tell(&Notice::Redis(status));
     }
 
+    /// Says which other daemons publish the same.
+    pub fn set_other_producers(&self, producers: BTreeMap<String, String>) {
+        lock(&self.shared.board).other_producers = producers;
+    }
+
     /// The daemon's state now.
     pub fn health(&self) -> Health {
         let board = lock(&self.shared.board).clone();
+        let outbox = self.shared.outbox.get();
         Health {
-            status: board.status(),
+            status: board.status(&outbox),
             version: env!("CARGO_PKG_VERSION"),
             uptime: self.shared.since.elapsed().as_secs_f64(),
             started: board.started,
             sources: board.sources.into_values().collect(),
             redis: board.redis,
+            outbox,
+            other_producers: board.other_producers,
             connected_devices: board.connected,
             events: board.events,
             gaps: board.gaps,
@@ -155,6 +173,7 @@ impl Board {
                 self.events += 1;
                 match event.action {
                     Action::Attach => self.connected += 1,
+                    Action::Detach if event.ends_earlier_attachment() => {}
                     Action::Detach => self.connected = self.connected.saturating_sub(1),
                 }
             }
@@ -167,7 +186,7 @@ impl Board {
         }
     }
 
-    fn status(&self) -> HealthStatus {
+    fn status(&self, outbox: &OutboxStatus) -> HealthStatus {
         // inotify only wakes the snapshot.
         let mut ears = self.sources.values().filter(|status| status.source != name::INOTIFY);
         let hears = ears.any(|status| status.state == SourceState::Up);
@@ -178,7 +197,7 @@ impl Board {
         let redis_away = self.redis.as_ref().is_some_and(|redis| !redis.connected);
         if !hears {
             HealthStatus::Unhealthy
-        } else if failed || redis_away {
+        } else if failed || redis_away || outbox.reason.is_some() {
             HealthStatus::Degraded
         } else {
             HealthStatus::Healthy

@@ -8,29 +8,38 @@ compile_error!("only Linux has its sources so far: macOS and Windows come with t
 
 mod clock;
 mod config;
+mod consumer;
 mod daemon;
 mod delivery;
 mod device;
 mod engine;
 mod error;
 mod event;
+mod event_publisher;
 mod http;
 mod hub;
 mod notice;
 mod outbox;
+mod producer;
 mod publisher;
+mod redis_connection;
 mod registry;
 mod source;
+mod stream_reply;
 mod sysfs;
 #[cfg(test)]
 mod test_support;
 
 pub use config::{Config, RedisConfig, RedisSetting, SourcesConfig};
+pub use consumer::{Consumer, ConsumerConfig, ConsumerNotice, Handover, Outcome};
 pub use daemon::Daemon;
 pub use delivery::Delivery;
 pub use device::{Address, Device, DeviceDescriptor, Identity, InterfaceClass, PortPath, StableId};
 pub use error::{Code, Error};
 pub use event::{Action, Attachment, Backend, DeviceInfo, Event, Synthetic};
+pub use event_publisher::{EventPublisher, Reply};
 pub use hub::{Health, HealthStatus, Hub};
 pub use notice::{Gap, GapCause, Notice, RedisStatus, SourceState, SourceStatus};
+pub use outbox::{Accounts, History, OutboxStatus, Since};
+pub use publisher::Guarantee;
 pub use source::simulated::{SimulatedCommand, SimulatedDevice};

@@ -7,6 +7,7 @@ use serde::ser::{SerializeMap, Serializer};
 
 use crate::error::Error;
 use crate::event::Event;
+use crate::publisher::Guarantee;
 
 /// One thing told.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +69,7 @@ pub enum GapCause {
     SocketLost,
     /// The subscriber's queue was full.
     QueueFull,
-    /// Events that waited for Redis exceeded the bound.
+    /// More events waited for Redis, or for a disk, than may.
     OutboxFull,
 }
 
@@ -108,6 +109,9 @@ pub struct RedisStatus {
     pub connected: bool,
     /// Where to, without password.
     pub address: String,
+    /// How often an event may get into the stream; known once connected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Guarantee>,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

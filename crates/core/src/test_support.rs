@@ -23,19 +23,20 @@ pub(crate) fn device() -> Device {
         speed: Some("1.5".into()),
         interfaces: vec![],
         bus_path: None,
+        inode: None,
         partial: false,
     }
 }
 
-/// An event with this number, of the attachment that began with event `attach_seq`.
-pub(crate) fn event(seq: u64, action: Action, attach_seq: u64) -> Arc<Event> {
+/// An event with this number, of the attachment called `instance`.
+pub(crate) fn event(seq: u64, action: Action, instance: u64) -> Arc<Event> {
     let device = device();
     let attachment = Attachment {
         signature: device.signature(),
         device,
         stable_id: StableId { id: "046d:0077@usb1-4.2".into(), identity: Identity::Port },
         attached_at_ms: 1_000,
-        attach_seq,
+        instance,
     };
     Arc::new(Event {
         producer: "test".into(),

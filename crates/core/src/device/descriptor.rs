@@ -8,7 +8,7 @@ const INTERFACE_DESCRIPTOR_LENGTH: usize = 9;
 
 /// The 14 fields of USB's device descriptor, under their own names when serialized.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct DeviceDescriptor {
     /// Size of the descriptor in bytes: 18.
     pub b_length: u8,

@@ -18,7 +18,7 @@ pub enum Identity {
 }
 
 /// The contract's `stable_id`, with what it rests on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StableId {
     /// `vvvv:pppp:<serial>` or `vvvv:pppp@<bus path>-<ports>`.
     pub id: String,
@@ -50,6 +50,19 @@ impl SerialMemory {
                 let id = serial_id(&unit);
                 self.attached.insert(unit, device.address);
                 StableId { id, identity: Identity::Serial }
+            }
+        }
+    }
+
+    /// Takes note of a device that an earlier run has named, and of what its name says about its serial number.
+    pub fn restore(&mut self, device: &Device, named: &StableId) {
+        let Some(unit) = unit(device) else { return };
+        match named.identity {
+            Identity::Serial => {
+                self.attached.insert(unit, device.address);
+            }
+            Identity::Port => {
+                self.shared.insert(unit);
             }
         }
     }
@@ -109,6 +122,7 @@ mod tests {
             speed: None,
             interfaces: vec![],
             bus_path: Some("0000:00:14.0-usb2".into()),
+            inode: None,
             partial: false,
         }
     }

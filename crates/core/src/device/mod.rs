@@ -6,7 +6,7 @@ mod port_path;
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use descriptor::{DeviceDescriptor, InterfaceClass, interface_classes};
@@ -16,7 +16,7 @@ pub use port_path::PortPath;
 /// A device's place on the bus while it is attached: bus number and device address.
 ///
 /// The address is new after each replug and wraps at 127, so it names an attachment only while it lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Address {
     /// Bus number (`busnum` of the kernel), from 1.
     pub bus: u16,
@@ -25,7 +25,7 @@ pub struct Address {
 }
 
 /// One attached device, as it was described when it came. Kept until its detach has been told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Device {
     /// Where it is.
     pub address: Address,
@@ -45,6 +45,8 @@ pub struct Device {
     pub interfaces: Vec<InterfaceClass>,
     /// Host controller and generation of the bus (`0000:00:14.0-usb2`), if known: bus numbers may change.
     pub bus_path: Option<String>,
+    /// Inode of its directory in sysfs, which no other device gets before the next boot, if known.
+    pub inode: Option<u64>,
     /// Not all is known: it had left before it could be read, or its strings were kept for too long.
     pub partial: bool,
 }
@@ -88,6 +90,7 @@ mod tests {
             speed: None,
             interfaces: vec![],
             bus_path: None,
+            inode: None,
             partial: true,
         };
         // printf '1133:49271:1:5' | sha256sum | cut -c1-16

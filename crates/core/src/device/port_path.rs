@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// Where a device hangs on the USB tree: a bus number and the hub ports that lead to it.
 ///
 /// A port path survives a replug into the same socket; a device address does not.
@@ -28,6 +31,11 @@ impl PortPath {
         Some(Self { bus: decimal(bus)?, ports })
     }
 
+    /// The kernel's name of the device there: `usb1`, `1-4.2`.
+    pub fn name(&self) -> String {
+        if self.ports.is_empty() { format!("usb{}", self.bus) } else { format!("{}-{self}", self.bus) }
+    }
+
     /// Bus number, from 1.
     pub fn bus(&self) -> u16 {
         self.bus
@@ -36,6 +44,20 @@ impl PortPath {
     /// Hub ports from the root hub outward; empty for a root hub.
     pub fn ports(&self) -> &[u8] {
         &self.ports
+    }
+}
+
+/// The kernel's name: what [`PortPath::parse`] reads.
+impl Serialize for PortPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for PortPath {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Self::parse(&name).ok_or_else(|| D::Error::custom(format!("no port path: {name:?}")))
     }
 }
 

@@ -1,14 +1,19 @@
 //! The announcer gives each transition its device and its number, and hands the event on: to subscribers first,
 //! who need no disk, then to the outbox.
+//!
+//! It also settles what an earlier run has left: each device of which that run has told has either stayed, and is
+//! told to subscribers only, or has left, and gets its detach.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
-use crate::device::{Device, PortPath, SerialMemory};
+use crate::clock;
+use crate::device::{Address, Device, PortPath, SerialMemory};
 use crate::event::{Action, Attachment, Backend, Event, Synthetic};
 use crate::hub::Hub;
 use crate::notice::Notice;
-use crate::outbox::Outbox;
+use crate::outbox::{Earlier, EarlierAttachment, Intake};
 
 /// Names an attached device in the engine: the kernel's devices by their name in sysfs, others by their port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +23,18 @@ pub(super) enum Key {
     /// Simulated.
     Simulated(PortPath),
 }
+
+/// The outbox's name for it.
+impl fmt::Display for Key {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kernel(name) => out.write_str(name),
+            Self::Simulated(port) => write!(out, "{SIMULATED}{}", port.name()),
+        }
+    }
+}
+
+const SIMULATED: &str = "simulated ";
 
 /// How a transition became known.
 #[derive(Clone, Copy, Debug)]
@@ -30,47 +47,117 @@ pub(super) struct Cause {
 
 pub(super) struct Announcer {
     hub: Hub,
-    outbox: Option<Arc<Outbox>>,
-    producer: Arc<str>,
-    seq: u64,
+    intake: Arc<Intake>,
+    earlier: Earlier,
+    instances: u64,
     attached: HashMap<Key, Arc<Attachment>>,
     serials: SerialMemory,
 }
 
 impl Announcer {
-    pub(super) fn new(hub: Hub, producer: Arc<str>, outbox: Option<Arc<Outbox>>) -> Self {
-        Self { hub, outbox, producer, seq: 0, attached: HashMap::new(), serials: SerialMemory::default() }
+    pub(super) fn new(hub: Hub, intake: Arc<Intake>, earlier: Earlier) -> Self {
+        Self {
+            hub,
+            intake,
+            earlier,
+            instances: 0,
+            attached: HashMap::new(),
+            serials: SerialMemory::default(),
+        }
     }
 
     /// Announces a device that has come. One that is there already is left as it is.
-    pub(super) fn attach(&mut self, key: Key, device: Device, cause: Cause) {
-        if self.attached.contains_key(&key) {
+    pub(super) fn attach(&mut self, key: &Key, device: Device, cause: Cause) {
+        if self.attached.contains_key(key) {
             return;
         }
+        // Whatever was there under this name has left, and nobody saw it go.
+        if let Some(earlier) = self.earlier.take(&key.to_string()) {
+            self.end_earlier(key.to_string(), &earlier, cause.libusb_alive);
+        }
+        let synthetic = match cause.synthetic {
+            Some(Synthetic::Startup) => Some(self.earlier.cause_of_attach()),
+            other => other,
+        };
         let stable_id = self.serials.attach(&device);
+        self.instances += 1;
         let attachment = Arc::new(Attachment {
             signature: device.signature(),
             device,
             stable_id,
             attached_at_ms: cause.timestamp_ms,
-            attach_seq: self.seq + 1,
+            instance: self.instances,
         });
-        self.attached.insert(key, Arc::clone(&attachment));
-        self.announce(Action::Attach, attachment, cause);
+        self.attached.insert(key.clone(), Arc::clone(&attachment));
+        self.announce(key.to_string(), Action::Attach, attachment, Cause { synthetic, ..cause });
     }
 
     /// Announces that a device has left, with all that was known when it came. An unknown one is nobody's.
     pub(super) fn detach(&mut self, key: &Key, cause: Cause) {
         let Some(attachment) = self.attached.remove(key) else { return };
         self.serials.detach(&attachment.device);
-        self.announce(Action::Detach, attachment, cause);
+        self.announce(key.to_string(), Action::Detach, attachment, cause);
     }
 
-    fn announce(&mut self, action: Action, attachment: Arc<Attachment>, cause: Cause) {
-        self.seq += 1;
-        let event = Arc::new(Event {
-            producer: Arc::clone(&self.producer),
-            seq: self.seq,
+    /// Whether this is a device of which an earlier run has told. Then subscribers are told that it is there; to the
+    /// stream it is no news.
+    pub(super) fn stay(&mut self, name: &str, address: Address, inode: impl FnOnce() -> Option<u64>) -> bool {
+        let Some(earlier) = self.earlier.take(name) else { return false };
+        if !is_same(&earlier, address, inode()) {
+            self.end_earlier(name.to_owned(), &earlier, true);
+            return false;
+        }
+        self.instances += 1;
+        let attachment = Attachment { instance: self.instances, ..(*earlier.attach.attachment).clone() };
+        self.serials.restore(&attachment.device, &attachment.stable_id);
+        let attachment = Arc::new(attachment);
+        self.attached.insert(Key::Kernel(name.to_owned()), Arc::clone(&attachment));
+        let event = Event { attachment, synthetic: Some(Synthetic::Startup), ..(*earlier.attach).clone() };
+        self.hub.tell(&Notice::Transition(Arc::new(event)));
+        true
+    }
+
+    /// Announces the end of what an earlier run has simulated: that lasts no longer than its daemon.
+    pub(super) fn end_simulated(&mut self, libusb_alive: bool) {
+        for (key, earlier) in self.earlier.take_where(|key, _| key.starts_with(SIMULATED)) {
+            self.end_earlier(key, &earlier, libusb_alive);
+        }
+    }
+
+    /// Announces the end of all that an earlier run has told of and that is not `present`.
+    pub(super) fn end_absent(
+        &mut self,
+        present: impl Fn(&str) -> Option<(Address, Option<u64>)>,
+        libusb_alive: bool,
+    ) {
+        if self.earlier.is_settled() {
+            return;
+        }
+        let left = self.earlier.take_where(|name, earlier| {
+            present(name).is_none_or(|(address, inode)| !is_same(earlier, address, inode))
+        });
+        for (key, earlier) in left {
+            self.end_earlier(key, &earlier, libusb_alive);
+        }
+    }
+
+    fn end_earlier(&mut self, key: String, earlier: &EarlierAttachment, libusb_alive: bool) {
+        let backend = if key.starts_with(SIMULATED) { Backend::Simulated } else { Backend::Snapshot };
+        let cause = Cause {
+            backend,
+            synthetic: Some(earlier.cause_of_detach()),
+            timestamp_ms: clock::now_ms(),
+            libusb_alive,
+        };
+        self.instances += 1;
+        let attachment = Attachment { instance: self.instances, ..(*earlier.attach.attachment).clone() };
+        self.announce(key, Action::Detach, Arc::new(attachment), cause);
+    }
+
+    fn announce(&mut self, key: String, action: Action, attachment: Arc<Attachment>, cause: Cause) {
+        let event = self.intake.number(key, |producer, seq| Event {
+            producer,
+            seq,
             action,
             timestamp_ms: cause.timestamp_ms,
             attachment,
@@ -85,9 +172,18 @@ impl Announcer {
             backend = cause.backend.as_str(),
             "event"
         );
-        self.hub.tell(&Notice::Transition(Arc::clone(&event)));
-        if let Some(outbox) = &self.outbox {
-            outbox.append(event);
-        }
+        self.hub.tell(&Notice::Transition(event));
+        self.intake.wake();
     }
+}
+
+/// Bus and address come again, but not with the same inode. Where one of those is not known, the address decides: it
+/// comes again only after more than a hundred others.
+fn is_same(earlier: &EarlierAttachment, address: Address, inode: Option<u64>) -> bool {
+    let device = &earlier.attach.attachment.device;
+    let same_inode = match (device.inode, inode) {
+        (Some(before), Some(now)) => before == now,
+        _ => true,
+    };
+    earlier.same_boot && device.address == address && same_inode
 }

@@ -11,18 +11,18 @@ mod schedule;
 mod senses;
 mod strings;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
 use crate::clock;
-use crate::device::Device;
+use crate::device::{Address, Device};
 use crate::event::{Backend, Synthetic};
 use crate::hub::Hub;
 use crate::notice::{Gap, GapCause, Notice, SourceState};
-use crate::outbox::Outbox;
+use crate::outbox::{Earlier, Intake};
 use crate::registry::{GRACE, Registry, Transition, Verdict};
 use crate::source::libusb::Report;
 use crate::source::name;
@@ -81,12 +81,12 @@ impl Engine {
         config: EngineConfig,
         hub: Hub,
         inbox: Arc<Inbox>,
-        producer: Arc<str>,
-        outbox: Option<Arc<Outbox>>,
+        intake: Arc<Intake>,
+        earlier: Earlier,
     ) -> Self {
         let senses = Senses::new(config.senses.clone(), hub.clone(), Arc::clone(&inbox));
         Self {
-            announcer: Announcer::new(hub.clone(), producer, outbox),
+            announcer: Announcer::new(hub.clone(), intake, earlier),
             schedule: Schedule::new(config.interval),
             registry: Registry::new(),
             strings: Strings::new(Arc::clone(&inbox)),
@@ -107,6 +107,7 @@ impl Engine {
         if !self.config.snapshot {
             self.hub.tell_source(name::SNAPSHOT, SourceState::Off, "switched off by configuration");
         }
+        self.announcer.end_simulated(self.senses.libusb_is_alive());
         self.snapshot();
         let mut started = false;
         // Devices that come meanwhile must not keep those that were there from being complete.
@@ -248,7 +249,27 @@ impl Engine {
         self.hub.tell_source(name::SNAPSHOT, SourceState::Up, "compares with sysfs");
         self.drain();
         let touched: HashSet<&str> = self.pending.iter().map(|heard| heard.uevent.name()).collect();
-        self.registry.snapshot(&scan, &touched, Instant::now())
+        let verdict = self.registry.snapshot(&scan, &touched, Instant::now());
+        self.settle_earlier(&verdict);
+        verdict
+    }
+
+    /// What an earlier run has told of and the first snapshot does not show has left meanwhile. Later there is nothing
+    /// to settle.
+    fn settle_earlier(&mut self, verdict: &Verdict) {
+        let present: HashMap<&str, Address> = verdict
+            .transitions
+            .iter()
+            .filter_map(|transition| match transition {
+                Transition::Attach { name, address, .. } => Some((name.as_str(), *address)),
+                Transition::Detach { .. } => None,
+            })
+            .collect();
+        let sysfs = &self.config.sysfs;
+        self.announcer.end_absent(
+            |name| present.get(name).map(|address| (*address, sysfs.inode(name))),
+            self.senses.libusb_is_alive(),
+        );
     }
 
     fn tell_gap(&self, cause: GapCause, synthesized: usize) {
@@ -272,6 +293,9 @@ impl Engine {
         for transition in verdict.transitions {
             match transition {
                 Transition::Attach { name, address, backend, synthetic } => {
+                    if self.announcer.stay(&name, address, || self.config.sysfs.inode(&name)) {
+                        continue;
+                    }
                     let described = match uevent {
                         Some(uevent) => Some(self.config.sysfs.describe_uevent(uevent)),
                         None => self.config.sysfs.describe_name(&name, address),
@@ -306,9 +330,9 @@ impl Engine {
     /// Announces a device, its hubs first: where one's strings are still waited for, with what is known of it.
     fn announce(&mut self, name: String, device: Device, cause: Cause) {
         for (hub, device, cause) in self.strings.take_above(&name) {
-            self.announcer.attach(Key::Kernel(hub), device, cause);
+            self.announcer.attach(&Key::Kernel(hub), device, cause);
         }
-        self.announcer.attach(Key::Kernel(name), device, cause);
+        self.announcer.attach(&Key::Kernel(name), device, cause);
     }
 
     /// Announces devices whose strings had to be waited for.
@@ -357,7 +381,7 @@ impl Engine {
     }
 
     fn plug_simulated(&mut self, device: Device, cause: Cause) {
-        self.announcer.attach(Key::Simulated(device.port_path.clone()), device, cause);
+        self.announcer.attach(&Key::Simulated(device.port_path.clone()), device, cause);
     }
 }
 

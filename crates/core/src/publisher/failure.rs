@@ -5,7 +5,7 @@ use redis::{ErrorKind, RedisError};
 const WRONG_PASSWORD: &str = "it refuses this user or password: check redis.username and redis.password";
 
 /// What failed and what to do about it. Never contains the password: Redis does not repeat it, and neither do we.
-pub(super) fn explain(error: &RedisError) -> String {
+pub(crate) fn explain(error: &RedisError) -> String {
     let reason = match code(error) {
         Some(code) => answer(&code, error),
         None => transport(error),

@@ -1,48 +1,60 @@
-//! The publisher: takes events from the outbox and adds them to the Redis stream, in order, on its own thread.
+//! The publisher's thread: stores each event as it comes in, then adds it to the Redis stream.
 //!
-//! A batch is one MULTI/EXEC: all of it is added or nothing, so a refusal half-way cannot change the order. At most
-//! one batch is on its way. An event leaves the outbox when Redis has acknowledged it; where a reply is lost, the
-//! batch is sent again, so for now delivery is at least once.
+//! One thread owns the outbox and the connection, so that an event crosses one thread on its way from the engine to
+//! Redis, is stored before it is published, and needs no lock on that way. While it waits for Redis it stores on.
 
 mod entry;
 mod failure;
+pub(crate) mod fence;
+mod presence;
+pub(crate) mod search;
+mod session;
+mod trimming;
 
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, RedisError,
-};
-use tokio::sync::watch;
+use redis::{Client, RedisError};
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock;
 use crate::config::RedisConfig;
 use crate::error::{Code, Error};
-use crate::event::Event;
 use crate::hub::Hub;
 use crate::notice::{Gap, GapCause, Notice, RedisStatus};
-use crate::outbox::Outbox;
+use crate::outbox::{Intake, Outbox, Placed};
+use crate::redis_connection;
 pub use entry::entry;
+pub(crate) use failure::explain;
+pub use fence::Guarantee;
+use presence::Presence;
+pub(crate) use session::EXPIRES;
+use session::Session;
+use trimming::Lag;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How soon what is not stored yet is stored, or tried again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// What the publisher needs to know.
 #[derive(Clone, Debug)]
 pub struct PublisherConfig {
-    /// Where to publish.
-    pub redis: RedisConfig,
+    /// Where to publish; nowhere if absent, and the outbox only stores.
+    pub redis: Option<Box<RedisConfig>>,
     /// Events that one batch carries at most.
     pub batch_size: usize,
     /// How often an idle connection is tried.
     pub keepalive: Duration,
     /// Name of this host, for the entries.
     pub host: String,
+    /// The kernel's boot ID; empty where there is none.
+    pub boot_id: String,
 }
 
 /// The running publisher.
@@ -56,18 +68,36 @@ impl Publisher {
     ///
     /// # Errors
     /// Where the address is unusable or no thread can be had.
-    pub fn start(config: PublisherConfig, outbox: Arc<Outbox>, hub: Hub) -> Result<Self, Error> {
-        let client = client(&config.redis)?;
+    pub fn start(
+        config: PublisherConfig,
+        outbox: Outbox,
+        intake: Arc<Intake>,
+        hub: Hub,
+    ) -> Result<Self, Error> {
+        let client = config.redis.as_deref().map(redis_connection::client).transpose();
+        let client =
+            client.map_err(|message| Error::new(Code::Config, format!("bad configuration: {message}")))?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Error::new(Code::System, format!("no runtime for the publisher: {error}")))?;
         let (stop, stopping) = watch::channel(None);
         let thread = thread::Builder::new()
-            .name("aw-redis".into())
+            .name("aw-outbox".into())
             .spawn(move || {
-                let task = Task { config, client, outbox, hub, stopping };
-                runtime.block_on(task.run());
+                let task = Task {
+                    outbox: RefCell::new(outbox),
+                    intake,
+                    hub,
+                    stopping,
+                    stored: Notify::new(),
+                    sent: Cell::new(0),
+                    wrong_watermark: Cell::new(None),
+                    acknowledged: Notify::new(),
+                    untrimmed: Cell::new(false),
+                    lag: RefCell::new(None),
+                };
+                runtime.block_on(task.run(config, client));
                 // A name that is still being looked up must not hold the stop.
                 runtime.shutdown_background();
             })
@@ -75,7 +105,7 @@ impl Publisher {
         Ok(Self { stop, thread })
     }
 
-    /// Publishes what waits for `patience` at most, then ends the thread.
+    /// Publishes what waits for `patience` at most, then ends the thread. What has come in by now is stored.
     pub fn stop(self, patience: Duration) {
         let _ = self.stop.send(Some(Instant::now() + patience));
         if self.thread.join().is_err() {
@@ -84,28 +114,30 @@ impl Publisher {
     }
 }
 
-fn client(redis: &RedisConfig) -> Result<Client, Error> {
-    let bad = |error: RedisError| Error::new(Code::Config, format!("bad configuration: redis: {error}"));
-    let mut settings = RedisConnectionInfo::default().set_db(redis.db);
-    if let Some(username) = &redis.username {
-        settings = settings.set_username(username);
-    }
-    if let Some(password) = &redis.password {
-        settings = settings.set_password(password);
-    }
-    let info = ConnectionAddr::Tcp(redis.host.clone(), redis.port)
-        .into_connection_info()
-        .map_err(bad)?
-        .set_redis_settings(settings);
-    Client::open(info).map_err(bad)
-}
-
 struct Task {
-    config: PublisherConfig,
-    client: Client,
-    outbox: Arc<Outbox>,
+    outbox: RefCell<Outbox>,
+    intake: Arc<Intake>,
     hub: Hub,
     stopping: watch::Receiver<Option<Instant>>,
+    /// Events have been stored.
+    stored: Notify,
+    /// Number of the last event that this process has sent to Redis.
+    sent: Cell<u64>,
+    /// A watermark that is known to be wrong, and the right one.
+    wrong_watermark: Cell<Option<(u64, u64)>>,
+    /// Redis has acknowledged events.
+    acknowledged: Notify,
+    /// It has been said that the stream cannot be trimmed.
+    untrimmed: Cell<bool>,
+    /// What has been said of the group that is in the way.
+    lag: RefCell<Option<(String, bool)>>,
+}
+
+/// Where and how to publish.
+struct Destination {
+    config: PublisherConfig,
+    redis: Box<RedisConfig>,
+    client: Client,
 }
 
 /// Why the publisher stops working on something.
@@ -120,86 +152,118 @@ impl From<RedisError> for Halt {
     }
 }
 
+/// A loop that only an error ends.
+enum Never {}
+
 impl Task {
-    async fn run(self) {
-        let mut pauses = backoff();
-        loop {
-            let Err(halt) = self.publish_until_failure(&mut pauses).await;
-            let Halt::Redis(error) = halt else { break };
-            self.tell(false, Some(failure::explain(&error)));
-            self.tell_lost();
-            let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
-            if self.unless_stopped(sleep(pause)).await.is_err() {
-                break;
+    async fn run(self, config: PublisherConfig, client: Option<Client>) {
+        let publishing = async {
+            match (config.redis.clone(), client) {
+                (Some(redis), Some(client)) => self.publish(&Destination { config, redis, client }).await,
+                _ => self.until_stopped().await,
             }
+        };
+        tokio::select! {
+            never = self.take_in_forever() => match never {},
+            () = publishing => {}
         }
+        self.take_in();
+        self.outbox.borrow_mut().save_all();
         self.tell_lost();
+        self.tell_faults();
         self.tell_unpublished();
     }
 
-    async fn publish_until_failure(&self, pauses: &mut backon::ExponentialBackoff) -> Result<Never, Halt> {
-        let mut connection = self.unless_stopped(self.connect()).await??;
-        // Refusals (NOAUTH, LOADING) come clean here: to a whole batch some servers answer by closing the connection.
-        self.unless_stopped(ping(&mut connection)).await??;
+    async fn take_in_forever(&self) -> Never {
+        loop {
+            let retry = async {
+                if self.outbox.borrow().has_unsaved() {
+                    sleep(RETRY).await;
+                } else {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = self.intake.arrived() => self.take_in(),
+                // How far that is has to be stored some time.
+                () = self.acknowledged.notified() => {}
+                () = retry => {
+                    self.outbox.borrow_mut().save_all();
+                    self.tell_lost();
+                }
+            }
+            self.tell_faults();
+        }
+    }
+
+    /// Stores what has come in.
+    fn take_in(&self) {
+        let (queue, refused) = self.intake.take();
+        if queue.is_empty() && refused == 0 {
+            return;
+        }
+        self.outbox.borrow_mut().append(queue, refused);
+        self.stored.notify_one();
+    }
+
+    async fn publish(&self, destination: &Destination) {
+        let Destination { config, redis, .. } = destination;
+        let producer = self.outbox.borrow().series().producer;
+        let mut presence = Presence::new(&redis.stream, &config.boot_id, &producer, &config.host);
+        let mut pauses = backoff();
+        loop {
+            let Err(halt) = self.publish_until_failure(destination, &mut presence, &mut pauses).await;
+            let Halt::Redis(error) = halt else { return };
+            self.tell_redis(destination, Err(&error));
+            self.tell_lost();
+            let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
+            if self.unless_stopped(sleep(pause)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn publish_until_failure(
+        &self,
+        destination: &Destination,
+        presence: &mut Presence,
+        pauses: &mut backon::ExponentialBackoff,
+    ) -> Result<Never, Halt> {
+        let mut session = self.unless_stopped(Session::open(self, destination, presence)).await??;
         let mut told = false;
         loop {
-            let batch = self.outbox.first(self.config.batch_size);
-            if !batch.is_empty() {
-                self.unless_stopped(self.publish(&mut connection, &batch)).await??;
-            } else if self.stopping.borrow().is_some() {
-                return Err(Halt::Stopped);
-            } else if told {
-                self.unless_stopped(ping(&mut connection)).await??;
-            }
+            self.unless_stopped(session.turn()).await??;
             if !std::mem::replace(&mut told, true) {
-                self.tell(true, None);
+                *pauses = backoff();
+                self.tell_redis(destination, Ok(session.guarantee()));
             }
-            *pauses = backoff();
             self.tell_lost();
-            if self.outbox.waiting() == 0 {
-                self.wait_for_events().await;
+            if self.is_drained() {
+                if self.stopping.borrow().is_some() {
+                    session.leave().await;
+                    return Err(Halt::Stopped);
+                }
+                self.wait_for_events(session.next_beat()).await;
             }
         }
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
-        let patience = Duration::from_millis(self.config.redis.timeout_ms.into());
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(patience))
-            .set_response_timeout(Some(patience));
-        self.client.get_multiplexed_async_connection_with_config(&config).await
+    fn is_drained(&self) -> bool {
+        self.take_in();
+        self.outbox.borrow().waiting() == 0
     }
 
-    async fn publish(
-        &self,
-        connection: &mut MultiplexedConnection,
-        batch: &[Arc<Event>],
-    ) -> Result<(), RedisError> {
-        let mut pipeline = redis::pipe();
-        pipeline.atomic();
-        for event in batch {
-            pipeline.cmd("XADD").arg(&self.config.redis.stream).arg("*");
-            for (field, value) in entry(event, &self.config.host) {
-                pipeline.arg(field).arg(value);
-            }
-        }
-        let stream_ids: Vec<String> = pipeline.query_async(connection).await?;
-        if let Some(last) = batch.last() {
-            self.outbox.remove_through(last.seq);
-        }
-        for (event, stream_id) in batch.iter().zip(stream_ids) {
-            self.hub.tell(&Notice::Published { event: Arc::clone(event), stream_id });
-        }
-        Ok(())
+    async fn until_stopped(&self) {
+        // The sender is dropped only together with the thread's owner, which is a stop as well.
+        let _ = self.stopping.clone().wait_for(Option::is_some).await;
     }
 
     /// Waits for an event, a stop, or the time to see whether the connection still stands.
-    async fn wait_for_events(&self) {
-        let mut stopping = self.stopping.clone();
+    async fn wait_for_events(&self, until: Instant) {
         tokio::select! {
-            () = self.outbox.appended() => {}
-            _ = stopping.wait_for(Option::is_some) => {}
-            () = sleep(self.config.keepalive) => {}
+            () = self.stored.notified() => {}
+            () = self.until_stopped() => {}
+            () = sleep_until(until) => {}
         }
     }
 
@@ -208,7 +272,7 @@ impl Task {
         let mut stopping = self.stopping.clone();
         let deadline = async {
             let until = stopping.wait_for(Option::is_some).await.ok().and_then(|until| *until);
-            if let Some(until) = until.filter(|_| self.outbox.waiting() > 0) {
+            if let Some(until) = until.filter(|_| !self.is_drained()) {
                 sleep_until(until).await;
             }
         };
@@ -218,25 +282,90 @@ impl Task {
         }
     }
 
-    fn tell(&self, connected: bool, reason: Option<String>) {
-        let RedisConfig { host, port, .. } = &self.config.redis;
-        let address = format!("{host}:{port}");
-        self.hub.tell_redis(RedisStatus { connected, address, reason, waiting: self.outbox.waiting() });
+    /// Redis has acknowledged the events of `batch` with these IDs.
+    fn published(&self, batch: &[Placed], stream_ids: Vec<String>, guarantee: Guarantee) {
+        self.outbox.borrow_mut().acknowledge(batch);
+        for (placed, stream_id) in batch.iter().zip(stream_ids) {
+            self.hub.tell(&Notice::Published { event: Arc::clone(&placed.event), stream_id });
+        }
+        self.acknowledged.notify_one();
+        let mut outbox = self.outbox.borrow_mut();
+        match guarantee {
+            // Nobody waits for the file: should it miss this, the watermark knows.
+            Guarantee::ExactlyOnce => outbox.save_progress_in_one_go(),
+            Guarantee::AtLeastOnce => outbox.set_unfenced(true),
+        }
+    }
+
+    fn tell_redis(&self, destination: &Destination, state: Result<Guarantee, &RedisError>) {
+        let waiting = usize::try_from(self.outbox.borrow().waiting()).unwrap_or_default();
+        self.hub.tell_redis(RedisStatus {
+            connected: state.is_ok(),
+            address: redis_connection::address(&destination.redis),
+            delivery: state.ok(),
+            reason: state.err().map(explain),
+            waiting,
+        });
+    }
+
+    fn tell_error(&self, error: Error) {
+        tracing::error!(code = error.code.as_str(), "{error}");
+        self.hub.tell(&Notice::Error { error, context: "redis" });
+    }
+
+    fn tell_faults(&self) {
+        let faults = self.outbox.borrow_mut().take_faults();
+        for error in faults {
+            tracing::error!(code = error.code.as_str(), "{error}");
+            self.hub.tell(&Notice::Error { error, context: "outbox" });
+        }
+    }
+
+    /// Whoever may add entries need not have the right to look at them.
+    fn tell_untrimmed(&self, error: &RedisError) {
+        if !self.untrimmed.replace(true) {
+            let reason = explain(error);
+            self.tell_error(Error::new(
+                Code::Lag,
+                format!(
+                    "the stream is not trimmed to redis.maxlen: {reason}; that takes XLEN, XRANGE, XINFO, XPENDING and \
+                     XDEL on the stream"
+                ),
+            ));
+        }
+    }
+
+    /// A group that keeps the stream from being trimmed is named when it begins to, and before.
+    fn tell_lag(&self, lag: Option<Lag>, maxlen: u64) {
+        let said = lag.as_ref().map(|lag| (lag.group.clone(), lag.over));
+        if self.lag.replace(said.clone()) == said {
+            return;
+        }
+        if let Some(lag) = lag {
+            self.tell_error(lag.into_error(maxlen));
+        }
     }
 
     /// An outbox in memory ends with the daemon: what Redis has not taken by now it never gets.
     fn tell_unpublished(&self) {
-        let waiting = self.outbox.waiting();
-        if waiting > 0 {
+        let outbox = self.outbox.borrow();
+        let waiting = outbox.waiting();
+        if waiting > 0 && outbox.is_durable() {
+            tracing::info!(waiting, "events stay in the outbox and are published after the next start");
+        } else if waiting > 0 && outbox.publishes() {
             let message =
                 format!("unpublished events: {waiting}; redis did not take them before the daemon stopped");
             self.hub.tell(&Notice::Error { error: Error::new(Code::Redis, message), context: "redis" });
+        } else if waiting > 0 {
+            let message = format!("events that could not be stored before the daemon stopped: {waiting}");
+            self.hub.tell(&Notice::Error { error: Error::new(Code::Outbox, message), context: "outbox" });
         }
     }
 
     fn tell_lost(&self) {
-        let lost = self.outbox.take_lost();
+        let lost = self.outbox.borrow_mut().take_lost();
         if lost > 0 {
+            tracing::error!(lost, "outbox full, events dropped");
             self.hub.tell(&Notice::Gap(Gap {
                 source: "outbox",
                 cause: GapCause::OutboxFull,
@@ -247,13 +376,6 @@ impl Task {
         }
     }
 }
-
-async fn ping(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    redis::cmd("PING").query_async(connection).await
-}
-
-/// A loop that only an error ends.
-enum Never {}
 
 fn backoff() -> backon::ExponentialBackoff {
     ExponentialBuilder::default()

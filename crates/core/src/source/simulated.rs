@@ -87,6 +87,7 @@ impl SimulatedCommand {
             speed: device.speed,
             interfaces: device.interfaces,
             bus_path: Some("simulated".into()),
+            inode: None,
             partial: false,
         })))
     }

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::PoisonError;
 
-use rustix::fs::{CWD, Mode, OFlags, openat, readlinkat};
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat, readlinkat, stat};
 use rustix::io::{Errno, read};
 
 use super::Sysfs;
@@ -86,6 +86,11 @@ impl Sysfs {
         self.describe(directory, address, &format!("/{devpath}"))
     }
 
+    /// Inode of the directory of the device that is called `name` now.
+    pub fn inode(&self, name: &str) -> Option<u64> {
+        stat(self.bus_links().join(name)).ok().map(|status| status.st_ino)
+    }
+
     fn describe(&self, directory: OwnedFd, expected: Address, devpath: &str) -> Option<Description> {
         if number::<u16>(&directory, "devnum")? != expected.device {
             return None;
@@ -103,6 +108,7 @@ impl Sysfs {
             speed: text(&directory, "speed").filter(|speed| speed != "unknown"),
             interfaces: interface_classes(&raw),
             bus_path: self.bus_path(devpath),
+            inode: fstat(&directory).ok().map(|status| status.st_ino),
             descriptor,
             partial: false,
         };
@@ -138,6 +144,7 @@ impl Sysfs {
             speed: None,
             interfaces: Vec::new(),
             bus_path: self.bus_path(&uevent.devpath),
+            inode: None,
             partial: true,
         }
     }

@@ -2,6 +2,9 @@
 //!
 //! Keys that no part of the daemon honours yet are refused like misspelt ones: a setting is never ignored silently.
 
+mod outbox;
+mod redis;
+
 use std::time::Duration;
 
 use serde::de::Error as _;
@@ -9,6 +12,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::error::{Code, Error};
 use crate::source::name;
+pub use outbox::{OutboxConfig, WhenFull};
+pub use redis::{Certificates, OnReset, RedisConfig, RedisSetting, TlsSetting};
 
 /// The whole configuration. Every key is optional.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -20,7 +25,7 @@ pub struct Config {
     pub monitoring: MonitoringConfig,
     /// Batching.
     pub performance: PerformanceConfig,
-    /// Bounds of what waits.
+    /// Where events are stored, and bounds of what waits.
     pub outbox: OutboxConfig,
     /// Which sources listen.
     pub sources: SourcesConfig,
@@ -36,79 +41,6 @@ pub struct ShutdownMs(pub u32);
 impl Default for ShutdownMs {
     fn default() -> Self {
         Self(2000)
-    }
-}
-
-/// `false`, or where Redis is.
-#[derive(Clone, Debug)]
-pub enum RedisSetting {
-    /// Nothing is published.
-    Off,
-    /// Events are published there.
-    On(RedisConfig),
-}
-
-impl Default for RedisSetting {
-    fn default() -> Self {
-        Self::On(RedisConfig::default())
-    }
-}
-
-impl<'de> Deserialize<'de> for RedisSetting {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // By hand, because an untagged enum would lose which key is wrong.
-        let value = serde_json::Value::deserialize(deserializer)?;
-        match value {
-            serde_json::Value::Bool(false) => Ok(Self::Off),
-            value => RedisConfig::deserialize(value).map(Self::On).map_err(D::Error::custom),
-        }
-    }
-}
-
-/// Where Redis is.
-#[derive(Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RedisConfig {
-    /// Host name or address.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// ACL user.
-    pub username: Option<String>,
-    /// Password; never printed.
-    pub password: Option<String>,
-    /// Database number.
-    pub db: i64,
-    /// Key of the stream.
-    pub stream: String,
-    /// Time in ms after which a connection attempt or an answer counts as failed.
-    pub timeout_ms: u32,
-}
-
-impl Default for RedisConfig {
-    fn default() -> Self {
-        Self {
-            host: "localhost".into(),
-            port: 6379,
-            username: None,
-            password: None,
-            db: 0,
-            stream: "aw:hotplug".into(),
-            timeout_ms: 2000,
-        }
-    }
-}
-
-impl std::fmt::Debug for RedisConfig {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("RedisConfig")
-            .field("host", &self.host)
-            .field("port", &self.port)
-            .field("username", &self.username)
-            .field("password", &self.password.as_ref().map(|_| "***"))
-            .field("db", &self.db)
-            .field("stream", &self.stream)
-            .finish_non_exhaustive()
     }
 }
 
@@ -148,20 +80,6 @@ pub struct PerformanceConfig {
 impl Default for PerformanceConfig {
     fn default() -> Self {
         Self { batch_size: 10 }
-    }
-}
-
-/// Bounds of what waits.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct OutboxConfig {
-    /// Events that may wait for Redis, and separately for the subscriber, before a gap is reported.
-    pub max_events: usize,
-}
-
-impl Default for OutboxConfig {
-    fn default() -> Self {
-        Self { max_events: 100_000 }
     }
 }
 
@@ -283,17 +201,11 @@ impl Config {
 
     fn check(&self) -> Result<(), String> {
         if let RedisSetting::On(redis) = &self.redis {
-            within("redis.timeout_ms", u64::from(redis.timeout_ms), 1, 3_600_000)?;
-            if redis.host.is_empty() {
-                return Err("redis.host is empty: give a host name or an address".into());
-            }
-            if redis.stream.is_empty() {
-                return Err("redis.stream is empty: give the stream's key".into());
-            }
+            redis.check()?;
         }
         within("monitoring.interval", u64::from(self.monitoring.interval), 10, 86_400_000)?;
         within("performance.batch_size", self.performance.batch_size as u64, 1, 10_000)?;
-        within("outbox.max_events", self.outbox.max_events as u64, 1, 100_000_000)?;
+        self.outbox.check()?;
         if let Some(bytes) = self.sources.receive_buffer {
             within("sources.netlink.receive_buffer", bytes as u64, 1, 1 << 30)?;
         }
@@ -311,7 +223,7 @@ impl Config {
     }
 }
 
-fn within(path: &str, found: u64, least: u64, most: u64) -> Result<(), String> {
+pub(crate) fn within(path: &str, found: u64, least: u64, most: u64) -> Result<(), String> {
     if (least..=most).contains(&found) {
         Ok(())
     } else {
@@ -363,11 +275,5 @@ mod tests {
             assert_eq!(error.code, Code::Config);
             assert!(error.message.contains(expected), "{json}: {error}");
         }
-    }
-
-    #[test]
-    fn a_password_is_never_printed() {
-        let config = Config::from_json(r#"{ "redis": { "password": "hush" } }"#).expect("valid");
-        assert!(!format!("{config:?}").contains("hush"));
     }
 }

@@ -1,0 +1,64 @@
+//! The outbox's accounts: where every event that it has ever held in this run is now.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+
+/// Numbers of events. At every moment `carried_over + seen = published + filtered + waiting + dropped`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Accounts {
+    /// Waited when the outbox was opened, or came back to be published again.
+    pub carried_over: u64,
+    /// Came in since.
+    pub seen: u64,
+    /// Acknowledged by Redis since; stored, where nothing is published.
+    pub published: u64,
+    /// Held back by a filter.
+    pub filtered: u64,
+    /// Wait to be published.
+    pub waiting: u64,
+    /// Given up because too many waited, or because their record could not be read; told as a gap.
+    pub dropped: u64,
+}
+
+/// How the outbox is doing, for health and whoever else asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboxStatus {
+    /// Whether what is stored outlives this process.
+    pub durable: bool,
+    /// The file, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Why it is not durable although it was to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The series of numbers that events get.
+    pub producer: String,
+    /// Number of the last event that has been stored.
+    pub last_seq: u64,
+    /// The accounts.
+    #[serde(flatten)]
+    pub accounts: Accounts,
+}
+
+/// The status where other threads can look at it: always that between two operations.
+#[derive(Clone, Debug, Default)]
+pub struct StatusBoard(Arc<Mutex<OutboxStatus>>);
+
+impl StatusBoard {
+    /// What it is now.
+    pub fn get(&self) -> OutboxStatus {
+        self.lock().clone()
+    }
+
+    pub(super) fn set(&self, status: OutboxStatus) {
+        *self.lock() = status;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OutboxStatus> {
+        // Nothing under this lock panics.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

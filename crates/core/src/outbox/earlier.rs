@@ -1,0 +1,82 @@
+//! What an earlier run has left: devices that were attached when it ended.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::event::{Event, Synthetic};
+
+/// An attachment of which an earlier run has told.
+#[derive(Clone, Debug)]
+pub struct EarlierAttachment {
+    /// Its attach event.
+    pub attach: Arc<Event>,
+    /// The machine has not been started anew since: bus, address and inode still mean what they meant.
+    pub same_boot: bool,
+    order: usize,
+}
+
+/// Attachments of which an earlier run has told, and that this one has not found out about yet.
+#[derive(Debug, Default)]
+pub struct Earlier {
+    attachments: HashMap<String, EarlierAttachment>,
+    cause: Option<Synthetic>,
+}
+
+impl Earlier {
+    pub(super) fn new(
+        is_new: bool,
+        attached: Vec<(String, Event, String)>,
+        boot_id: &str,
+        last_boot_id: &str,
+    ) -> Self {
+        let cause = match (is_new, last_boot_id) {
+            (true, _) => None,
+            // It was made and has seen no event: nothing was there.
+            (false, "") => Some(Synthetic::MissedWhileDown),
+            (false, last) if last == boot_id => Some(Synthetic::MissedWhileDown),
+            (false, _) => Some(Synthetic::Reboot),
+        };
+        let attachments = attached
+            .into_iter()
+            .enumerate()
+            .map(|(order, (key, attach, boot))| {
+                let same_boot = !boot.is_empty() && boot == boot_id;
+                (key, EarlierAttachment { attach: Arc::new(attach), same_boot, order })
+            })
+            .collect();
+        Self { attachments, cause }
+    }
+
+    /// Why a device that is present at start has not been told of before.
+    pub fn cause_of_attach(&self) -> Synthetic {
+        self.cause.unwrap_or(Synthetic::Startup)
+    }
+
+    /// Whether there is nothing left to find out.
+    pub fn is_settled(&self) -> bool {
+        self.attachments.is_empty()
+    }
+
+    /// Takes the attachment of this name.
+    pub fn take(&mut self, key: &str) -> Option<EarlierAttachment> {
+        self.attachments.remove(key)
+    }
+
+    /// Takes all attachments whose name and self `left` accepts, the last one first: what hangs on a hub before it.
+    pub fn take_where(
+        &mut self,
+        left: impl Fn(&str, &EarlierAttachment) -> bool,
+    ) -> Vec<(String, EarlierAttachment)> {
+        let mut taken: Vec<_> =
+            self.attachments.extract_if(|key, attachment| left(key, attachment)).collect();
+        taken.sort_by_key(|(_, attachment)| std::cmp::Reverse(attachment.order));
+        taken
+    }
+}
+
+impl EarlierAttachment {
+    /// Why it has ended.
+    pub fn cause_of_detach(&self) -> Synthetic {
+        if self.same_boot { Synthetic::MissedWhileDown } else { Synthetic::Reboot }
+    }
+}

@@ -1,0 +1,213 @@
+//! The outbox's file: opened by one daemon at a time, and only if it is an outbox.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::checkpoint::Checkpoints;
+use crate::error::{Code, Error};
+
+/// `AWUS`: what SQLite keeps for telling whose file it is.
+const APPLICATION_ID: i32 = 0x4157_5553;
+const VERSION: i32 = 2;
+/// How long a commit waits for somebody who reads the history.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+const SCHEMA: &str = "
+CREATE TABLE event (
+    position INTEGER PRIMARY KEY, producer TEXT NOT NULL, seq INTEGER NOT NULL, record TEXT NOT NULL
+) STRICT;
+CREATE TABLE attached (
+    key TEXT PRIMARY KEY, position INTEGER NOT NULL, boot_id TEXT NOT NULL, record TEXT NOT NULL
+) STRICT;
+CREATE TABLE state (
+    id INTEGER PRIMARY KEY CHECK (id = 1), producer TEXT NOT NULL, last_seq INTEGER NOT NULL,
+    last_position INTEGER NOT NULL, published_position INTEGER NOT NULL, published_seq INTEGER NOT NULL,
+    trusted_position INTEGER NOT NULL, trusted_seq INTEGER NOT NULL, unfenced INTEGER NOT NULL, boot_id TEXT NOT NULL
+) STRICT;
+";
+
+/// An open outbox file, or its like in memory. The lock lasts as long as this.
+pub(super) struct OutboxFile {
+    /// Ends before the connection, which closes the file whole if it is the last one.
+    checkpoints: Option<Checkpoints>,
+    pub(super) connection: Connection,
+    /// It was made just now: no daemon has run on it before.
+    pub(super) is_new: bool,
+    _lock: Option<File>,
+}
+
+impl OutboxFile {
+    /// An outbox in memory.
+    pub(super) fn in_memory(producer: &str) -> Result<Self, rusqlite::Error> {
+        let connection = Connection::open_in_memory()?;
+        create(&connection, producer)?;
+        Ok(Self { checkpoints: None, connection, is_new: true, _lock: None })
+    }
+
+    /// Opens the file, and makes it where there is none.
+    pub(super) fn open(path: &Path, fsync: bool, producer: &str) -> Result<Self, Error> {
+        let lock = lock(path)?;
+        let unusable = |error: rusqlite::Error| unusable(path, &explain(&error));
+        // Made by us, because SQLite would let everybody read it.
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o640)
+            .open(path)
+            .map_err(|error| self::unusable(path, &format!("{error}: give outbox.path a place to write")))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
+        let is_new = prepare(&connection, fsync, producer).map_err(|refusal| match refusal {
+            Refusal::Sqlite(error) => unusable(error),
+            Refusal::Foreign(why) => self::unusable(path, &why),
+        })?;
+        let checkpoints = Checkpoints::start(path).map_err(unusable)?;
+        Ok(Self { checkpoints: Some(checkpoints), connection, is_new, _lock: Some(lock) })
+    }
+}
+
+impl OutboxFile {
+    /// Counts a commit.
+    pub(super) fn note_commit(&self) {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.note_commit();
+        }
+    }
+}
+
+enum Refusal {
+    Sqlite(rusqlite::Error),
+    Foreign(String),
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// True where the file was empty and is an outbox now.
+fn prepare(connection: &Connection, fsync: bool, producer: &str) -> Result<bool, Refusal> {
+    connection.busy_timeout(PATIENCE)?;
+    let is_new = !verify(connection)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        let why =
+            format!("its file system allows no write-ahead log (journal mode {mode}): use a local disk");
+        return Err(Refusal::Foreign(why));
+    }
+    // NORMAL never leaves a damaged file: a loss of power takes the last commits, and those whole.
+    let synchronous = if fsync { "FULL" } else { "NORMAL" };
+    connection.execute_batch(&format!("PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -512;"))?;
+    // The log goes into the file on another thread.
+    connection.execute_batch("PRAGMA wal_autocheckpoint = 0")?;
+    if is_new {
+        create(connection, producer)?;
+    }
+    Ok(is_new)
+}
+
+/// Whether this is an outbox of ours; false where there is nothing yet.
+pub(super) fn is_outbox(connection: &Connection) -> Result<bool, String> {
+    verify(connection).map_err(|refusal| match refusal {
+        Refusal::Sqlite(error) => explain(&error),
+        Refusal::Foreign(why) => why,
+    })
+}
+
+fn verify(connection: &Connection) -> Result<bool, Refusal> {
+    let number = |pragma: &str| connection.query_row(pragma, [], |row| row.get::<_, i32>(0));
+    let (application, version) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
+    let tables: i32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (application, version, tables) {
+        (0, 0, 0) => Ok(false),
+        (APPLICATION_ID, VERSION, _) => Ok(true),
+        (APPLICATION_ID, other, _) => Err(Refusal::Foreign(format!(
+            "it has version {other}, this daemon knows version {VERSION}: use the daemon that made it, or another \
+             outbox.path"
+        ))),
+        _ => Err(Refusal::Foreign("it is some other program's database: choose another outbox.path".into())),
+    }
+}
+
+fn create(connection: &Connection, producer: &str) -> Result<(), rusqlite::Error> {
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.execute("INSERT INTO state VALUES (1, ?1, 0, 0, 0, 0, 0, 0, 0, '')", [producer])?;
+    transaction.execute_batch(&format!(
+        "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+    ))?;
+    transaction.commit()
+}
+
+/// The lock beside the file, with our process's number in it for whoever comes second.
+fn lock(path: &Path) -> Result<File, Error> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        DirBuilder::new().recursive(true).mode(0o750).create(folder).map_err(|error| {
+            unusable(path, &format!("{}: {error}: give outbox.path a place to write", folder.display()))
+        })?;
+    }
+    let name = lock_name(path);
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o640)
+        .open(&name)
+        .map_err(|error| {
+            unusable(path, &format!("{}: {error}: give outbox.path a place to write", name.display()))
+        })?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            let why = format!(
+                "process {} has it: stop that daemon, or give this one another outbox.path",
+                holder.trim()
+            );
+            return Err(unusable(path, &why));
+        }
+        Err(error) => return Err(unusable(path, &format!("it cannot be locked: {error}"))),
+    }
+    // What is written there is for people; the lock itself holds without.
+    let _ = file.set_len(0).and_then(|()| file.rewind());
+    let _ = writeln!(file, "{}", std::process::id());
+    Ok(file)
+}
+
+fn lock_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+pub(super) fn unusable(path: &Path, why: &str) -> Error {
+    Error::new(Code::Outbox, format!("the outbox {} cannot be used: {why}", path.display()))
+}
+
+/// What SQLite has, and what to do about it.
+pub(super) fn explain(error: &rusqlite::Error) -> String {
+    let advice = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => "it is no outbox: choose another outbox.path",
+        Some(ErrorCode::DatabaseCorrupt) => "it is damaged: move it away, and the daemon makes a new one",
+        Some(ErrorCode::DiskFull) => "the disk is full: make room",
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            "it cannot be written: check its owner and its folder's"
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another program keeps it locked: end that one"
+        }
+        Some(ErrorCode::SystemIoFailure) => "the disk fails: see the kernel's log",
+        _ => "its content is not what this daemon writes: move it away",
+    };
+    format!("{error}: {advice}")
+}

@@ -1,0 +1,117 @@
+//! The history: what an outbox file holds, read beside the daemon that writes it, or without one.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use super::file::{explain, is_outbox, unusable};
+use super::store::{Placed, event};
+use crate::error::Error;
+
+/// From where on history is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// From the oldest event that is kept.
+    Beginning,
+    /// From the event with this number, of the series that is being numbered now.
+    Seq(u64),
+    /// From the first event observed at this time or later, in ms since 1970.
+    Time(u64),
+}
+
+/// Reads an outbox file from one event to the next.
+pub struct History {
+    path: PathBuf,
+    connection: Connection,
+    next: i64,
+    since_ms: u64,
+}
+
+impl History {
+    /// Opens the file for reading only.
+    ///
+    /// # Errors
+    /// `ERR_USB_OUTBOX` where there is no such file, or it is no outbox, or it cannot be read.
+    pub fn open(path: &Path, since: Since) -> Result<Self, Error> {
+        if !path.exists() {
+            return Err(unusable(path, "there is no such file: no daemon has run with this outbox yet"));
+        }
+        let failed = |error: rusqlite::Error| unusable(path, &explain(&error));
+        let connection = open(path).map_err(failed)?;
+        match is_outbox(&connection) {
+            Ok(true) => {}
+            Ok(false) => return Err(unusable(path, "it is empty: no daemon has run with this outbox yet")),
+            Err(why) => return Err(unusable(path, &why)),
+        }
+        let next = match since {
+            Since::Seq(seq) => connection
+                .query_row(
+                    "SELECT coalesce(min(position), 1 + (SELECT last_position FROM state)) FROM event \
+                     WHERE seq >= ?1 AND producer = (SELECT producer FROM state)",
+                    [seq.cast_signed()],
+                    |row| row.get(0),
+                )
+                .map_err(failed)?,
+            Since::Beginning | Since::Time(_) => 1,
+        };
+        let since_ms = if let Since::Time(ms) = since { ms } else { 0 };
+        Ok(Self { path: path.to_owned(), connection, next, since_ms })
+    }
+
+    /// Up to `limit` further events, in order. An empty list is the end, for now.
+    ///
+    /// # Errors
+    /// `ERR_USB_OUTBOX` where the file cannot be read.
+    pub fn read(&mut self, limit: usize) -> Result<Vec<Placed>, Error> {
+        loop {
+            let read = self.read_once(limit).map_err(|error| unusable(&self.path, &explain(&error)))?;
+            let Some(last) = read.last() else { return Ok(read) };
+            self.next = last.position + 1;
+            let since_ms = self.since_ms;
+            let wanted: Vec<_> =
+                read.into_iter().skip_while(|placed| placed.event.timestamp_ms < since_ms).collect();
+            if !wanted.is_empty() {
+                // Clocks may be set back: from here on the order is that of the places.
+                self.since_ms = 0;
+                return Ok(wanted);
+            }
+        }
+    }
+
+    fn read_once(&self, limit: usize) -> Result<Vec<Placed>, rusqlite::Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.connection
+            .prepare_cached(
+                "SELECT position, record FROM event WHERE position >= ?1 ORDER BY position LIMIT ?2",
+            )?
+            .query_map(params![self.next, limit], |row| {
+                Ok(Placed { position: row.get(0)?, event: event(row, 1)?.into() })
+            })?
+            .collect()
+    }
+}
+
+/// A reader shares an index file with the writer. Where neither it nor the right to make it is there, no daemon runs,
+/// and the file is read as it lies.
+fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(2))?;
+    match connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i32>(0)) {
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen) => {
+            let mut address = String::from("file:");
+            for byte in path.as_os_str().as_encoded_bytes() {
+                if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
+                    address.push(char::from(*byte));
+                } else {
+                    // Writing to a string cannot fail.
+                    let _ = write!(address, "%{byte:02X}");
+                }
+            }
+            address.push_str("?immutable=1");
+            Connection::open_with_flags(address, flags | OpenFlags::SQLITE_OPEN_URI)
+        }
+        _ => Ok(connection),
+    }
+}

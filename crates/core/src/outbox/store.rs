@@ -1,0 +1,206 @@
+//! What the outbox writes into its tables, and reads from them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::file::OutboxFile;
+use super::intake::Series;
+use crate::event::Event;
+
+/// An event that has a place in the outbox. Places are without holes, whoever numbered the events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placed {
+    /// Its place, from 1.
+    pub position: i64,
+    /// The event.
+    pub event: Arc<Event>,
+}
+
+/// How far the outbox has come.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    pub(super) series: Series,
+    pub(super) last: i64,
+    pub(super) published: i64,
+    pub(super) published_seq: u64,
+    /// Up to here its numbers are known not to have been given before.
+    pub(super) trusted: Mark,
+    /// Something was published without moving the watermark.
+    pub(super) unfenced: bool,
+}
+
+/// A place and the number of the event there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mark {
+    pub(super) position: i64,
+    pub(super) seq: u64,
+}
+
+/// What has become of an attachment since the last commit: begun by this event, or ended.
+pub(super) type Changes = BTreeMap<String, Option<Placed>>;
+
+pub(super) struct Store {
+    file: OutboxFile,
+    boot_id: String,
+}
+
+impl Store {
+    pub(super) fn new(file: OutboxFile, boot_id: String) -> Self {
+        Self { file, boot_id }
+    }
+
+    pub(super) fn is_new(&self) -> bool {
+        self.file.is_new
+    }
+
+    fn connection(&self) -> &Connection {
+        &self.file.connection
+    }
+
+    /// How far it had come, and in which boot of the machine.
+    pub(super) fn progress(&self) -> Result<(Progress, String), rusqlite::Error> {
+        self.connection().query_row("SELECT * FROM state", [], |row| {
+            let producer: String = row.get("producer")?;
+            let series = Series { producer: producer.into(), last_seq: unsigned(row, "last_seq")? };
+            let progress = Progress {
+                series,
+                last: row.get("last_position")?,
+                published: row.get("published_position")?,
+                published_seq: unsigned(row, "published_seq")?,
+                trusted: Mark { position: row.get("trusted_position")?, seq: unsigned(row, "trusted_seq")? },
+                unfenced: row.get("unfenced")?,
+            };
+            Ok((progress, row.get("boot_id")?))
+        })
+    }
+
+    /// Attachments that had not ended, in the order in which they began, each with its boot.
+    pub(super) fn attached(&self) -> Result<Vec<(String, Event, String)>, rusqlite::Error> {
+        self.connection()
+            .prepare("SELECT key, record, boot_id FROM attached ORDER BY position")?
+            .query_map([], |row| Ok((row.get(0)?, event(row, 1)?, row.get(2)?)))?
+            .collect()
+    }
+
+    /// One commit: events, what became of attachments, and how far the outbox has come.
+    pub(super) fn save<'a>(
+        &self,
+        events: impl Iterator<Item = &'a Placed>,
+        changes: &Changes,
+        progress: &Progress,
+    ) -> Result<(), rusqlite::Error> {
+        let transaction = self.connection().unchecked_transaction()?;
+        {
+            let mut insert =
+                transaction.prepare_cached("INSERT OR REPLACE INTO event VALUES (?1, ?2, ?3, ?4)")?;
+            for Placed { position, event } in events {
+                insert.execute(params![
+                    position,
+                    &*event.producer,
+                    event.seq.cast_signed(),
+                    record(event)?
+                ])?;
+            }
+            let mut begun =
+                transaction.prepare_cached("INSERT OR REPLACE INTO attached VALUES (?1, ?2, ?3, ?4)")?;
+            let mut ended = transaction.prepare_cached("DELETE FROM attached WHERE key = ?1")?;
+            for (key, change) in changes {
+                match change {
+                    Some(Placed { position, event }) => {
+                        begun.execute(params![key, position, self.boot_id, record(event)?])?;
+                    }
+                    None => {
+                        ended.execute([key])?;
+                    }
+                }
+            }
+            self.write_progress(&transaction, progress)?;
+        }
+        transaction.commit()?;
+        self.file.note_commit();
+        Ok(())
+    }
+
+    /// One commit: how far the outbox has come; what lies before `keep_from` is forgotten.
+    pub(super) fn advance(&self, progress: &Progress, keep_from: i64) -> Result<(), rusqlite::Error> {
+        let transaction = self.connection().unchecked_transaction()?;
+        self.write_progress(&transaction, progress)?;
+        transaction.prepare_cached("DELETE FROM event WHERE position < ?1")?.execute([keep_from])?;
+        transaction.commit()?;
+        self.file.note_commit();
+        Ok(())
+    }
+
+    fn write_progress(&self, connection: &Connection, progress: &Progress) -> Result<(), rusqlite::Error> {
+        let Progress { series, last, published, published_seq, trusted, unfenced } = progress;
+        connection
+            .prepare_cached(
+                "UPDATE state SET producer = ?1, last_seq = ?2, last_position = ?3, published_position = ?4, \
+                 published_seq = ?5, boot_id = ?6, trusted_position = ?7, trusted_seq = ?8, unfenced = ?9",
+            )?
+            .execute(params![
+                &*series.producer,
+                series.last_seq.cast_signed(),
+                last,
+                published,
+                published_seq.cast_signed(),
+                self.boot_id,
+                trusted.position,
+                trusted.seq.cast_signed(),
+                unfenced
+            ])
+            .map(drop)
+    }
+
+    /// Events at these places, first to last.
+    pub(super) fn read(&self, first: i64, last: i64, limit: usize) -> Result<Vec<Placed>, rusqlite::Error> {
+        self.connection()
+            .prepare_cached(
+                "SELECT position, record FROM event WHERE position BETWEEN ?1 AND ?2 ORDER BY position LIMIT ?3",
+            )?
+            .query_map(params![first, last, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+                Ok(Placed { position: row.get(0)?, event: Arc::new(event(row, 1)?) })
+            })?
+            .collect()
+    }
+
+    /// The place of this producer's last event up to `seq` that is still kept; else that before its first.
+    pub(super) fn place_of(&self, producer: &str, seq: u64) -> Result<Option<i64>, rusqlite::Error> {
+        let upto: Option<i64> = self
+            .connection()
+            .query_row(
+                "SELECT max(position) FROM event WHERE producer = ?1 AND seq <= ?2",
+                params![producer, seq.cast_signed()],
+                |row| row.get(0),
+            )
+            .optional()?
+            .flatten();
+        if upto.is_some() {
+            return Ok(upto);
+        }
+        let first: Option<i64> = self.connection().query_row(
+            "SELECT min(position) FROM event WHERE producer = ?1",
+            [producer],
+            |row| row.get(0),
+        )?;
+        Ok(first.map(|first| first - 1))
+    }
+}
+
+fn record(event: &Event) -> Result<String, rusqlite::Error> {
+    serde_json::to_string(event).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// Reads an event back from its record.
+pub(super) fn event(row: &Row<'_>, column: usize) -> Result<Event, rusqlite::Error> {
+    let record = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(record).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
+    })
+}
+
+fn unsigned(row: &Row<'_>, column: &str) -> Result<u64, rusqlite::Error> {
+    row.get(column).map(i64::cast_unsigned)
+}

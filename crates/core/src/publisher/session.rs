@@ -1,0 +1,280 @@
+//! One connection's life: finds out what has been published, publishes what waits, and looks after the stream.
+
+use std::time::Duration;
+
+use redis::{ErrorKind, RedisError};
+use tokio::time::Instant;
+
+use super::fence::{Fence, Ground, Guarantee, Outcome, beside};
+use super::presence::Presence;
+use super::{Destination, Task};
+use super::{search, trimming};
+use crate::config::OnReset;
+use crate::error::{Code, Error};
+use crate::outbox::Placed;
+use crate::producer;
+use crate::redis_connection;
+
+/// The watermark of an outbox in memory: nobody asks for it once its daemon has ended.
+pub(crate) const EXPIRES: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How often such a watermark is set anew while nothing is published.
+const REFRESH: Duration = Duration::from_secs(24 * 3600);
+/// Events that are looked for in the stream at a time.
+const PAGE: usize = 500;
+
+/// Publishes over one connection until that fails or the daemon stops.
+pub(super) struct Session<'a> {
+    task: &'a Task,
+    destination: &'a Destination,
+    fence: Fence,
+    presence: &'a mut Presence,
+    beat_at: Instant,
+    refresh_at: Instant,
+}
+
+impl<'a> Session<'a> {
+    pub(super) async fn open(
+        task: &'a Task,
+        destination: &'a Destination,
+        presence: &'a mut Presence,
+    ) -> Result<Self, RedisError> {
+        let patience = Duration::from_millis(destination.redis.timeout_ms.into());
+        let mut connection = redis_connection::connect(&destination.client, patience).await?;
+        // Refusals (NOAUTH, LOADING) come clean here: to a whole batch some servers answer by closing the connection.
+        redis::cmd("PING").query_async::<()>(&mut connection).await?;
+        let producer = task.outbox.borrow().series().producer;
+        let fence = Fence::raise(connection, ground(task, destination, &producer)).await?;
+        let now = Instant::now();
+        let mut session =
+            Self { task, destination, fence, presence, beat_at: now, refresh_at: now + REFRESH };
+        session.reconcile().await?;
+        if session.guarantee() == Guarantee::AtLeastOnce {
+            session.tell_at_least_once();
+        }
+        Ok(session)
+    }
+
+    pub(super) fn guarantee(&self) -> Guarantee {
+        self.fence.guarantee()
+    }
+
+    /// When the connection is to be looked after, whether or not there are events.
+    pub(super) fn next_beat(&self) -> Instant {
+        self.beat_at
+    }
+
+    pub(super) async fn leave(&mut self) {
+        self.presence.leave(self.fence.connection()).await;
+    }
+
+    /// Publishes one batch, if anything waits, and looks after the stream when it is time.
+    pub(super) async fn turn(&mut self) -> Result<(), RedisError> {
+        let batch = self.task.outbox.borrow_mut().batch(self.destination.config.batch_size);
+        self.task.tell_faults();
+        if let Some(last) = batch.last() {
+            let sent = self.task.sent.replace(self.task.sent.get().max(last.event.seq));
+            let before = self.guarantee();
+            let outcome = self.fence.publish(&batch).await?;
+            if matches!(outcome, Outcome::Overtaken) {
+                // It has not arrived: what the watermark says of its numbers is about somebody else's events.
+                self.task.sent.set(sent);
+            }
+            self.settle(&batch, outcome).await?;
+            if self.guarantee() != before {
+                self.tell_at_least_once();
+            }
+        }
+        if Instant::now() >= self.beat_at {
+            self.beat().await?;
+            self.beat_at = Instant::now() + self.destination.config.keepalive;
+        }
+        Ok(())
+    }
+
+    /// What has to be done now and then, and shows whether the connection still stands.
+    async fn beat(&mut self) -> Result<(), RedisError> {
+        redis::cmd("PING").query_async::<()>(self.fence.connection()).await?;
+        for fault in self.presence.beat(self.fence.connection()).await? {
+            self.task.tell_error(fault);
+        }
+        self.task.hub.set_other_producers(self.presence.others());
+        if let Some(maxlen) = self.destination.redis.maxlen {
+            let stream = &self.destination.redis.stream;
+            match trimming::trim(self.fence.connection(), stream, maxlen).await {
+                Ok(lag) => self.task.tell_lag(lag, maxlen),
+                Err(error) if error.code().is_some() => self.task.tell_untrimmed(&error),
+                Err(error) => return Err(error),
+            }
+        }
+        if self.task.outbox.borrow().is_in_memory() && Instant::now() >= self.refresh_at {
+            self.refresh_at = Instant::now() + REFRESH;
+            let published = self.task.outbox.borrow().published_seq();
+            self.fence.set(published).await?;
+            self.reconcile().await?;
+        }
+        Ok(())
+    }
+
+    fn tell_at_least_once(&self) {
+        let message = format!(
+            "this user may not keep a watermark beside the stream, so an event whose reply is lost is published again: \
+             grant it ~{} with WATCH, GET, SET, MULTI and EXEC",
+            beside(&self.destination.redis.stream, "*")
+        );
+        self.task.tell_error(Error::new(Code::AtLeastOnce, message));
+    }
+
+    async fn settle(&mut self, batch: &[Placed], outcome: Outcome) -> Result<(), RedisError> {
+        match outcome {
+            Outcome::Published(stream_ids) => {
+                self.task.published(batch, stream_ids, self.guarantee());
+                let expected = batch.last().map(|placed| placed.event.seq);
+                if self.fence.guarantee() == Guarantee::ExactlyOnce && self.fence.watermark() != expected {
+                    self.reconcile().await?;
+                }
+                Ok(())
+            }
+            Outcome::Overtaken => self.reconcile().await,
+            Outcome::Refused { stream_ids, error, set_back } => {
+                self.task.published(&batch[..stream_ids.len()], stream_ids, self.guarantee());
+                if !set_back && let Some(last) = batch.last() {
+                    // The next connection has to know, or it would take the rest for published.
+                    let right = self.task.outbox.borrow().published_seq();
+                    self.task.wrong_watermark.set(Some((last.event.seq, right)));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Compares what the server says has been published with what the outbox knows.
+    async fn reconcile(&mut self) -> Result<(), RedisError> {
+        loop {
+            if self.guarantee() == Guarantee::AtLeastOnce {
+                return Ok(());
+            }
+            let (published, known) = {
+                let outbox = self.task.outbox.borrow();
+                (outbox.published_seq(), outbox.opened_seq().max(self.task.sent.get()))
+            };
+            let is_unfenced = self.task.outbox.borrow().is_unfenced();
+            let wanted = match self.fence.watermark() {
+                // What was published without the right to a watermark is published all the same.
+                _ if is_unfenced => published,
+                None if published == 0 => 0,
+                None => self.forgotten(published),
+                Some(found) => match self.task.wrong_watermark.take() {
+                    Some((wrong, right)) if wrong == found => right,
+                    _ if found > known => {
+                        self.begin_series(found, known).await?;
+                        continue;
+                    }
+                    _ if found > published => {
+                        self.catch_up(found).await?;
+                        break;
+                    }
+                    _ => {
+                        if found < published {
+                            self.fallen_back(found, published);
+                        }
+                        break;
+                    }
+                },
+            };
+            self.fence.set(wanted).await?;
+            if self.fence.watermark() == Some(wanted) {
+                if is_unfenced {
+                    self.task.outbox.borrow_mut().set_unfenced(false);
+                }
+                break;
+            }
+        }
+        self.task.outbox.borrow_mut().trust();
+        Ok(())
+    }
+
+    /// The server knows nothing of this producer, though it had taken its events. Gives the watermark to go on with.
+    fn forgotten(&self, published: u64) -> u64 {
+        let replay = self.destination.redis.on_reset == OnReset::Replay;
+        let (again, next) =
+            if replay { (self.task.outbox.borrow_mut().rewind(0), 0) } else { (0, published) };
+        let what = if replay {
+            format!("{again} events that are kept are published again (redis.on_reset is replay)")
+        } else {
+            "going on with the next event (redis.on_reset: 'replay' publishes again what is kept)".to_owned()
+        };
+        let message = format!(
+            "redis has forgotten that it had taken events up to number {published}: it was emptied, or this is another \
+             server; {what}"
+        );
+        self.task.tell_error(Error::new(Code::RedisReset, message));
+        next
+    }
+
+    /// The server has lost the last events that it had acknowledged.
+    fn fallen_back(&self, found: u64, published: u64) {
+        let again = self.task.outbox.borrow_mut().rewind(found);
+        let message = format!(
+            "redis has lost events {} to {published}, which it had acknowledged (a failover, or a file that is written \
+             once a second): {again} that are kept are published again",
+            found + 1
+        );
+        self.task.tell_error(Error::new(Code::RedisReset, message));
+    }
+
+    /// Replies were lost: the events up to `watermark` are in the stream already.
+    async fn catch_up(&mut self, watermark: u64) -> Result<(), RedisError> {
+        loop {
+            let batch: Vec<Placed> = {
+                let batch = self.task.outbox.borrow_mut().batch(PAGE);
+                batch.into_iter().take_while(|placed| placed.event.seq <= watermark).collect()
+            };
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let wanted = batch.iter().map(|placed| placed.event.event_id()).collect();
+            let stream = &self.destination.redis.stream;
+            // They are published, whether or not their IDs can be had.
+            let mut found = match search::find(self.fence.connection(), stream, wanted).await {
+                Err(error) if error.code().is_none() && error.kind() != ErrorKind::UnexpectedReturnType => {
+                    return Err(error);
+                }
+                found => found.unwrap_or_default(),
+            };
+            let stream_ids = batch
+                .iter()
+                .map(|placed| found.remove(&placed.event.event_id()).unwrap_or_default())
+                .collect();
+            self.task.published(&batch, stream_ids, self.guarantee());
+        }
+    }
+
+    /// The outbox has gone back in time, or has a twin: its next numbers have been given before.
+    async fn begin_series(&mut self, found: u64, known: u64) -> Result<(), RedisError> {
+        let Ok(producer) = producer::random() else {
+            return Err((redis::ErrorKind::Io, "the kernel gives no random number").into());
+        };
+        let before = self.task.outbox.borrow().series().producer;
+        self.task.outbox.borrow_mut().begin_series(&producer, &self.task.intake);
+        self.task.sent.set(0);
+        let message = format!(
+            "the outbox has gone back in time, or another daemon has a copy of it: redis has event {found} of producer \
+             {before}, the outbox knew of {known}; going on as producer {producer}, with event 1"
+        );
+        self.task.tell_error(Error::new(Code::Outbox, message));
+        let mut connection = self.fence.connection().clone();
+        redis::cmd("UNWATCH").query_async::<()>(&mut connection).await?;
+        self.fence = Fence::raise(connection, ground(self.task, self.destination, &producer)).await?;
+        self.presence.rename(&producer);
+        Ok(())
+    }
+}
+
+fn ground(task: &Task, destination: &Destination, producer: &str) -> Ground {
+    Ground {
+        stream: destination.redis.stream.clone(),
+        producer: producer.to_owned(),
+        host: destination.config.host.clone(),
+        expires: task.outbox.borrow().is_in_memory().then_some(EXPIRES),
+    }
+}

@@ -1,0 +1,137 @@
+//! Trimming: keeps the stream at its length without taking from a consumer group what it has not acknowledged.
+//!
+//! Entries are deleted by their IDs, the oldest first, each one only if every group is done with it. XTRIM knows no
+//! groups before Redis 8.2, and its ACKED with an approximate length has stopped trimming or trimmed too much since.
+
+use std::collections::HashMap;
+
+use redis::aio::MultiplexedConnection;
+use redis::{RedisError, Value};
+
+use crate::error::{Code, Error};
+
+/// Entries deleted at a time, and how often in a row: publishing waits meanwhile.
+const AT_A_TIME: u64 = 500;
+const PASSES: usize = 20;
+
+/// A group that keeps the stream longer than it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lag {
+    pub(super) group: String,
+    /// Entries in the stream.
+    pub(super) length: u64,
+    /// Entries that it has been given and has not acknowledged.
+    pub(super) pending: u64,
+    /// Entries that it has not been given, where the server can tell (7.0 and later).
+    pub(super) unread: Option<u64>,
+    /// The stream is longer than it may be, because of this group.
+    pub(super) over: bool,
+}
+
+impl Lag {
+    /// As it is told.
+    pub(super) fn into_error(self, maxlen: u64) -> Error {
+        let Self { group, length, pending, unread, over } = self;
+        let unread = unread.map_or("an unknown number".to_owned(), |unread| unread.to_string());
+        let then = if over {
+            format!("the stream has {length} entries and is not trimmed to {maxlen} (redis.maxlen)")
+        } else {
+            format!("beyond redis.maxlen, {maxlen}, the stream will not be trimmed")
+        };
+        let message = format!(
+            "consumer group {group:?} is behind, with {pending} entries unacknowledged and {unread} unread: {then}; \
+             start its consumers, or remove the group with XGROUP DESTROY"
+        );
+        Error::new(Code::Lag, message)
+    }
+}
+
+type Id = (u64, u64);
+
+struct Group {
+    name: String,
+    pending: u64,
+    unread: Option<u64>,
+    /// The last entry up to which it is done with all; none after that may go.
+    done_before: Id,
+}
+
+/// Trims the stream to `maxlen` as far as its groups allow. Gives the group that is in the way, or soon will be.
+pub(super) async fn trim(
+    connection: &mut MultiplexedConnection,
+    stream: &str,
+    maxlen: u64,
+) -> Result<Option<Lag>, RedisError> {
+    let mut length: u64 = redis::cmd("XLEN").arg(stream).query_async(connection).await?;
+    if length == 0 {
+        return Ok(None);
+    }
+    let groups = groups(connection, stream).await?;
+    let slowest = groups.iter().min_by_key(|group| group.done_before);
+    for _ in 0..PASSES {
+        let Some(excess) = length.checked_sub(maxlen).filter(|excess| *excess > 0) else { break };
+        let oldest: Vec<(String, Value)> = redis::cmd("XRANGE")
+            .arg(stream)
+            .arg("-")
+            .arg("+")
+            .arg("COUNT")
+            .arg(excess.min(AT_A_TIME))
+            .query_async(connection)
+            .await?;
+        let free: Vec<&str> = oldest
+            .iter()
+            .map(|(id, _)| id.as_str())
+            .take_while(|id| slowest.is_none_or(|group| parse(id).is_some_and(|id| id < group.done_before)))
+            .collect();
+        if free.is_empty() {
+            break;
+        }
+        length -= free.len() as u64;
+        redis::cmd("XDEL").arg(stream).arg(free).query_async::<()>(connection).await?;
+    }
+    let over = length > maxlen;
+    Ok(slowest.and_then(|group| {
+        let behind = group.pending + group.unread.unwrap_or(0);
+        let close = behind > maxlen / 5 * 4;
+        (over || close).then(|| Lag {
+            group: group.name.clone(),
+            length,
+            pending: group.pending,
+            unread: group.unread,
+            over,
+        })
+    }))
+}
+
+async fn groups(connection: &mut MultiplexedConnection, stream: &str) -> Result<Vec<Group>, RedisError> {
+    let infos: Vec<HashMap<String, Value>> =
+        redis::cmd("XINFO").arg("GROUPS").arg(stream).query_async(connection).await?;
+    let mut groups = Vec::with_capacity(infos.len());
+    for info in infos {
+        let text = |key: &str| {
+            info.get(key)
+                .and_then(|value| redis::from_redis_value::<String>(value.clone()).ok())
+                .unwrap_or_default()
+        };
+        let number =
+            |key: &str| info.get(key).and_then(|value| redis::from_redis_value::<u64>(value.clone()).ok());
+        let (name, pending) = (text("name"), number("pending").unwrap_or(0));
+        let (ms, seq) = parse(&text("last-delivered-id")).unwrap_or_default();
+        // The first entry that it has not been given is after the last that it has.
+        let mut done_before = (ms, seq.saturating_add(1));
+        if pending > 0 {
+            let summary: (u64, Option<String>, Option<String>, Value) =
+                redis::cmd("XPENDING").arg(stream).arg(&name).query_async(connection).await?;
+            if let Some(first) = summary.1.as_deref().and_then(parse) {
+                done_before = done_before.min(first);
+            }
+        }
+        groups.push(Group { name, pending, unread: number("lag"), done_before });
+    }
+    Ok(groups)
+}
+
+fn parse(id: &str) -> Option<Id> {
+    let (ms, seq) = id.split_once('-')?;
+    Some((ms.parse().ok()?, seq.parse().ok()?))
+}
