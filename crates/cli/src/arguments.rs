@@ -8,6 +8,8 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde_json::{Map, Value, json};
 use usb_daemon_core::{Code, Error};
 
+use crate::outbox_path;
+
 const AFTER_HELP: &str = "\
 Examples:
   usb-daemon                          run, and print each device that comes or goes
@@ -46,6 +48,35 @@ pub(crate) enum Command {
     /// Run the daemon (the default).
     #[command(after_help = AFTER_HELP)]
     Run(RunArguments),
+    /// Print what the outbox holds, with or without a daemon that runs.
+    #[command(after_help = AFTER_TAIL_HELP)]
+    Tail(TailArguments),
+}
+
+const AFTER_TAIL_HELP: &str = "\
+Examples:
+  usb-daemon tail --json | head           the oldest events that are kept, as NDJSON
+  usb-daemon tail --since 2h --follow     those of the last two hours, and what comes
+
+Exit codes: 0 done, stopped or nobody reads any more, 1 the outbox cannot be read, 2 bad arguments.";
+
+#[derive(Args, Debug)]
+pub(crate) struct TailArguments {
+    /// Begin with this event: its number, its time in UTC (2026-11-24T08:00:00Z), or how long ago (90s, 2h)
+    #[arg(long, value_name = "SEQ|TIME", env = "USB_DAEMON_SINCE", hide_env_values = true)]
+    pub(crate) since: Option<String>,
+    /// Go on with what comes
+    #[arg(long, env = "USB_DAEMON_FOLLOW", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub(crate) follow: bool,
+    /// Print every event as one JSON object a line
+    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub(crate) json: bool,
+    /// The outbox [default: that of the configuration, else that of `usb-daemon run`]
+    #[arg(long, value_name = "FILE", env = "USB_DAEMON_OUTBOX", hide_env_values = true)]
+    pub(crate) outbox: Option<PathBuf>,
+    /// Configuration file (JSON)
+    #[arg(long, value_name = "FILE", env = "USB_DAEMON_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -63,6 +94,18 @@ pub(crate) struct RunArguments {
     /// Publish nothing
     #[arg(long, env = "USB_DAEMON_NO_REDIS", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) no_redis: bool,
+    /// Where events are stored, or `:memory:` [default: usb-daemon/outbox.db where this system keeps state]
+    #[arg(long, value_name = "FILE", env = "USB_DAEMON_OUTBOX", hide_env_values = true)]
+    outbox: Option<PathBuf>,
+    /// Do not run where the outbox cannot be used
+    #[arg(long, env = "USB_DAEMON_OUTBOX_REQUIRED", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    outbox_required: bool,
+    /// Wait for the disk at each commit, so that events survive a loss of power
+    #[arg(long, env = "USB_DAEMON_OUTBOX_FSYNC", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    outbox_fsync: bool,
+    /// redis://, rediss:// or redis+unix://; better given in the environment where it holds a password
+    #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
+    redis_url: Option<String>,
     /// Host of the Redis server [default: localhost]
     #[arg(long, value_name = "HOST", env = "REDIS_HOST", hide_env_values = true)]
     redis_host: Option<String>,
@@ -72,6 +115,12 @@ pub(crate) struct RunArguments {
     /// Database of the Redis server [default: 0]
     #[arg(long, value_name = "NUMBER", env = "REDIS_DB", hide_env_values = true)]
     redis_db: Option<u32>,
+    /// ACL user of the Redis server
+    #[arg(long, value_name = "NAME", env = "REDIS_USERNAME", hide_env_values = true)]
+    redis_username: Option<String>,
+    /// Key of the stream [default: aw:hotplug]
+    #[arg(long, value_name = "KEY", env = "REDIS_STREAM", hide_env_values = true)]
+    redis_stream: Option<String>,
     /// Password of the Redis server; better given in the environment, where `ps` does not show it
     #[arg(long, value_name = "PASSWORD", env = "REDIS_PASSWORD", hide_env_values = true)]
     redis_password: Option<String>,
@@ -107,6 +156,13 @@ impl RunArguments {
                 keys.insert(key.to_owned(), value);
             }
         };
+        let path = |path: &PathBuf| Value::from(path.to_string_lossy());
+        set("outbox", "path", self.outbox.as_ref().map(path));
+        set("outbox", "required", self.outbox_required.then_some(true.into()));
+        set("outbox", "fsync", self.outbox_fsync.then_some(true.into()));
+        set("redis", "url", self.redis_url.as_deref().map(Value::from));
+        set("redis", "username", self.redis_username.as_deref().map(Value::from));
+        set("redis", "stream", self.redis_stream.as_deref().map(Value::from));
         set("redis", "host", self.redis_host.as_deref().map(Value::from));
         set("redis", "port", self.redis_port.map(Value::from));
         set("redis", "db", self.redis_db.map(Value::from));
@@ -115,6 +171,13 @@ impl RunArguments {
         set("monitoring", "healthcheck_port", self.http_port.map(Value::from));
         set("monitoring", "enabled", self.no_http.then_some(false.into()));
         set("monitoring", "interval", self.interval.map(Value::from));
+        // Whatever else is there is refused, by name, when the configuration is read.
+        if let Value::Object(outbox) = root.entry("outbox").or_insert_with(|| json!({}))
+            && !outbox.contains_key("path")
+            && let Some(default) = outbox_path::default()
+        {
+            outbox.insert("path".into(), default.to_string_lossy().into());
+        }
         if self.no_redis {
             root.insert("redis".into(), false.into());
         }
@@ -137,7 +200,7 @@ fn simulate(root: &mut Map<String, Value>) {
     }
 }
 
-fn read(path: &PathBuf) -> Result<Map<String, Value>, Error> {
+pub(crate) fn read(path: &PathBuf) -> Result<Map<String, Value>, Error> {
     let bad = |why: String| Error::new(Code::Config, format!("configuration file {}: {why}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
     serde_json::from_str(&text).map_err(|error| bad(error.to_string()))

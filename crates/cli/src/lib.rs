@@ -3,8 +3,10 @@
 mod arguments;
 mod line;
 mod logging;
+mod outbox_path;
 mod run;
 mod stopper;
+mod tail;
 
 use std::io::{Write as _, stderr};
 use std::sync::Arc;
@@ -46,15 +48,16 @@ impl Invocation {
                 return exit::OK;
             }
         };
-        let run = match arguments.command {
-            Some(Command::Run(run)) => run,
-            None => arguments.run,
-        };
+        let command = arguments.command.unwrap_or(Command::Run(arguments.run));
         if let Err(message) = logging::start() {
             status(&format!("error: {message}"));
             return exit::USAGE;
         }
-        match run::run(&run, &self.stopper) {
+        let done = match command {
+            Command::Run(arguments) => run::run(&arguments, &self.stopper),
+            Command::Tail(arguments) => tail::tail(&arguments, &self.stopper),
+        };
+        match done {
             Ok(()) => exit::OK,
             Err(error) => {
                 status(&format!("error: {error} [{}]", error.code.as_str()));

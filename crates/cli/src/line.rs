@@ -1,19 +1,36 @@
 //! One notice as one line for a person.
 
 use std::fmt::Write as _;
+use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
-use usb_daemon_core::{Event, Gap, Notice, RedisStatus, SourceStatus};
+use usb_daemon_core::{Event, Gap, Guarantee, Notice, OutboxStatus, RedisStatus, SourceStatus};
+
+use crate::status;
 
 /// Where a line belongs: events on stdout, where a pipe reads them, all else on stderr.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+enum Line {
     Event(String),
     Status(String),
 }
 
+/// Prints a notice: everything as JSON, or what a person needs.
+pub(crate) fn print(notice: &Notice, json: bool, out: &mut impl Write) -> io::Result<()> {
+    if json {
+        serde_json::to_writer(&mut *out, notice)?;
+        return out.write_all(b"\n");
+    }
+    match line(notice) {
+        Some(Line::Event(line)) => writeln!(out, "{line}")?,
+        Some(Line::Status(line)) => status(&line),
+        None => {}
+    }
+    Ok(())
+}
+
 /// The line of a notice, if a person needs one.
-pub(crate) fn line(notice: &Notice) -> Option<Line> {
+fn line(notice: &Notice) -> Option<Line> {
     Some(match notice {
         Notice::Transition(event) => Line::Event(transition(event)),
         Notice::Source(SourceStatus { source, state, reason }) => {
@@ -59,12 +76,25 @@ fn transition(event: &Event) -> String {
 }
 
 fn redis(status: &RedisStatus) -> String {
-    let RedisStatus { connected, address, reason, waiting } = status;
+    let RedisStatus { connected, address, reason, waiting, delivery } = status;
     if *connected {
-        return format!("{:<9} {:<12} {address}", "redis", "up");
+        let delivery =
+            if *delivery == Some(Guarantee::AtLeastOnce) { ", each event at least once" } else { "" };
+        return format!("{:<9} {:<12} {address}{delivery}", "redis", "up");
     }
     let reason = reason.as_deref().unwrap_or_default();
     format!("{:<9} {:<12} {address}: {reason}; {waiting} events wait, tried again", "redis", "away")
+}
+
+/// Where events are stored.
+pub(crate) fn outbox(status: &OutboxStatus) -> String {
+    let OutboxStatus { durable, path, accounts, .. } = status;
+    let waiting =
+        if accounts.waiting > 0 { format!(", {} events wait", accounts.waiting) } else { String::new() };
+    match path.as_ref().filter(|_| *durable) {
+        Some(path) => format!("{:<9} {:<12} {path}{waiting}", "outbox", "up"),
+        None => format!("{:<9} {:<12} in memory: what waits ends with the daemon", "outbox", "volatile"),
+    }
 }
 
 fn gap(gap: &Gap) -> String {
@@ -115,6 +145,7 @@ mod tests {
         let status = RedisStatus {
             connected: false,
             address: "localhost:6379".into(),
+            delivery: None,
             reason: Some("connection refused".into()),
             waiting: 3,
         };

@@ -1,17 +1,17 @@
 //! `usb-daemon run`: the daemon, with a line for each notice.
 
 use std::convert::Infallible;
-use std::io::{self, Write, stdout};
+use std::io::{self, Write as _, stdout};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-use usb_daemon_core::{Code, Config, Daemon, Delivery, Error, Notice};
+use usb_daemon_core::{Code, Config, Daemon, Delivery, Error};
 
 use crate::arguments::RunArguments;
-use crate::line::{Line, line};
+use crate::line::{outbox, print};
 use crate::status;
 use crate::stopper::Stopper;
 
@@ -29,16 +29,24 @@ pub(crate) fn run(arguments: &RunArguments, stopper: &Arc<Stopper>) -> Result<()
     if arguments.simulate {
         daemon.demonstrate(DEMONSTRATION_PAUSE)?;
     }
+    if !arguments.json {
+        status(&outbox(&daemon.hub().health().outbox));
+    }
     if !arguments.json && !Path::new("/sys/bus/usb").exists() {
         let advice = if arguments.simulate { "" } else { "; --simulate shows what it would do" };
         status(&format!("{:<9} {:<12} this machine has no USB bus{advice}", "usb", "absent"));
     }
     let printed = Printer { json: arguments.json, delivery, stopper: Arc::clone(stopper) }.start()?;
     stopper.wait_until_stopped();
+    let hub = daemon.hub().clone();
     daemon.stop();
     stopper.complete();
     // What came while it stopped is printed too, but a reader that has fallen asleep must not hold the end.
     let _ = printed.recv_timeout(config.shutdown());
+    let left = hub.health().outbox;
+    if !arguments.json && left.durable && left.accounts.waiting > 0 {
+        status(&outbox(&left));
+    }
     Ok(())
 }
 
@@ -80,25 +88,12 @@ impl Printer {
             let (notices, more) = self.delivery.take(BATCH);
             let mut out = stdout().lock();
             for notice in &notices {
-                self.print(notice, &mut out)?;
+                print(notice, self.json, &mut out)?;
             }
             out.flush()?;
             if !more {
                 return Ok(());
             }
         }
-    }
-
-    fn print(&self, notice: &Notice, out: &mut impl Write) -> io::Result<()> {
-        if self.json {
-            serde_json::to_writer(&mut *out, notice)?;
-            return out.write_all(b"\n");
-        }
-        match line(notice) {
-            Some(Line::Event(line)) => writeln!(out, "{line}")?,
-            Some(Line::Status(line)) => status(&line),
-            None => {}
-        }
-        Ok(())
     }
 }

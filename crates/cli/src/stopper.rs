@@ -1,6 +1,7 @@
 //! Asks a run to end: from a signal, or from a reader that has gone.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Wakes the run when it is time to end, and its printer when there is something to print.
 #[derive(Debug, Default)]
@@ -35,6 +36,13 @@ impl Stopper {
     /// Waits until it is time to end.
     pub(crate) fn wait_until_stopped(&self) {
         let _stopped = self.wait_until(|state| state.stopped);
+    }
+
+    /// Waits for so long; true once it is time to end.
+    pub(crate) fn is_stopped_within(&self, time: Duration) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(state, time, |state| !state.stopped);
+        waited.unwrap_or_else(PoisonError::into_inner).0.stopped
     }
 
     /// Waits until there is something to print. True when it is the last.
