@@ -17,7 +17,8 @@ declare class USBDaemon extends EventEmitter<USBDaemon.Events> {
    * `synthetic: 'startup'`. Waits for no Redis; a source that cannot start is told by `source:state` and tried again.
    * A second call gives the first one's promise.
    *
-   * @throws {USBDaemon.USBError} `ERR_USB_SYSTEM`: the process can have no further thread or file descriptor.
+   * @throws {USBDaemon.USBError} `ERR_USB_SYSTEM`: the process can have no further thread or file descriptor;
+   * `ERR_USB_OUTBOX`: the outbox is `required` and cannot be used.
    */
   start(): Promise<void>;
 
@@ -73,10 +74,7 @@ declare namespace USBDaemon {
       /** Events that one publish carries at most; 1 to 10,000, default 10. */
       batch_size?: number;
     };
-    outbox?: {
-      /** Events that may wait for Redis, and separately for this process's event loop, before a gap is reported; default 100,000. */
-      max_events?: number;
-    };
+    outbox?: USBOutboxConfig;
     /** Which sources listen: names, or a switch or options for each. Default: all but `simulated`. */
     sources?: USBSourceName[] | USBSourceSwitches;
     /** Time in ms that `stop()` gives to events that still wait for Redis; default 2000. */
@@ -96,11 +94,33 @@ declare namespace USBDaemon {
     simulated?: boolean;
   }
 
+  /** Where events are stored before they are published. */
+  export interface USBOutboxConfig {
+    /** The file, for one daemon at a time. In memory where absent or `:memory:`: what waits then ends with the process. */
+    path?: string;
+    /** Published events that are kept for `usb-daemon tail` and `on_reset: 'replay'`; default 100,000 on disk, 1,000 in memory. */
+    retain?: number;
+    /** Events that may wait for Redis, and separately for this process's event loop, before a gap is reported; default 100,000. */
+    max_events?: number;
+    /** Which events go when that many wait; default `drop-oldest`. Either way a `gap` event says how many. */
+    when_full?: 'drop-oldest' | 'drop-newest';
+    /** Each commit waits for the disk and survives a loss of power; default false: it survives a crash of the process. */
+    fsync?: boolean;
+    /** `start()` rejects with ERR_USB_OUTBOX where the file cannot be used; default false: events are kept in memory, and an `error` event says so. */
+    required?: boolean;
+  }
+
   export interface USBRedisConfig {
+    /** `redis://`, `rediss://` or `redis+unix://`; what it says goes before the keys below. */
+    url?: string;
     /** Default REDIS_HOST, else `localhost`. */
     host?: string;
     /** Default REDIS_PORT, else 6379. */
     port?: number;
+    /** Unix socket; goes before host and port. */
+    path?: string;
+    /** Encryption: true for the system's authorities, or certificates, each a PEM text or the name of a file. */
+    tls?: boolean | { ca?: string; cert?: string; key?: string };
     /** Database number; default REDIS_DB, else 0. */
     db?: number;
     /** ACL user. */
@@ -109,6 +129,16 @@ declare namespace USBDaemon {
     password?: string;
     /** Key of the stream; default `aw:hotplug`. */
     stream?: string;
+    /**
+     * Entries that the stream keeps; all of them where absent. What a consumer group has not acknowledged is kept
+     * beyond that, and an `error` event (ERR_USB_LAG) names the group.
+     */
+    maxlen?: number;
+    /**
+     * What follows when the server has forgotten what it had taken (emptied, or another one): `continue` goes on with
+     * the next event (default), `replay` publishes again what the outbox has kept. An `error` event says so either way.
+     */
+    on_reset?: 'continue' | 'replay';
     /** Time in ms after which a connection attempt or an answer counts as failed; default 2000. */
     timeout_ms?: number;
   }
@@ -175,9 +205,9 @@ declare namespace USBDaemon {
     /** Mbit/s, where known. */
     speed?: number;
     /** What established the transition. */
-    backend: 'netlink' | 'snapshot' | 'simulated';
+    backend: 'netlink' | 'snapshot' | 'simulated' | 'injected';
     /** Set where reconciliation made the event. */
-    synthetic?: 'startup' | 'gap';
+    synthetic?: 'startup' | 'gap' | 'missed-while-down' | 'reboot';
     /**
      * Not all is known: the device had left before it could be read, or its driver kept its strings for longer than
      * 500 ms. What is missing is unknown, not absent.
@@ -214,17 +244,42 @@ declare namespace USBDaemon {
 
   export interface USBRedisStatus {
     connected: boolean;
-    /** Host and port. */
+    /** Host and port, or the path of a socket. */
     address: string;
+    /** How often an event may get into the stream; known once connected. */
+    delivery?: 'exactly-once' | 'at-least-once';
     /** Why not, and what to do. */
     reason?: string;
     /** Events that waited when this was told. */
     waiting: number;
   }
 
+  /** At every moment `carriedOver + seen = published + filtered + waiting + dropped`. */
+  export interface USBOutboxStatus {
+    /** Whether what is stored outlives this process. */
+    durable: boolean;
+    path?: string;
+    /** Why it is not durable although it was to be. */
+    reason?: string;
+    /** The series of numbers that events get. */
+    producer: string;
+    /** Number of the last event stored. */
+    lastSeq: number;
+    /** Events that waited at start, or came back to be published again. */
+    carriedOver: number;
+    /** Events stored since start. */
+    seen: number;
+    /** Events that Redis has acknowledged since start; with `redis: false`, events stored. */
+    published: number;
+    filtered: number;
+    waiting: number;
+    /** Events given up because too many waited; each told by a gap. */
+    dropped: number;
+  }
+
   export interface USBPublished {
     eventId: string;
-    /** ID of the event's entry in the stream. */
+    /** ID of the event's entry in the stream; empty where a reply was lost and the entry is no longer to be found. */
     streamId: string;
     action: 'attach' | 'detach';
     device: USBDeviceInfo;
@@ -240,6 +295,9 @@ declare namespace USBDaemon {
     started: boolean;
     sources: USBSourceStatus[];
     redis?: USBRedisStatus;
+    outbox: USBOutboxStatus;
+    /** Other daemons that publish this machine's events to the same stream: who, by producer. */
+    otherProducers?: Record<string, string>;
     connectedDevices: number;
     /** Transitions since start. */
     events: number;
@@ -262,14 +320,147 @@ declare namespace USBDaemon {
     speed?: string;
   }
 
+  /** An event as it is in the stream, whoever wrote it. */
+  export interface USBEvent {
+    /** ID of its entry in the stream. */
+    messageId: string;
+    source: 'node-usb' | 'udev';
+    action: 'attach' | 'detach';
+    /** 0 where the entry does not say: a udev script cannot know it of a device that has left. */
+    vendorId: number;
+    productId: number;
+    /** Empty where the entry does not say; so the other texts. */
+    deviceSignature: string;
+    manufacturer: string;
+    product: string;
+    serialNumber: string;
+    /** When the transition was observed, in ms since 1970; when its entry was written, where it does not say. */
+    timestamp: number;
+    deviceDescriptor: USBDeviceDescriptor | null;
+    location: { busNumber: number; deviceAddress: number; portPath: string } | null;
+    /** What follows is there where a daemon of this package wrote the entry. `eventId` never comes again. */
+    eventId?: string;
+    seq?: number;
+    host?: string;
+    backend?: USBDeviceInfo['backend'];
+    stableId?: string;
+    /** Mbit/s. */
+    speed?: number;
+    interfaces: USBInterfaceClass[];
+    synthetic?: USBDeviceInfo['synthetic'];
+    traceparent?: string;
+    /** Not all is known. */
+    partial: boolean;
+  }
+
+  /** How a consumer goes about its work. */
+  export interface USBConsumerOptions {
+    /** Where a group that does not exist yet begins: `$`, what comes from now on (default); `0`, everything; or an entry's ID. */
+    start_at?: string;
+    /** Handlers in flight at most, 1 to 1000; default 1, and events are handled in order. */
+    concurrency?: number;
+    /** Entries read ahead at most, 1 to 10,000; default 10. */
+    batch_size?: number;
+    /** How often an event is given to the handler before it is a dead letter; default 5. */
+    max_attempts?: number;
+    /** Pause in ms after the first failure, doubled with each further one; default 100. */
+    retry_ms?: number;
+    /** The longest such pause in ms; default 10,000. */
+    retry_max_ms?: number;
+    /** Entries of a member that has given no sign of life for so many ms are taken over; 0: never. Default 60,000. */
+    claim_idle_ms?: number;
+  }
+
+  /** An entry that has been moved to the stream `{<stream>}:dead`, with `dead_reason` and its own fields. */
+  export interface USBDeadLetter {
+    messageId: string;
+    reason: string;
+    /** How often the handler has had it; 0 where the entry cannot be read. */
+    attempts: number;
+  }
+
+  export interface ConsumerEvents {
+    dead: [letter: USBDeadLetter];
+    'redis:state': [state: { connected: boolean; address: string; reason?: string }];
+    /** Something failed that does not stop the consumer. Without a listener it is not thrown. */
+    error: [error: USBError];
+  }
+
+  /**
+   * A member of a consumer group. An event is acknowledged once the handler's promise has resolved; until then it is given
+   * again, to this member after its restart or to another one. Handlers may see an event more than once: `eventId` tells.
+   */
+  export class USBEventConsumer extends EventEmitter<ConsumerEvents> {
+    /**
+     * @param redis as {@link USBDaemonConfig.redis}
+     * @param groupName default `plugin-loader`
+     * @param consumerName default `main`; each member of a group has a name of its own, the same at each start
+     * @throws {USBError} `ERR_USB_CONFIG`
+     */
+    constructor(redis?: USBRedisConfig, groupName?: string, consumerName?: string, options?: USBConsumerOptions);
+
+    /** Whether events are being handed over. */
+    readonly isRunning: boolean;
+
+    /**
+     * Makes the group if it is not there, takes up what this member has left, then goes on with what comes. Resolves once
+     * the consumer has been stopped; waits for Redis as long as need be. Holds the process meanwhile.
+     *
+     * @throws {USBError} `ERR_USB_CONSUMER`: it was started before; `ERR_USB_SYSTEM`
+     */
+    startConsuming(handler: (event: USBEvent) => unknown): Promise<void>;
+
+    /**
+     * Hands over nothing further, waits for the handlers in flight, and acknowledges what they have handled. A handler may
+     * call it, and must not wait for it.
+     */
+    stop(): Promise<void>;
+  }
+
+  /** Publishes events that no daemon knows of, each once, and finds the entries of those that one does. */
+  export class USBEventPublisher {
+    /** Connects when it is first asked for something. @throws {USBError} `ERR_USB_CONFIG` */
+    constructor(redis?: USBRedisConfig);
+
+    /**
+     * Adds an entry and gives its ID. For an info that has an `eventId` it writes nothing: it gives the ID of the entry
+     * that its daemon writes, and waits for it.
+     *
+     * @throws {USBError} `ERR_USB_DEVICE`: the info is malformed; `ERR_USB_REDIS`: not done within `timeout_ms`, and the
+     * message says whether the event is published; `ERR_USB_NOT_RUNNING`: closed
+     */
+    publishUSBEvent(action: 'attach' | 'detach', info: USBPublishableInfo): Promise<string>;
+
+    /** The last entries, the newest first, as Redis gives them: ID, then names and values in turn. */
+    getRecentEvents(count?: number): Promise<Array<[id: string, fields: string[]]>>;
+
+    /** Makes a consumer group that begins with what comes from now on; one of this name that is there stays as it is. */
+    createConsumerGroup(groupName: string): Promise<void>;
+
+    /** Waits for what has been asked, then disconnects. */
+    close(): Promise<void>;
+  }
+
+  /** What an event needs at least; the rest of {@link USBDeviceInfo} is taken where it is there. */
+  export type USBPublishableInfo = Pick<USBDeviceInfo, 'vendorId' | 'productId'> & {
+    location: { busNumber: number; deviceAddress: number; portPath?: string };
+    deviceDescriptor?: Partial<USBDeviceDescriptor>;
+  } & Partial<Omit<USBDeviceInfo, 'vendorId' | 'productId' | 'location' | 'deviceDescriptor'>>;
+
   /** An error with a stable code. */
   export interface USBError extends Error {
     code:
+      | 'ERR_USB_AT_LEAST_ONCE'
       | 'ERR_USB_CONFIG'
+      | 'ERR_USB_CONSUMER'
       | 'ERR_USB_DEVICE'
+      | 'ERR_USB_LAG'
       | 'ERR_USB_NOT_RUNNING'
+      | 'ERR_USB_OUTBOX'
       | 'ERR_USB_PORT'
       | 'ERR_USB_REDIS'
+      | 'ERR_USB_REDIS_RESET'
+      | 'ERR_USB_SECOND_PRODUCER'
       | 'ERR_USB_SOURCE'
       | 'ERR_USB_SYSTEM';
   }

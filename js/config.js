@@ -44,4 +44,9 @@ function configurationJson(config) {
   return JSON.stringify(isPlainObject(config) ? over(defaultConfig, config) : config);
 }
 
-module.exports = { configurationJson, defaultConfig };
+/** The key `redis` alone, over what the environment says. */
+function redisConfiguration(redis) {
+  return isPlainObject(redis) ? over(defaultConfig.redis, redis) : redis;
+}
+
+module.exports = { configurationJson, defaultConfig, redisConfiguration };

@@ -3,6 +3,7 @@
 const { EventEmitter, errorMonitor } = require('node:events');
 const { NativeDaemon } = require('./native.js');
 const { configurationJson } = require('./config.js');
+const { tell } = require('./tell.js');
 
 /** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
 const BATCH = 256;
@@ -162,26 +163,13 @@ class USBDaemon extends EventEmitter {
     }
   }
 
-  /** Without a listener, `emit` itself would throw: that is for errors of programs, not of a USB port. */
   #tellError(error, context) {
     this.#tell(errorMonitor, error, context);
     this.#tell('error', error, context);
   }
 
-  /**
-   * Calls each listener, as `emit` does. One that throws is its owner's uncaught exception: `emit` would also take the
-   * event from the listeners after it.
-   */
   #tell(event, ...args) {
-    for (const listener of this.rawListeners(event)) {
-      try {
-        Reflect.apply(listener, this, args);
-      } catch (error) {
-        process.nextTick(() => {
-          throw error;
-        });
-      }
-    }
+    tell(this, event, ...args);
   }
 }
 

@@ -3,5 +3,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "N-API hands over owned strings")]
 
 mod cli;
+mod consumer;
 mod daemon;
+mod event_publisher;
 mod failure;

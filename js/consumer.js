@@ -1,0 +1,115 @@
+'use strict';
+
+const { EventEmitter, errorMonitor } = require('node:events');
+const { NativeConsumer } = require('./native.js');
+const { redisConfiguration } = require('./config.js');
+const { tell } = require('./tell.js');
+
+/** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
+const BATCH = 256;
+/** The longest delay that a timer takes: it is there to hold the process, not to tick. */
+const FOREVER = 0x7fffffff;
+
+function coded(code, message) {
+  return Object.assign(new Error(message), { code });
+}
+
+/** What a handler threw, in words. */
+function reasonOf(thrown) {
+  try {
+    return String(thrown?.message || thrown);
+  } catch {
+    return 'the handler threw something that has no text';
+  }
+}
+
+class USBEventConsumer extends EventEmitter {
+  #native;
+  #handler = null;
+  #state = 'new';
+  #stopped = null;
+  #onStopped;
+
+  constructor(redis = {}, groupName = 'plugin-loader', consumerName = 'main', options = {}) {
+    super();
+    const config = { redis: redisConfiguration(redis), group: groupName, consumer: consumerName, options };
+    const self = new WeakRef(this);
+    this.#native = new NativeConsumer(JSON.stringify(config), () => self.deref()?.#pump());
+  }
+
+  get isRunning() {
+    return this.#state === 'running';
+  }
+
+  /** Resolves once the consumer has stopped, like the loop that it takes the place of. */
+  async startConsuming(handler) {
+    if (typeof handler !== 'function') throw new TypeError('startConsuming takes a function that gets each event');
+    if (this.#state !== 'new') {
+      throw coded('ERR_USB_CONSUMER', `this consumer is ${this.#state}: make another one, with a name of its own`);
+    }
+    this.#handler = handler;
+    this.#native.start();
+    this.#state = 'running';
+    const hold = setInterval(() => void this, FOREVER);
+    await new Promise((resolve) => {
+      this.#onStopped = resolve;
+    });
+    clearInterval(hold);
+  }
+
+  stop() {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop() {
+    const wasRunning = this.#state === 'running';
+    this.#state = 'stopped';
+    if (!wasRunning) return;
+    await this.#native.stop();
+    this.#pump();
+    this.#onStopped();
+  }
+
+  #pump() {
+    const { more, notices } = JSON.parse(this.#native.take(BATCH));
+    for (const notice of notices) this.#handle(notice);
+    if (more) setImmediate(() => this.#pump());
+  }
+
+  #handle(notice) {
+    switch (notice.type) {
+      case 'event':
+        this.#run(notice);
+        break;
+      case 'dead': {
+        const { messageId, reason, attempts } = notice;
+        tell(this, 'dead', { messageId, reason, attempts });
+        break;
+      }
+      case 'redis': {
+        const { connected, address, reason } = notice;
+        tell(this, 'redis:state', { connected, address, ...(connected ? {} : { reason }) });
+        break;
+      }
+      case 'error': {
+        const error = coded(notice.code, notice.message);
+        tell(this, errorMonitor, error);
+        tell(this, 'error', error);
+        break;
+      }
+    }
+  }
+
+  async #run({ ticket, event }) {
+    try {
+      await this.#handler(event);
+    } catch (thrown) {
+      this.#native.settle(ticket, reasonOf(thrown));
+      return;
+    }
+    this.#native.settle(ticket, null);
+  }
+}
+
+module.exports = { USBEventConsumer };

@@ -1,0 +1,110 @@
+//! A member of a consumer group as an object of JavaScript's. Its facade is `js/consumer.js`.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use napi::bindgen_prelude::{Function, PromiseRaw};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, JsValue, Status};
+use napi_derive::napi;
+use usb_daemon_core::{Code, Consumer, ConsumerConfig, Handover};
+
+use crate::failure::{Result, failure};
+
+/// Weak: whether a consumer keeps the process alive is the facade's to say.
+type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+/// A consumer that can be started once.
+#[napi]
+pub struct NativeConsumer {
+    config: ConsumerConfig,
+    wake: Arc<Wake>,
+    // Behind a lock, because a stop under way shares this object with the calls that come meanwhile.
+    run: Mutex<Run>,
+}
+
+#[derive(Default)]
+struct Run {
+    consumer: Option<Consumer>,
+    /// Kept after the stop: what it has not told yet can still be taken.
+    handover: Option<Arc<Handover>>,
+}
+
+#[napi]
+impl NativeConsumer {
+    /// Checks the configuration. `wake` is called once whenever notices begin to wait.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(config: String, wake: Function<(), ()>) -> Result<Self> {
+        let config = ConsumerConfig::from_json(&config).map_err(failure)?;
+        let wake = wake
+            .build_threadsafe_function::<()>()
+            .weak::<true>()
+            .build()
+            .map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
+        Ok(Self { config, wake: Arc::new(wake), run: Mutex::default() })
+    }
+
+    /// Starts its thread.
+    #[napi(catch_unwind)]
+    pub fn start(&self) -> Result<()> {
+        let wake = Arc::clone(&self.wake);
+        let wake = Box::new(move || {
+            // Refused only while the environment is being torn down: nobody is left to be woken.
+            let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        });
+        let consumer = Consumer::start(self.config.clone(), wake).map_err(failure)?;
+        let mut run = self.run();
+        run.handover = Some(Arc::clone(consumer.handover()));
+        run.consumer = Some(consumer);
+        Ok(())
+    }
+
+    /// Up to `limit` notices as JSON: `{ more, notices }`. Until `more` is false there is no further wake-up.
+    #[napi(catch_unwind)]
+    pub fn take(&self, limit: u32) -> Result<String> {
+        let handover = self.run().handover.clone();
+        let (notices, more) =
+            handover.map_or_else(Default::default, |handover| handover.take(limit as usize));
+        let notices = serde_json::to_string(&notices)
+            .map_err(|error| napi::Error::new(Code::System, format!("notices cannot be written: {error}")))?;
+        Ok(format!("{{\"more\":{more},\"notices\":{notices}}}"))
+    }
+
+    /// The handler is done with the event of this ticket; `error` says why not.
+    #[napi(catch_unwind)]
+    pub fn settle(&self, ticket: f64, error: Option<String>) {
+        if let Some(handover) = self.run().handover.clone() {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it was ours to begin with"
+            )]
+            handover.settle(ticket as u64, error.map_or(Ok(()), Err));
+        }
+    }
+
+    /// Waits for the events that the handler has, then ends and joins the thread. Not on libuv's pool: a handler may need
+    /// that to come to its end, and the end of the process waits for it.
+    #[napi(catch_unwind)]
+    pub fn stop<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, ()>> {
+        let (deferred, promise) =
+            env.create_deferred().map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
+        let consumer = self.run().consumer.take();
+        let join = move || {
+            if let Some(consumer) = consumer {
+                consumer.stop();
+            }
+            deferred.resolve(|_| Ok(()));
+        };
+        thread::Builder::new()
+            .name("aw-consumer-end".into())
+            .spawn(join)
+            .map_err(|error| napi::Error::new(Code::System, format!("no thread for the stop: {error}")))?;
+        Ok(PromiseRaw::new(env.raw(), promise.raw()))
+    }
+
+    fn run(&self) -> MutexGuard<'_, Run> {
+        // A panic under the lock has become a JavaScript error; the two options it guards are whole.
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
