@@ -69,7 +69,7 @@ describe('bad input is one line on stderr and exit code 2:', () => {
     ['bad JSON', '{ "redis": ', 'EOF while parsing'],
     ['JSON that is no object', '[1]', 'invalid type: sequence'],
     ['bytes that are no text', Buffer.from([0xff, 0xfe]), 'stream did not contain valid UTF-8'],
-    ['an unknown key', '{ "redis": { "prot": 1 } }', 'unknown field `prot`, expected one of `host`'],
+    ['an unknown key', '{ "redis": { "prot": 1 } }', 'unknown field `prot`, expected one of `url`'],
     ['an unknown key with control characters', `{ ${unknownKey} }`, 'unknown field `prot\\n\\u{1b}[31m\\0`'],
     ['a bad value in the file', '{ "redis": { "port": "x" } }', 'invalid type: string "x"'],
     ['a section that is no object', '{ "monitoring": 7 }', 'invalid type: integer `7`'],
@@ -272,12 +272,17 @@ describe('a run with Redis', () => {
     });
   }
 
-  it('that never comes ends with 0 all the same, and says what is not published', async () => {
-    const config = await configFile({ redis: { host: '127.0.0.1', port: await freePort() }, sources: [], monitoring: { enabled: false }, shutdown_ms: 100 });
-    const run = command(['--config', config, '--simulate']);
-    await run.stderr.waitFor(/^redis {5}away /);
-    await run.stdout.waitFor(ATTACH);
-    expect(await run.end()).toEqual({ code: 0, signal: null });
-    expect(run.stderr.lines.at(-1)).toBe(`error     unpublished events: ${run.stdout.lines.length}; redis did not take them before the daemon stopped [ERR_USB_REDIS]`);
-  });
+  for (const [where, outbox, said] of [
+    ['on disk', [], (count) => new RegExp(`^outbox {4}up {11}/.*/outbox\\.db, ${count} events wait$`)],
+    ['in memory', ['--outbox', ':memory:'], (count) => new RegExp(`^error {5}unpublished events: ${count}; redis did not take them before the daemon stopped \\[ERR_USB_REDIS\\]$`)],
+  ]) {
+    it(`that never comes ends with 0 all the same, and says what is not published, with the outbox ${where}`, async () => {
+      const config = await configFile({ redis: { host: '127.0.0.1', port: await freePort() }, sources: [], monitoring: { enabled: false }, shutdown_ms: 100 });
+      const run = command(['--config', config, '--simulate', ...outbox]);
+      await run.stderr.waitFor(/^redis {5}away /);
+      await run.stdout.waitFor(ATTACH);
+      expect(await run.end()).toEqual({ code: 0, signal: null });
+      expect(run.stderr.lines.at(-1)).toMatch(said(run.stdout.lines.length));
+    });
+  }
 });

@@ -2,17 +2,27 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { packageRoot } from './daemon.mjs';
 
 const program = join(packageRoot, 'bin', 'usb-daemon.js');
 /** What a developer's shell may have set must not reach a test. */
-const UNSET = /^(REDIS_|USB_DAEMON_|LOG_LEVEL$|RUST_LOG$)/;
+const UNSET = /^(REDIS_|USB_DAEMON_|LOG_LEVEL$|RUST_LOG$|STATE_DIRECTORY$|XDG_STATE_HOME$)/;
 
+/** A folder for state, for one test. */
+export function stateFolder() {
+  const folder = mkdtempSync(join(tmpdir(), 'usb-daemon-state-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Each has state of its own, unless `env` says where it is. */
 export function command(args, { env = {}, stdio = ['ignore', 'pipe', 'pipe'] } = {}) {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !UNSET.test(name)));
-  const run = new Run(spawn(process.execPath, [program, ...args], { env: { ...clean, ...env }, stdio }));
+  const run = new Run(spawn(process.execPath, [program, ...args], { env: { ...clean, XDG_STATE_HOME: stateFolder(), ...env }, stdio }));
   onTestFinished(() => run.kill('SIGKILL'));
   return run;
 }

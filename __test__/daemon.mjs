@@ -7,6 +7,7 @@ import { onTestFinished } from 'vitest';
 export const packageRoot = fileURLToPath(new URL('..', import.meta.url));
 /** As a user's CommonJS program gets it: through Node, not through vitest's transformation. */
 export const USBDaemon = createRequire(import.meta.url)('..');
+export const { USBEventConsumer, USBEventPublisher } = USBDaemon;
 
 const EVENTS = ['device:attach', 'device:detach', 'event:published', 'started', 'stopped', 'gap', 'source:state', 'redis:state', 'error'];
 const QUIET = { sources: ['simulated'], redis: false, monitoring: { enabled: false } };

@@ -68,6 +68,7 @@ it('/health is healthy with 200 where all is well, and counts', async () => {
     uptime: expect.any(Number),
     started: true,
     sources: expect.arrayContaining([{ source: 'simulated', state: 'up', reason: expect.any(String) }]),
+    outbox: { durable: false, producer: expect.stringMatching(/^[0-9a-f]{16}$/), lastSeq: 3, carriedOver: 0, seen: 3, published: 3, filtered: 0, waiting: 0, dropped: 0 },
     connectedDevices: 1,
     events: 3,
     gaps: 0,

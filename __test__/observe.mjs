@@ -5,9 +5,12 @@ import { fileURLToPath } from 'node:url';
 
 const program = fileURLToPath(new URL('./observer.cjs', import.meta.url));
 
-/** Starts an observer; `config` is USBDaemon's. Resolves once the process is there; `start` has not been called yet. */
-export async function observe(bed, { config, user, published = false, env } = {}) {
-  const child = bed.spawn([process.execPath, program, JSON.stringify({ config, published })], { user, env });
+/**
+ * Starts an observer; `config` is USBDaemon's, `through` a command that runs it. Resolves once the process is there; `start`
+ * has not been called yet.
+ */
+export async function observe(bed, { config, user, published = false, env, through = [] } = {}) {
+  const child = bed.spawn([...through, process.execPath, program, JSON.stringify({ config, published })], { user, env });
   const observer = new Observer(child);
   await observer.waitFor(({ event }) => event === 'ready', 'the observer to be ready');
   bed.observedBy?.(observer);

@@ -26,11 +26,6 @@ async function startedDaemon(config) {
   return daemon;
 }
 
-/** Each value once, where it came first. */
-function firsts(values) {
-  return [...new Set(values)];
-}
-
 describe('entries', () => {
   let server;
   beforeAll(async () => {
@@ -186,7 +181,8 @@ describe('entries', () => {
     await server.client.select(5);
     onTestFinished(() => server.client.select(0));
     expect(await server.client.xlen('other:stream')).toBe(1);
-    expect(await server.client.keys('*')).toEqual(['other:stream']);
+    const keys = await server.client.keys('*');
+    expect(keys.filter((key) => !key.startsWith('{other:stream}:producer:'))).toEqual(['other:stream']);
   });
 
   it('are not written where redis is false', async () => {
@@ -280,9 +276,7 @@ describe('a Redis that is away for a while', () => {
       }
       const entries = await server.entries();
       const total = kills * 2000;
-      expect(firsts(seqsOf(entries))).toEqual(upTo(total));
-      // A batch whose reply was lost is sent once more; nothing else is.
-      expect(entries.length - total).toBeLessThanOrEqual(kills * batch_size);
+      expect(seqsOf(entries)).toEqual(upTo(total));
       const acknowledged = daemon.heard.of('event:published');
       expect(acknowledged.map(({ eventId }) => Number(eventId.split(':')[1]))).toEqual(upTo(total));
       const entryOf = new Map(entries.map((entry) => [entry[0], fieldsOf(entry).event_id]));
@@ -305,9 +299,7 @@ describe('a Redis that is away for a while', () => {
     expect(state.reason).toMatch(/no answer in time/);
     server.signal('SIGCONT');
     await daemon.heard.waitFor('event:published', { count: 2000 });
-    const seqs = seqsOf(await server.entries());
-    expect(firsts(seqs)).toEqual(upTo(2000));
-    expect(seqs.length).toBeLessThanOrEqual(2000 + batch_size);
+    expect(seqsOf(await server.entries())).toEqual(upTo(2000));
     expect(daemon.heard.of('redis:state').map(({ connected }) => connected)).toEqual([true, false, true]);
   });
 
@@ -319,8 +311,11 @@ describe('a Redis that is away for a while', () => {
       await daemon.heard.waitFor('device:detach', { count: (at + 1) * 25 });
     }
     const server = await startedRedis({ port });
-    const [gap] = await daemon.heard.waitFor('gap');
-    expect(gap).toMatchObject({ source: 'outbox', cause: 'outbox-full', lost: 400 });
+    const gaps = () => daemon.heard.of('gap');
+    const lost = () => gaps().reduce((sum, gap) => sum + gap.lost, 0);
+    await until(() => lost() >= 400, 'gaps that count 400 events');
+    expect(lost()).toBe(400);
+    for (const gap of gaps()) expect(gap).toMatchObject({ source: 'outbox', cause: 'outbox-full' });
     expect(seqsOf(await server.waitForEntries(100))).toEqual(upTo(500).slice(400));
   });
 });

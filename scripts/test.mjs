@@ -14,13 +14,13 @@ const checkout = fileURLToPath(new URL('..', import.meta.url));
 const SUITES = {
   lint: { run: () => command('npm', ['run', '--silent', 'lint']), countless: true },
   unit: { run: cargoTest },
-  simulated: { run: () => vitest(['simulated', 'redis', 'cli', 'http', 'lifecycle', 'package'].map((file) => `__test__/${file}.test`)) },
+  simulated: { run: () => vitest(['simulated', 'redis', 'consumer', 'event-publisher', 'exactly-once', 'outbox', 'outbox-backlog', 'redis-connections', 'chaos', 'cli', 'tail', 'http', 'lifecycle', 'package', 'guarantees'].map((file) => `__test__/${file}.test`)) },
   namespace: { run: () => vitest(['__test__/namespace']) },
   kernel: { run: () => vitest(['__test__/kernel']) },
 };
 const RUNS = {
   gate: { suites: Object.keys(SUITES), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '200' } },
-  full: { suites: Object.keys(SUITES), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '20000' } },
+  full: { suites: Object.keys(SUITES), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20' } },
   ...Object.fromEntries(Object.keys(SUITES).map((name) => [name, { suites: [name], env: {} }])),
 };
 

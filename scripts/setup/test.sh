@@ -7,7 +7,8 @@ cd "$checkout"
 # shellcheck source=scripts/setup/packages.sh
 . scripts/setup/packages.sh
 
-need "the tests" redis-server qemu-system-x86 busybox-static udev xz-utils cpio strace util-linux gcc libc6-dev
+need "the tests" redis-server qemu-system-x86 busybox-static udev xz-utils cpio strace openssl util-linux gcc libc6-dev
 sh scripts/setup/build.sh
+sh scripts/setup/redis-servers.sh
 sh scripts/setup/qemu-kernel.sh
 cargo build --quiet --release -p usb-testbed

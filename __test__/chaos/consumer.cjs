@@ -1,0 +1,12 @@
+// A member of a consumer group in a process of its own that can be killed. Each event that its handler has seen goes to a file.
+
+'use strict';
+
+const { appendFileSync } = require('node:fs');
+const { USBEventConsumer } = require('../..');
+
+const { redis, group, name, options, ledger } = JSON.parse(process.argv[2]);
+const consumer = new USBEventConsumer(redis, group, name, options);
+consumer.on('error', (error) => process.stderr.write(`${name}: ${error.code} ${error.message}\n`));
+consumer.startConsuming(async (event) => appendFileSync(ledger, `${event.eventId}\n`));
+process.on('SIGTERM', () => consumer.stop());
