@@ -1,5 +1,7 @@
 'use strict';
 
+const { jsonOf } = require('./failure.js');
+
 /** Text of an environment variable as a number where it is one; else the text, for validation to name. */
 function numeric(text, fallback) {
   if (text === undefined || text === '') return fallback;
@@ -41,7 +43,7 @@ function over(defaults, config) {
 
 /** The JSON that the addon reads. */
 function configurationJson(config) {
-  return JSON.stringify(isPlainObject(config) ? over(defaultConfig, config) : config);
+  return jsonOf(isPlainObject(config) ? over(defaultConfig, config) : config, 'ERR_USB_CONFIG', 'the configuration');
 }
 
 /** The key `redis` alone, over what the environment says. */

@@ -3,25 +3,13 @@
 const { EventEmitter, errorMonitor } = require('node:events');
 const { NativeConsumer } = require('./native.js');
 const { redisConfiguration } = require('./config.js');
+const { coded, jsonOf, reasonOf } = require('./failure.js');
 const { tell } = require('./tell.js');
 
 /** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
 const BATCH = 256;
 /** The longest delay that a timer takes: it is there to hold the process, not to tick. */
 const FOREVER = 0x7fffffff;
-
-function coded(code, message) {
-  return Object.assign(new Error(message), { code });
-}
-
-/** What a handler threw, in words. */
-function reasonOf(thrown) {
-  try {
-    return String(thrown?.message || thrown);
-  } catch {
-    return 'the handler threw something that has no text';
-  }
-}
 
 class USBEventConsumer extends EventEmitter {
   #native;
@@ -32,9 +20,9 @@ class USBEventConsumer extends EventEmitter {
 
   constructor(redis = {}, groupName = 'plugin-loader', consumerName = 'main', options = {}) {
     super();
-    const config = { redis: redisConfiguration(redis), group: groupName, consumer: consumerName, options };
+    const config = { redis: redisConfiguration(redis), groupName, consumerName, options };
     const self = new WeakRef(this);
-    this.#native = new NativeConsumer(JSON.stringify(config), () => self.deref()?.#pump());
+    this.#native = new NativeConsumer(jsonOf(config, 'ERR_USB_CONFIG', 'the configuration'), () => self.deref()?.#pump());
   }
 
   get isRunning() {

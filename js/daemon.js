@@ -3,6 +3,7 @@
 const { EventEmitter, errorMonitor } = require('node:events');
 const { NativeDaemon } = require('./native.js');
 const { configurationJson } = require('./config.js');
+const { coded, jsonOf } = require('./failure.js');
 const { tell } = require('./tell.js');
 
 /** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
@@ -65,7 +66,7 @@ class USBDaemon extends EventEmitter {
   }
 
   simulateAttach(device) {
-    this.#native.simulateAttach(JSON.stringify(device) ?? 'null');
+    this.#native.simulateAttach(jsonOf(device, 'ERR_USB_DEVICE', 'the simulated device'));
   }
 
   simulateDetach(port) {
@@ -150,7 +151,7 @@ class USBDaemon extends EventEmitter {
         this.#tell('redis:state', notice.redis);
         break;
       case 'error':
-        this.#tellError(Object.assign(new Error(notice.message), { code: notice.code }), notice.context);
+        this.#tellError(coded(notice.code, notice.message), notice.context);
         break;
       case 'started':
         this.#running = true;

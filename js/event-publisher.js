@@ -2,10 +2,11 @@
 
 const { NativeEventPublisher } = require('./native.js');
 const { redisConfiguration } = require('./config.js');
+const { coded, jsonOf } = require('./failure.js');
 
 async function answered(asked) {
   const { value, code, message } = JSON.parse(await asked);
-  if (code !== undefined) throw Object.assign(new Error(message), { code });
+  if (code !== undefined) throw coded(code, message);
   return value;
 }
 
@@ -13,11 +14,11 @@ class USBEventPublisher {
   #native;
 
   constructor(redis = {}) {
-    this.#native = new NativeEventPublisher(JSON.stringify(redisConfiguration(redis)));
+    this.#native = new NativeEventPublisher(jsonOf(redisConfiguration(redis), 'ERR_USB_CONFIG', 'the configuration'));
   }
 
   async publishUSBEvent(action, info) {
-    return answered(this.#native.publish(String(action), JSON.stringify(info) ?? 'null'));
+    return answered(this.#native.publish(String(action), jsonOf(info, 'ERR_USB_DEVICE', 'the device info')));
   }
 
   async getRecentEvents(count = 10) {
@@ -28,7 +29,10 @@ class USBEventPublisher {
   }
 
   async createConsumerGroup(groupName) {
-    await answered(this.#native.makeGroup(String(groupName)));
+    if (typeof groupName !== 'string' || groupName === '') {
+      throw new TypeError('createConsumerGroup takes the name of a group');
+    }
+    await answered(this.#native.makeGroup(groupName));
   }
 
   close() {

@@ -7,7 +7,7 @@ use napi::bindgen_prelude::{Function, PromiseRaw};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsValue, Status};
 use napi_derive::napi;
-use usb_daemon_core::{Code, Consumer, ConsumerConfig, Handover};
+use usb_daemon_core::{Abandonment, Code, Consumer, ConsumerConfig, Handover};
 
 use crate::failure::{Result, failure};
 
@@ -28,6 +28,17 @@ struct Run {
     consumer: Option<Consumer>,
     /// Kept after the stop: what it has not told yet can still be taken.
     handover: Option<Arc<Handover>>,
+    /// Kept after the stop, which may wait for a handler whose environment has ended.
+    abandonment: Option<Abandonment>,
+}
+
+impl Drop for Run {
+    /// Nobody is left who could be done with an event.
+    fn drop(&mut self) {
+        if let Some(abandonment) = &self.abandonment {
+            abandonment.abandon();
+        }
+    }
 }
 
 #[napi]
@@ -55,6 +66,7 @@ impl NativeConsumer {
         let consumer = Consumer::start(self.config.clone(), wake).map_err(failure)?;
         let mut run = self.run();
         run.handover = Some(Arc::clone(consumer.handover()));
+        run.abandonment = Some(consumer.abandonment());
         run.consumer = Some(consumer);
         Ok(())
     }

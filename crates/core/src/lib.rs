@@ -31,7 +31,7 @@ mod sysfs;
 mod test_support;
 
 pub use config::{Config, RedisConfig, RedisSetting, SourcesConfig};
-pub use consumer::{Consumer, ConsumerConfig, ConsumerNotice, Handover, Outcome};
+pub use consumer::{Abandonment, Consumer, ConsumerConfig, ConsumerNotice, Handover, Outcome};
 pub use daemon::Daemon;
 pub use delivery::Delivery;
 pub use device::{Address, Device, DeviceDescriptor, Identity, InterfaceClass, PortPath, StableId};

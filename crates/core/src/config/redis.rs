@@ -29,7 +29,7 @@ impl<'de> Deserialize<'de> for RedisSetting {
         let value = serde_json::Value::deserialize(deserializer)?;
         match value {
             serde_json::Value::Bool(false) => Ok(Self::Off),
-            value => RedisConfig::deserialize(value)
+            value => RedisConfig::from_value(value)
                 .map(|redis| Self::On(Box::new(redis)))
                 .map_err(D::Error::custom),
         }
@@ -40,6 +40,7 @@ impl<'de> Deserialize<'de> for RedisSetting {
 #[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RedisConfig {
+    #[serde(deserialize_with = "secret")]
     /// `redis://`, `rediss://` or `redis+unix://`; goes before host, port, path and, where it has them, the rest.
     pub url: Option<String>,
     /// Host name or address.
@@ -48,8 +49,10 @@ pub struct RedisConfig {
     pub port: u16,
     /// Unix socket; goes before host and port.
     pub path: Option<PathBuf>,
+    #[serde(deserialize_with = "secret")]
     /// ACL user.
     pub username: Option<String>,
+    #[serde(deserialize_with = "secret")]
     /// Password; never printed.
     pub password: Option<String>,
     /// Database number.
@@ -94,10 +97,13 @@ pub enum TlsSetting {
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Certificates {
+    #[serde(deserialize_with = "secret")]
     /// Authority that signed the server's certificate; the system's where absent.
     pub ca: Option<String>,
+    #[serde(deserialize_with = "secret")]
     /// Client certificate.
     pub cert: Option<String>,
+    #[serde(deserialize_with = "secret")]
     /// Its key; never printed.
     pub key: Option<String>,
 }
@@ -127,18 +133,35 @@ impl Default for RedisConfig {
     }
 }
 
+/// A text of which nothing may be repeated in an error, nor of what stands there instead.
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::Null => Ok(None),
+        serde_json::Value::String(text) => Ok(Some(text)),
+        _ => Err(D::Error::custom("redis.url, username, password and certificates are texts")),
+    }
+}
+
 impl RedisConfig {
+    /// Reads it from its value. What stands in its place may be a URL with a password in it, and is not repeated.
+    ///
+    /// # Errors
+    /// A sentence that names what is wrong.
+    pub(crate) fn from_value(value: serde_json::Value) -> Result<Self, String> {
+        if !value.is_object() {
+            return Err("redis: expected an object, as in { url: 'redis://…' }".into());
+        }
+        Self::deserialize(value).map_err(|error| format!("redis: {error}"))
+    }
+
     /// Reads it from JSON.
     ///
     /// # Errors
     /// `ERR_USB_CONFIG` naming what is wrong.
     pub fn from_json(json: &str) -> Result<Self, Error> {
         let bad = |message: String| Error::new(Code::Config, format!("bad configuration: {message}"));
-        // Read by name: a struct could also be read from a list of values.
-        let object: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(json).map_err(|error| bad(error.to_string()))?;
-        let config = Self::deserialize(serde_json::Value::Object(object))
-            .map_err(|error| bad(format!("redis: {error}")))?;
+        let value = serde_json::from_str(json).map_err(|error| bad(error.to_string()))?;
+        let config = Self::from_value(value).map_err(bad)?;
         config.check().map_err(bad)?;
         Ok(config)
     }
@@ -187,5 +210,9 @@ mod tests {
         )
         .expect("valid");
         assert!(!format!("{config:?} {:?}", config.tls).contains("hush"));
+        for json in [r#""redis://u:hush@h""#, r#"{ "password": ["hush"] }"#, r#"{ "url": { "hush": 1 } }"#] {
+            let error = RedisConfig::from_json(json).expect_err(json);
+            assert!(error.message.contains("redis") && !error.message.contains("hush"), "{error}");
+        }
     }
 }

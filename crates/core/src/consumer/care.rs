@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::sleep;
 
 use super::options::id;
@@ -19,7 +20,7 @@ const OFTEN: Duration = Duration::from_millis(50);
 const SELDOM: Duration = Duration::from_secs(10);
 
 /// One pending entry: ID, consumer, ms since it was given, how often.
-type Pending = (String, String, u64, u64);
+pub(super) type Pending = (String, String, u64, u64);
 
 impl Task {
     /// Three times within the time after which we would be taken for dead.
@@ -27,11 +28,14 @@ impl Task {
         &self,
         mut commands: MultiplexedConnection,
     ) -> Result<Infallible, RedisError> {
-        let idle = self.config.options.claim_idle_ms;
-        let period = if idle == 0 { SELDOM } else { Duration::from_millis(idle / 3).clamp(OFTEN, SELDOM) };
+        let idle = Duration::from_millis(self.config.options.claim_idle_ms);
+        let period = if idle.is_zero() { SELDOM } else { (idle / 3).clamp(OFTEN, SELDOM) };
         loop {
             self.unless_refused(self.keep_alive(&mut commands).await)?;
-            if idle > 0 && *self.phase.borrow() == Phase::Running {
+            let has_watched = self.watch.borrow_mut().goes_on(boot_time(), idle);
+            // What we left ourselves comes first, in its order.
+            if !idle.is_zero() && has_watched && self.taken_up.get() && *self.phase.borrow() == Phase::Running
+            {
                 self.unless_refused(self.take_over(&mut commands).await)?;
             }
             sleep(period).await;
@@ -166,8 +170,36 @@ impl Task {
     }
 
     fn spare_room(&self) -> Option<usize> {
-        self.config.options.batch_size.checked_sub(self.work.waiting()).filter(|room| *room > 0)
+        // Beyond what is read ahead: that may be full for as long as there is something to read.
+        let most = self.config.options.batch_size * 2;
+        most.checked_sub(self.work.waiting()).filter(|room| *room > 0)
     }
+}
+
+/// For how long we have looked at the group without a break. The others can be judged only by what they left undone in that
+/// time: while the server, or this machine, was away, nobody could show a sign of life.
+#[derive(Default)]
+pub(super) struct Watch {
+    since: Duration,
+    last: Option<Duration>,
+}
+
+impl Watch {
+    /// Goes on at `now`; true once that has lasted for `idle`.
+    fn goes_on(&mut self, now: Duration, idle: Duration) -> bool {
+        let is_break = self.last.is_none_or(|last| now.saturating_sub(last) > idle / 2);
+        if is_break {
+            self.since = now;
+        }
+        self.last = Some(now);
+        now.saturating_sub(self.since) >= idle
+    }
+}
+
+/// Goes on while the machine is suspended, as the server's clock does.
+fn boot_time() -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default())
 }
 
 fn is_unknown_command(error: &RedisError) -> bool {
@@ -181,4 +213,23 @@ fn after(text: &str) -> Option<String> {
         Some(seq) => format!("{ms}-{seq}"),
         None => format!("{}-0", ms.checked_add(1)?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_are_judged_only_after_a_watch_without_a_break() {
+        let mut watch = Watch::default();
+        let mut goes_on = |s| watch.goes_on(Duration::from_secs(s), Duration::from_secs(60));
+        assert_eq!([100, 125, 150, 159].map(&mut goes_on), [false; 4]);
+        assert!(goes_on(160) && goes_on(190));
+        assert_eq!(
+            [221, 250, 280].map(&mut goes_on),
+            [false; 3],
+            "a break of half that time begins a new one"
+        );
+        assert!(goes_on(281));
+    }
 }

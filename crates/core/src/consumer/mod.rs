@@ -31,6 +31,7 @@ use crate::delivery::Wake;
 use crate::error::{Code, Error};
 use crate::publisher;
 use crate::redis_connection;
+use care::Watch;
 use session::Session;
 use work::{DeadLetter, Given, Work};
 
@@ -44,6 +45,16 @@ pub struct Consumer {
     stop: watch::Sender<Phase>,
     thread: Option<JoinHandle<()>>,
     handover: Arc<Handover>,
+}
+
+/// Ends a consumer at once, whoever owns it.
+pub struct Abandonment(watch::Sender<Phase>);
+
+impl Abandonment {
+    /// What it has in hand is left to its next start, or to others.
+    pub fn abandon(&self) {
+        self.0.send_replace(Phase::Leaving);
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +92,11 @@ impl Consumer {
         Ok(Self { stop, thread: Some(thread), handover })
     }
 
+    /// For whoever has to end it although a stop waits for a handler that will never be done.
+    pub fn abandonment(&self) -> Abandonment {
+        Abandonment(self.stop.clone())
+    }
+
     /// Where events come out and results go in.
     pub fn handover(&self) -> &Arc<Handover> {
         &self.handover
@@ -114,6 +130,10 @@ struct Task {
     work: Work,
     /// The group has been there since this consumer started.
     had_group: Cell<bool>,
+    /// What was left by an earlier run, or before the connection was lost, is in hand again.
+    taken_up: Cell<bool>,
+    /// How long the group has been watched.
+    watch: RefCell<Watch>,
     /// What was last said of the connection.
     told: RefCell<Option<Result<(), String>>>,
     /// Faults that have been told of, each once.
@@ -134,6 +154,8 @@ impl Task {
             phase,
             work: Work::default(),
             had_group: Cell::new(false),
+            taken_up: Cell::new(false),
+            watch: RefCell::default(),
             told: RefCell::default(),
             faults: RefCell::default(),
         }
@@ -193,12 +215,12 @@ impl Task {
     async fn handle(&self, given: Given) {
         let event = match StreamEvent::of(&given.entry) {
             Ok(event) => Arc::new(event),
-            Err(reason) => return self.work.bury(DeadLetter { given, reason, attempts: 0 }),
+            Err(reason) => return self.work.bury(DeadLetter::new(given, reason, 0)),
         };
         let options = &self.config.options;
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(options.retry_ms))
-            .with_max_delay(Duration::from_millis(options.retry_max_ms))
+            .with_max_delay(Duration::from_millis(options.longest_pause_ms()))
             .without_max_times()
             .build();
         for attempts in 1.. {
@@ -206,9 +228,9 @@ impl Task {
                 return self.work.handled(given.entry.id);
             };
             if attempts >= options.max_attempts {
-                return self.work.bury(DeadLetter { given, reason, attempts });
+                return self.work.bury(DeadLetter::new(given, reason, attempts));
             }
-            let pause = pauses.next().unwrap_or(Duration::from_millis(options.retry_max_ms));
+            let pause = pauses.next().unwrap_or(Duration::from_millis(options.longest_pause_ms()));
             tokio::select! {
                 () = sleep(pause) => {}
                 // It stays the group's, for the next start.

@@ -39,6 +39,7 @@ impl<'a> Session<'a> {
         // Refusals (NOAUTH, LOADING) come clean here.
         redis::cmd("PING").query_async::<()>(&mut commands).await?;
         let reader = redis_connection::connect(&task.client, patience).await?;
+        task.taken_up.set(false);
         let mut session = Self { task, commands, reader };
         session.ensure_group().await?;
         Ok(session)
@@ -101,6 +102,7 @@ impl Task {
             self.had_group.set(true);
             let Some(last) = entries.last.clone() else {
                 self.work.end_look();
+                self.taken_up.set(true);
                 return Ok(());
             };
             after = last;

@@ -7,6 +7,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
 use tokio::time::{Instant, sleep_until};
 
+use super::care::Pending;
 use super::session::lacks_group;
 use super::work::DeadLetter;
 use super::{ConsumerNotice, Task, explain, is_refusal};
@@ -60,7 +61,7 @@ impl Task {
             match self.bury(commands, &letter).await {
                 Ok(Burial::Written) => {
                     self.work.buried();
-                    let DeadLetter { given, reason, attempts } = letter;
+                    let DeadLetter { given, reason, attempts, .. } = letter;
                     let message_id = given.entry.id;
                     self.handover.tell(ConsumerNotice::Dead { message_id, reason, attempts });
                 }
@@ -81,7 +82,8 @@ impl Task {
         Ok(true)
     }
 
-    /// Moves an entry, unless it is no longer ours: a reply was lost, or another consumer has taken it over.
+    /// Moves an entry, unless another consumer has taken it over, or this was done before and the reply was lost. What is
+    /// nobody's (the server was emptied, the entry deleted) has a letter all the same.
     ///
     /// Redis does not roll back: the acknowledgement would stand even where the letter could not be written. So what its
     /// key holds is looked at, and watched.
@@ -91,21 +93,20 @@ impl Task {
         letter: &DeadLetter,
     ) -> Result<Burial, RedisError> {
         let (stream, group) = (&self.config.redis.stream, &self.config.group);
-        let DeadLetter { given, reason, attempts } = letter;
+        let DeadLetter { given, reason, attempts, sent } = letter;
         let id = &given.entry.id;
-        if given.epoch == self.work.epoch() {
-            let pending: Vec<Value> = redis::cmd("XPENDING")
-                .arg(stream)
-                .arg(group)
-                .arg(id)
-                .arg(id)
-                .arg(1)
-                .arg(&self.config.consumer)
-                .query_async(commands)
-                .await?;
-            if pending.is_empty() {
-                return Ok(Burial::NotOurs);
-            }
+        let pending: Vec<Pending> = redis::cmd("XPENDING")
+            .arg(stream)
+            .arg(group)
+            .arg(id)
+            .arg(id)
+            .arg(1)
+            .query_async(commands)
+            .await?;
+        match pending.first() {
+            Some((_, owner, ..)) if *owner != self.config.consumer => return Ok(Burial::NotOurs),
+            None if *sent => return Ok(Burial::Written),
+            _ => {}
         }
         let key = dead_letters(stream);
         redis::cmd("WATCH").arg(&key).query_async::<()>(commands).await?;
@@ -132,6 +133,7 @@ impl Task {
             pipeline.arg(name.as_slice()).arg(value.as_slice());
         }
         pipeline.cmd("XACK").arg(stream).arg(group).arg(id);
+        self.work.letter_is_sent();
         // Nothing where somebody else has written a letter meanwhile.
         let done: Option<Value> = pipeline.query_async(commands).await?;
         Ok(if done.is_some() { Burial::Written } else { Burial::Overtaken })

@@ -21,6 +21,14 @@ pub(super) struct DeadLetter {
     pub(super) given: Given,
     pub(super) reason: String,
     pub(super) attempts: u32,
+    /// It was sent, and what became of it has not been heard.
+    pub(super) sent: bool,
+}
+
+impl DeadLetter {
+    pub(super) fn new(given: Given, reason: String, attempts: u32) -> Self {
+        Self { given, reason, attempts, sent: false }
+    }
 }
 
 /// Entries by what is to be done with them. Each ID is known from when it is given until Redis knows its end.
@@ -107,6 +115,13 @@ impl Work {
         self.dead.borrow().front().cloned()
     }
 
+    /// The first letter is about to be sent.
+    pub(super) fn letter_is_sent(&self) {
+        if let Some(letter) = self.dead.borrow_mut().front_mut() {
+            letter.sent = true;
+        }
+    }
+
     /// The first letter is written, or somebody else's.
     pub(super) fn buried(&self) {
         if let Some(letter) = self.dead.borrow_mut().pop_front() {
@@ -142,8 +157,10 @@ impl Work {
     pub(super) fn leave_to_others(&self, asked: &[String], ours: &HashSet<String>) {
         let gone: HashSet<&String> = asked.iter().filter(|id| !ours.contains(*id)).collect();
         let (mut backlog, mut known) = (self.backlog.borrow_mut(), self.known.borrow_mut());
+        let epoch = self.epoch.get();
         backlog.retain(|given| {
-            let stays = !gone.contains(&given.entry.id);
+            // A group that was made anew knows nothing of what the one before gave: nobody else has that.
+            let stays = given.epoch != epoch || !gone.contains(&given.entry.id);
             if !stays {
                 known.remove(&given.entry.id);
             }
@@ -155,10 +172,6 @@ impl Work {
     /// The group is made anew: it knows nothing of what is in hand.
     pub(super) fn begin_epoch(&self) {
         self.epoch.set(self.epoch.get() + 1);
-    }
-
-    pub(super) fn epoch(&self) -> u32 {
-        self.epoch.get()
     }
 }
 
@@ -200,5 +213,16 @@ mod tests {
         let left: Vec<String> = std::iter::from_fn(|| work.take()).map(|given| given.entry.id).collect();
         assert_eq!(left, ["1-1", "1-3"], "and what nobody asked about stays");
         assert!(!work.is_in_hand("1-2"));
+    }
+
+    #[test]
+    fn what_waited_when_the_group_was_made_anew_is_nobody_elses() {
+        let work = Work::default();
+        work.give(entry("1-1"));
+        work.begin_epoch();
+        work.give(entry("1-2"));
+        work.leave_to_others(&["1-1".to_owned(), "1-2".to_owned()], &HashSet::new());
+        let left: Vec<String> = std::iter::from_fn(|| work.take()).map(|given| given.entry.id).collect();
+        assert_eq!(left, ["1-1"]);
     }
 }

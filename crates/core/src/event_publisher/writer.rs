@@ -48,13 +48,24 @@ pub(super) struct Writer {
     published: u64,
     /// Number of the last event that has been sent.
     sent: u64,
+    /// A watermark that is known to be wrong: Redis does not roll back, and it could not be set back.
+    wrong_watermark: Option<u64>,
     why: Option<String>,
 }
 
 impl Writer {
     pub(super) fn new(server: Rc<Server>, producer: String) -> Self {
         let producer = Arc::from(producer);
-        Self { server, producer, fence: None, waiting: VecDeque::new(), published: 0, sent: 0, why: None }
+        Self {
+            server,
+            producer,
+            fence: None,
+            waiting: VecDeque::new(),
+            published: 0,
+            sent: 0,
+            wrong_watermark: None,
+            why: None,
+        }
     }
 
     pub(super) async fn run(mut self, mut queue: UnboundedReceiver<Outgoing>) {
@@ -130,6 +141,8 @@ impl Writer {
                 if set_back {
                     self.sent = self.published;
                     self.waiting.iter_mut().for_each(|outgoing| outgoing.sent = None);
+                } else {
+                    self.wrong_watermark = batch.last().map(|placed| placed.event.seq);
                 }
                 return Err(error);
             }
@@ -152,14 +165,19 @@ impl Writer {
             if fence.watermark().unwrap_or(0) == self.published && self.sent == self.published {
                 return Ok(());
             }
+            let wrong = self.wrong_watermark;
             let found = loop {
                 // An emptied server knows nothing, and numbers are not given twice.
-                let found = fence.watermark().unwrap_or(0).max(self.published);
+                let found = match fence.watermark() {
+                    found if found.is_some() && found == wrong => self.published,
+                    found => found.unwrap_or(0).max(self.published),
+                };
                 // Moves the fence, so that a packet of a dead connection finds it moved.
                 if fence.set(found).await? || fence.guarantee() == Guarantee::AtLeastOnce {
                     break found;
                 }
             };
+            self.wrong_watermark = None;
             self.take_as_published(fence, found).await?;
         }
         self.sent = self.published;
@@ -179,7 +197,7 @@ impl Writer {
         let found = if wanted.is_empty() {
             HashMap::new()
         } else {
-            search::find(fence.connection(), &self.server.redis.stream, wanted).await.unwrap_or_default()
+            search::find(fence.connection(), &self.server.redis.stream, wanted).await?
         };
         let (arrived, waiting): (VecDeque<_>, VecDeque<_>) = self.waiting.drain(..).partition(has_arrived);
         self.waiting = waiting;

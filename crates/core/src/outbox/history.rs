@@ -24,6 +24,8 @@ pub enum Since {
 pub struct History {
     path: PathBuf,
     connection: Connection,
+    /// It is read as it lies: no daemon was there when it was opened.
+    is_still: bool,
     next: i64,
     since_ms: u64,
 }
@@ -38,7 +40,7 @@ impl History {
             return Err(unusable(path, "there is no such file: no daemon has run with this outbox yet"));
         }
         let failed = |error: rusqlite::Error| unusable(path, &explain(&error));
-        let connection = open(path).map_err(failed)?;
+        let (connection, is_still) = open(path).map_err(failed)?;
         match is_outbox(&connection) {
             Ok(true) => {}
             Ok(false) => return Err(unusable(path, "it is empty: no daemon has run with this outbox yet")),
@@ -56,7 +58,7 @@ impl History {
             Since::Beginning | Since::Time(_) => 1,
         };
         let since_ms = if let Since::Time(ms) = since { ms } else { 0 };
-        Ok(Self { path: path.to_owned(), connection, next, since_ms })
+        Ok(Self { path: path.to_owned(), connection, is_still, next, since_ms })
     }
 
     /// Up to `limit` further events, in order. An empty list is the end, for now.
@@ -65,7 +67,12 @@ impl History {
     /// `ERR_USB_OUTBOX` where the file cannot be read.
     pub fn read(&mut self, limit: usize) -> Result<Vec<Placed>, Error> {
         loop {
-            let read = self.read_once(limit).map_err(|error| unusable(&self.path, &explain(&error)))?;
+            let failed = |error: rusqlite::Error| unusable(&self.path, &explain(&error));
+            if self.is_still && log(&self.path).exists() {
+                // A daemon writes to it by now.
+                (self.connection, self.is_still) = open(&self.path).map_err(failed)?;
+            }
+            let read = self.read_once(limit).map_err(failed)?;
             let Some(last) = read.last() else { return Ok(read) };
             self.next = last.position + 1;
             let since_ms = self.since_ms;
@@ -92,14 +99,17 @@ impl History {
     }
 }
 
-/// A reader shares an index file with the writer. Where neither it nor the right to make it is there, no daemon runs,
-/// and the file is read as it lies.
-fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
+/// A reader shares an index file with the writer. Where neither it nor the right to make it is there, nor a log that is not
+/// in the file yet, no daemon runs, and the file is read as it lies. True where that is so.
+fn open(path: &Path) -> Result<(Connection, bool), rusqlite::Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(std::time::Duration::from_secs(2))?;
     match connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i32>(0)) {
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::CannotOpen) => {
+            if log(path).exists() {
+                return Err(error);
+            }
             let mut address = String::from("file:");
             for byte in path.as_os_str().as_encoded_bytes() {
                 if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
@@ -110,8 +120,15 @@ fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
                 }
             }
             address.push_str("?immutable=1");
-            Connection::open_with_flags(address, flags | OpenFlags::SQLITE_OPEN_URI)
+            Ok((Connection::open_with_flags(address, flags | OpenFlags::SQLITE_OPEN_URI)?, true))
         }
-        _ => Ok(connection),
+        _ => Ok((connection, false)),
     }
+}
+
+/// The write-ahead log beside the file.
+fn log(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, Value};
+use redis::{ErrorKind, RedisError, Value};
 
 use crate::stream_reply::{self, Entry};
 
@@ -11,7 +11,8 @@ use crate::stream_reply::{self, Entry};
 const PAGE: usize = 500;
 const PAGES: usize = 40;
 
-/// IDs of the entries of the `wanted` events, by event ID, as far as the end of the stream shows them.
+/// IDs of the entries of the `wanted` events, by event ID, as far as the end of the stream shows them. An error is one of
+/// the connection.
 pub(crate) async fn find(
     connection: &mut MultiplexedConnection,
     stream: &str,
@@ -28,10 +29,13 @@ pub(crate) async fn find(
             .arg(PAGE)
             .query_async(connection)
             .await;
-        let page = match page {
-            // The right to read is not needed to publish.
-            Err(error) if error.code() == Some("NOPERM") => return Ok(found),
-            page => stream_reply::of_list(page?)?.there,
+        let page = match page.and_then(stream_reply::of_list) {
+            Ok(page) => page.there,
+            // Publishing needs no right to read, and no stream that is as it should be.
+            Err(error) if error.code().is_some() || error.kind() == ErrorKind::UnexpectedReturnType => {
+                return Ok(found);
+            }
+            Err(error) => return Err(error),
         };
         let Some(oldest) = page.last().map(|entry| entry.id.clone()) else { break };
         let length = page.len();

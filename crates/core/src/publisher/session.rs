@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redis::{ErrorKind, RedisError};
+use redis::RedisError;
 use tokio::time::Instant;
 
 use super::fence::{Fence, Ground, Guarantee, Outcome, beside};
@@ -235,12 +235,7 @@ impl<'a> Session<'a> {
             let wanted = batch.iter().map(|placed| placed.event.event_id()).collect();
             let stream = &self.destination.redis.stream;
             // They are published, whether or not their IDs can be had.
-            let mut found = match search::find(self.fence.connection(), stream, wanted).await {
-                Err(error) if error.code().is_none() && error.kind() != ErrorKind::UnexpectedReturnType => {
-                    return Err(error);
-                }
-                found => found.unwrap_or_default(),
-            };
+            let mut found = search::find(self.fence.connection(), stream, wanted).await?;
             let stream_ids = batch
                 .iter()
                 .map(|placed| found.remove(&placed.event.event_id()).unwrap_or_default())
