@@ -70,7 +70,7 @@ export const FAILURES = [
   },
   {
     name: 'WRONGTYPE',
-    reason: /WRONGTYPE: the stream's key holds something else: choose another redis\.stream/,
+    reason: /WRONGTYPE: aw:hotplug holds something else: remove it, or choose another redis\.stream/,
     open: () => server({}, { ill: ['SET', 'aw:hotplug', 'text'], cure: ['DEL', 'aw:hotplug'] }),
   },
   {

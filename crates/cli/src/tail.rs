@@ -66,8 +66,16 @@ fn path(arguments: &TailArguments) -> Result<PathBuf, Error> {
     if let Some(file) = &arguments.config {
         let root = serde_json::Value::Object(read(file)?);
         let config = Config::from_json(&root.to_string())?;
-        if let Some(path) = config.outbox.file() {
-            return Ok(path.to_owned());
+        match (config.outbox.file(), &config.outbox.path) {
+            (Some(path), _) => return Ok(path.to_owned()),
+            (None, Some(_)) => {
+                let message = format!(
+                    "{} keeps the outbox in memory (outbox.path): no history outlives its daemon",
+                    file.display()
+                );
+                return Err(Error::new(Code::Outbox, message));
+            }
+            (None, None) => {}
         }
     }
     outbox_path::default().ok_or_else(|| {

@@ -49,7 +49,7 @@ impl Daemon {
         let publishes = matches!(config.redis, RedisSetting::On(_));
         let Opened { outbox, earlier, fault } =
             Outbox::open(&config.outbox, publishes, &producer::random()?, &boot_id)?;
-        let intake = Arc::new(Intake::new(outbox.series(), config.outbox.max_events));
+        let intake = Arc::new(Intake::new(outbox.series(), &config.outbox));
         let hub = Hub::new(subscriber, outbox.board());
         if let Some(error) = fault {
             tracing::error!(code = error.code.as_str(), "{error}");

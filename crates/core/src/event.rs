@@ -115,10 +115,15 @@ pub struct Event {
     pub libusb_alive: bool,
 }
 
+/// The name of a producer's event of this number.
+pub(crate) fn event_id(producer: &str, seq: u64) -> String {
+    format!("{producer}:{seq}")
+}
+
 impl Event {
     /// `<producer>:<seq>`, which never comes again.
     pub fn event_id(&self) -> String {
-        format!("{}:{}", self.producer, self.seq)
+        event_id(&self.producer, self.seq)
     }
 
     /// Whether it ends an attachment of which this process has never told.

@@ -149,13 +149,14 @@ impl Hub {
     pub fn health(&self) -> Health {
         let board = lock(&self.shared.board).clone();
         let outbox = self.shared.outbox.get();
+        let waiting = usize::try_from(outbox.accounts.waiting).unwrap_or(usize::MAX);
         Health {
             status: board.status(&outbox),
             version: env!("CARGO_PKG_VERSION"),
             uptime: self.shared.since.elapsed().as_secs_f64(),
             started: board.started,
             sources: board.sources.into_values().collect(),
-            redis: board.redis,
+            redis: board.redis.map(|redis| RedisStatus { waiting, ..redis }),
             outbox,
             other_producers: board.other_producers,
             connected_devices: board.connected,

@@ -57,6 +57,11 @@ fn info(redis: &RedisConfig) -> Result<ConnectionInfo, String> {
             (from_url.addr().clone(), from_url.redis_settings().clone())
         }
         None => match &redis.path {
+            Some(_) if tls => {
+                return Err(
+                    "redis.tls: a unix socket (redis.path) is not encrypted: leave one of them out".into()
+                );
+            }
             Some(path) => (ConnectionAddr::Unix(path.clone()), RedisConnectionInfo::default()),
             None => (ConnectionAddr::Tcp(redis.host.clone(), redis.port), RedisConnectionInfo::default()),
         },
@@ -133,6 +138,7 @@ mod tests {
             (r#"{ "url": "http://u:hush@far" }"#, "redis.url"),
             (r#"{ "tls": { "ca": "/nowhere/ca.pem" } }"#, "redis.tls.ca: No such file"),
             (r#"{ "tls": { "cert": "/nowhere" } }"#, "cert and key go together"),
+            (r#"{ "tls": true, "path": "/run/redis.sock" }"#, "leave one of them out"),
         ] {
             let error = client(&config(json)).map(drop).expect_err(json);
             assert!(error.contains(expected) && !error.contains("hush"), "{json}: {error}");

@@ -262,7 +262,7 @@ mod tests {
     fn bad_values_are_named() {
         for (json, expected) in [
             (r#"{ "redis": { "prot": 1 } }"#, "prot"),
-            (r#"{ "redis": true }"#, "boolean `true`"),
+            (r#"{ "redis": true }"#, "redis: expected an object"),
             (r#"{ "monitoring": { "interval": 0 } }"#, "monitoring.interval is 0: expected 10 to 86400000"),
             (r#"{ "monitoring": { "host": "everywhere" } }"#, "IP address"),
             (r#"{ "performance": { "batch_size": 0 } }"#, "performance.batch_size"),

@@ -45,6 +45,17 @@ pub(super) struct Cause {
     pub(super) libusb_alive: bool,
 }
 
+/// What has become of a device of which an earlier run has told.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fate {
+    /// Something is there at this address, with this inode.
+    Present(Address, Option<u64>),
+    /// Nothing is there.
+    Absent,
+    /// It is changing just now: what comes next tells.
+    Unknown,
+}
+
 pub(super) struct Announcer {
     hub: Hub,
     intake: Arc<Intake>,
@@ -101,10 +112,16 @@ impl Announcer {
 
     /// Whether this is a device of which an earlier run has told. Then subscribers are told that it is there; to the
     /// stream it is no news.
-    pub(super) fn stay(&mut self, name: &str, address: Address, inode: impl FnOnce() -> Option<u64>) -> bool {
+    pub(super) fn stay(
+        &mut self,
+        name: &str,
+        address: Address,
+        inode: impl FnOnce() -> Option<u64>,
+        libusb_alive: bool,
+    ) -> bool {
         let Some(earlier) = self.earlier.take(name) else { return false };
         if !is_same(&earlier, address, inode()) {
-            self.end_earlier(name.to_owned(), &earlier, true);
+            self.end_earlier(name.to_owned(), &earlier, libusb_alive);
             return false;
         }
         self.instances += 1;
@@ -124,17 +141,15 @@ impl Announcer {
         }
     }
 
-    /// Announces the end of all that an earlier run has told of and that is not `present`.
-    pub(super) fn end_absent(
-        &mut self,
-        present: impl Fn(&str) -> Option<(Address, Option<u64>)>,
-        libusb_alive: bool,
-    ) {
+    /// Announces the end of all that an earlier run has told of and whose `fate` is not to be there, or not known yet.
+    pub(super) fn end_absent(&mut self, fate: impl Fn(&str) -> Fate, libusb_alive: bool) {
         if self.earlier.is_settled() {
             return;
         }
-        let left = self.earlier.take_where(|name, earlier| {
-            present(name).is_none_or(|(address, inode)| !is_same(earlier, address, inode))
+        let left = self.earlier.take_where(|name, earlier| match fate(name) {
+            Fate::Present(address, inode) => !is_same(earlier, address, inode),
+            Fate::Unknown => !earlier.same_boot,
+            Fate::Absent => true,
         });
         for (key, earlier) in left {
             self.end_earlier(key, &earlier, libusb_alive);
@@ -155,7 +170,7 @@ impl Announcer {
     }
 
     fn announce(&mut self, key: String, action: Action, attachment: Arc<Attachment>, cause: Cause) {
-        let event = self.intake.number(key, |producer, seq| Event {
+        let make = |producer, seq| Event {
             producer,
             seq,
             action,
@@ -164,15 +179,17 @@ impl Announcer {
             backend: cause.backend,
             synthetic: cause.synthetic,
             libusb_alive: cause.libusb_alive,
+        };
+        self.intake.number(key, make, |event| {
+            tracing::debug!(
+                event_id = event.event_id(),
+                action = action.as_str(),
+                port = %event.attachment.device.port_path,
+                backend = cause.backend.as_str(),
+                "event"
+            );
+            self.hub.tell(&Notice::Transition(Arc::clone(event)));
         });
-        tracing::debug!(
-            event_id = event.event_id(),
-            action = action.as_str(),
-            port = %event.attachment.device.port_path,
-            backend = cause.backend.as_str(),
-            "event"
-        );
-        self.hub.tell(&Notice::Transition(event));
         self.intake.wake();
     }
 }

@@ -28,8 +28,8 @@ use crate::source::libusb::Report;
 use crate::source::name;
 use crate::source::netlink::{Received, Uevent};
 use crate::source::simulated::SimulatedCommand;
-use crate::sysfs::{Description, Sysfs};
-use announcer::{Announcer, Cause, Key};
+use crate::sysfs::{Description, Entry, Sysfs};
+use announcer::{Announcer, Cause, Fate, Key};
 pub use inbox::{Inbox, Message};
 use schedule::Schedule;
 pub use senses::SenseConfig;
@@ -235,6 +235,8 @@ impl Engine {
 
     fn scan(&mut self) -> Verdict {
         if !self.config.snapshot {
+            // Nothing tells what is there, but after another boot it is not what was.
+            self.announcer.end_absent(|_| Fate::Unknown, self.senses.libusb_is_alive());
             return Verdict::default();
         }
         let registry = &self.registry;
@@ -250,26 +252,24 @@ impl Engine {
         self.drain();
         let touched: HashSet<&str> = self.pending.iter().map(|heard| heard.uevent.name()).collect();
         let verdict = self.registry.snapshot(&scan, &touched, Instant::now());
-        self.settle_earlier(&verdict);
+        let touched: HashSet<String> = touched.into_iter().map(str::to_owned).collect();
+        self.settle_earlier(&scan, &touched);
         verdict
     }
 
-    /// What an earlier run has told of and the first snapshot does not show has left meanwhile. Later there is nothing
-    /// to settle.
-    fn settle_earlier(&mut self, verdict: &Verdict) {
-        let present: HashMap<&str, Address> = verdict
-            .transitions
-            .iter()
-            .filter_map(|transition| match transition {
-                Transition::Attach { name, address, .. } => Some((name.as_str(), *address)),
-                Transition::Detach { .. } => None,
-            })
-            .collect();
+    /// What an earlier run has told of and is not there has left meanwhile. What has a uevent waiting is settled by that, or
+    /// later.
+    fn settle_earlier(&mut self, scan: &[Entry], touched: &HashSet<String>) {
+        let present: HashMap<&str, Option<Address>> =
+            scan.iter().map(|entry| (entry.name.as_str(), entry.address)).collect();
         let sysfs = &self.config.sysfs;
-        self.announcer.end_absent(
-            |name| present.get(name).map(|address| (*address, sysfs.inode(name))),
-            self.senses.libusb_is_alive(),
-        );
+        let fate = |name: &str| match present.get(name) {
+            _ if touched.contains(name) => Fate::Unknown,
+            Some(Some(address)) => Fate::Present(*address, sysfs.inode(name)),
+            Some(None) => Fate::Unknown,
+            None => Fate::Absent,
+        };
+        self.announcer.end_absent(fate, self.senses.libusb_is_alive());
     }
 
     fn tell_gap(&self, cause: GapCause, synthesized: usize) {
@@ -293,7 +293,8 @@ impl Engine {
         for transition in verdict.transitions {
             match transition {
                 Transition::Attach { name, address, backend, synthetic } => {
-                    if self.announcer.stay(&name, address, || self.config.sysfs.inode(&name)) {
+                    let libusb_alive = self.senses.libusb_is_alive();
+                    if self.announcer.stay(&name, address, || self.config.sysfs.inode(&name), libusb_alive) {
                         continue;
                     }
                     let described = match uevent {

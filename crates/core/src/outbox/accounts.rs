@@ -36,7 +36,7 @@ pub struct OutboxStatus {
     pub reason: Option<String>,
     /// The series of numbers that events get.
     pub producer: String,
-    /// Number of the last event that has been stored.
+    /// Number of the last event that has come in.
     pub last_seq: u64,
     /// The accounts.
     #[serde(flatten)]

@@ -53,6 +53,10 @@ impl OutboxFile {
 
     /// Opens the file, and makes it where there is none.
     pub(super) fn open(path: &Path, fsync: bool, producer: &str) -> Result<Self, Error> {
+        make_folder(path)?;
+        // One file, one lock, whatever links lead to it.
+        let target = path.canonicalize();
+        let path = target.as_deref().unwrap_or(path);
         let lock = lock(path)?;
         let unusable = |error: rusqlite::Error| unusable(path, &explain(&error));
         // Made by us, because SQLite would let everybody read it.
@@ -147,13 +151,17 @@ fn create(connection: &Connection, producer: &str) -> Result<(), rusqlite::Error
     transaction.commit()
 }
 
-/// The lock beside the file, with our process's number in it for whoever comes second.
-fn lock(path: &Path) -> Result<File, Error> {
+fn make_folder(path: &Path) -> Result<(), Error> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         DirBuilder::new().recursive(true).mode(0o750).create(folder).map_err(|error| {
             unusable(path, &format!("{}: {error}: give outbox.path a place to write", folder.display()))
         })?;
     }
+    Ok(())
+}
+
+/// The lock beside the file, with our process's number in it for whoever comes second.
+fn lock(path: &Path) -> Result<File, Error> {
     let name = lock_name(path);
     let mut file = OpenOptions::new()
         .create(true)
@@ -192,6 +200,11 @@ fn lock_name(path: &Path) -> PathBuf {
 
 pub(super) fn unusable(path: &Path, why: &str) -> Error {
     Error::new(Code::Outbox, format!("the outbox {} cannot be used: {why}", path.display()))
+}
+
+/// Whether trying again cannot help.
+pub(super) fn is_beyond_repair(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
 
 /// What SQLite has, and what to do about it.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::config::{OutboxConfig, WhenFull};
 use crate::event::Event;
 
 /// An event on its way into the outbox, with the name under which its device is attached.
@@ -24,7 +25,22 @@ pub struct Intake {
     state: Mutex<State>,
     arrived: Notify,
     capacity: usize,
+    when_full: WhenFull,
 }
+
+/// What has come in since the last look.
+#[derive(Debug)]
+pub struct Taken {
+    /// Events, in the order of their numbers.
+    pub events: VecDeque<Incoming>,
+    /// How many found no room.
+    pub refused: u64,
+    /// The last number given, theirs included.
+    pub last_seq: u64,
+}
+
+/// There is room for so many, however few may wait for Redis: a disk that keeps us waiting for a moment costs nothing.
+const LEAST: usize = 1024;
 
 struct State {
     series: Series,
@@ -42,24 +58,35 @@ pub struct Series {
 }
 
 impl Intake {
-    /// An intake that goes on after the series' last number. It holds `capacity` events at most: more than that wait
-    /// only where a disk does not answer.
-    pub fn new(series: Series, capacity: usize) -> Self {
+    /// An intake that goes on after the series' last number. As many events as may wait for Redis find room: more than that
+    /// wait only where a disk does not answer.
+    pub fn new(series: Series, config: &OutboxConfig) -> Self {
         let state = State { series, queue: VecDeque::new(), refused: 0 };
-        Self { state: Mutex::new(state), arrived: Notify::new(), capacity }
+        let capacity = config.max_events.max(LEAST);
+        Self { state: Mutex::new(state), arrived: Notify::new(), capacity, when_full: config.when_full }
     }
 
-    /// Numbers an event, which `make` builds from its producer and number, and queues it. Wakes nobody.
-    pub fn number(&self, key: String, make: impl FnOnce(Arc<str>, u64) -> Event) -> Arc<Event> {
+    /// Numbers an event, which `make` builds from its producer and number, has `tell` tell of it, and queues it: nobody can
+    /// hear that it is published before they have heard of it. Wakes nobody.
+    pub fn number(
+        &self,
+        key: String,
+        make: impl FnOnce(Arc<str>, u64) -> Event,
+        tell: impl FnOnce(&Arc<Event>),
+    ) {
         let mut state = self.lock();
         state.series.last_seq += 1;
         let event = Arc::new(make(Arc::clone(&state.series.producer), state.series.last_seq));
-        if state.queue.len() < self.capacity {
-            state.queue.push_back(Incoming { key, event: Arc::clone(&event) });
-        } else {
-            state.refused += 1;
+        tell(&event);
+        let is_full = state.queue.len() >= self.capacity;
+        state.refused += u64::from(is_full);
+        if is_full && self.when_full == WhenFull::DropNewest {
+            return;
         }
-        event
+        if is_full {
+            state.queue.pop_front();
+        }
+        state.queue.push_back(Incoming { key, event });
     }
 
     /// Wakes the outbox.
@@ -72,10 +99,14 @@ impl Intake {
         self.arrived.notified().await;
     }
 
-    /// Takes what has come in, and how many events found no room.
-    pub fn take(&self) -> (VecDeque<Incoming>, u64) {
+    /// Takes what has come in.
+    pub fn take(&self) -> Taken {
         let mut state = self.lock();
-        (std::mem::take(&mut state.queue), std::mem::take(&mut state.refused))
+        Taken {
+            events: std::mem::take(&mut state.queue),
+            refused: std::mem::take(&mut state.refused),
+            last_seq: state.series.last_seq,
+        }
     }
 
     /// Begins another series. `renumber` is given what has come in, and says with which number the series goes on.
@@ -88,5 +119,26 @@ impl Intake {
     fn lock(&self) -> MutexGuard<'_, State> {
         // What may panic under this lock builds an event, and the queue is whole then.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Action;
+    use crate::test_support::event;
+
+    #[test]
+    fn where_there_is_no_room_the_setting_says_which_events_go() {
+        for (when_full, kept) in [(WhenFull::DropOldest, 11..=1034), (WhenFull::DropNewest, 1..=1024)] {
+            let config = OutboxConfig { max_events: 10, when_full, ..OutboxConfig::default() };
+            let intake = Intake::new(Series { producer: "test".into(), last_seq: 0 }, &config);
+            for at in 1..=1034 {
+                intake.number(at.to_string(), |_, seq| (*event(seq, Action::Attach, seq)).clone(), |_| ());
+            }
+            let Taken { events, refused, last_seq } = intake.take();
+            let seqs: Vec<u64> = events.iter().map(|incoming| incoming.event.seq).collect();
+            assert_eq!((seqs, refused, last_seq), (kept.collect(), 10, 1034));
+        }
     }
 }

@@ -31,17 +31,17 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let name = format!("usb-daemon-outbox-{:016x}", getrandom::u64().expect("a random number"));
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).expect("a folder");
         Self(path)
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.0.join("outbox.db")
     }
 }
@@ -119,7 +119,8 @@ impl Run {
             }
         }
         self.model.has_dropped |= self.model.dropped > 0;
-        self.outbox().append(incoming, refused);
+        let last_seq = self.model.last_seq;
+        self.outbox().append(Taken { events: incoming.into(), refused, last_seq });
     }
 
     fn publish(&mut self, limit: usize) {
@@ -193,8 +194,25 @@ impl Run {
     }
 }
 
-fn seqs(events: &[Placed]) -> Vec<u64> {
+pub(super) fn seqs(events: &[Placed]) -> Vec<u64> {
     events.iter().map(|placed| placed.event.seq).collect()
+}
+
+pub(super) fn config(path: PathBuf) -> OutboxConfig {
+    OutboxConfig { path: Some(path), ..OutboxConfig::default() }
+}
+
+/// Events with these numbers, as the intake gives them.
+pub(super) fn taken(seqs: std::ops::RangeInclusive<u64>) -> Taken {
+    let last_seq = *seqs.end();
+    let incoming = |seq: u64| Incoming { key: seq.to_string(), event: event(seq, Action::Attach, seq) };
+    Taken { events: seqs.map(incoming).collect(), refused: 0, last_seq }
+}
+
+/// Makes a file with so many events that wait.
+pub(super) fn filled(folder: &Folder, events: u64) {
+    let mut outbox = Outbox::open(&config(folder.file()), true, "test", "boot").expect("new").outbox;
+    outbox.append(taken(1..=events));
 }
 
 proptest! {
@@ -223,10 +241,6 @@ proptest! {
 mod files {
     use super::*;
 
-    fn config(path: PathBuf) -> OutboxConfig {
-        OutboxConfig { path: Some(path), ..OutboxConfig::default() }
-    }
-
     /// In memory, with a reason; or not at all, where that is asked for.
     fn refused(path: PathBuf) -> Error {
         let config = config(path);
@@ -238,12 +252,6 @@ mod files {
         assert_eq!(error.code, Code::Outbox);
         assert!(fault.message.starts_with(&error.message), "{fault}");
         error
-    }
-
-    fn filled(folder: &Folder, events: u64) {
-        let mut outbox = Outbox::open(&config(folder.file()), true, "test", "boot").expect("new").outbox;
-        let incoming = |seq: u64| Incoming { key: seq.to_string(), event: event(seq, Action::Attach, seq) };
-        outbox.append((1..=events).map(incoming), 0);
     }
 
     #[test]

@@ -10,34 +10,35 @@
 mod accounts;
 mod checkpoint;
 mod earlier;
+#[cfg(test)]
+mod faults;
 mod file;
 mod history;
 mod intake;
 #[cfg(test)]
 mod laws;
+mod publishing;
+mod series;
 mod store;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use accounts::{Accounts, OutboxStatus, StatusBoard};
 pub use earlier::{Earlier, EarlierAttachment};
 pub use history::{History, Since};
-pub use intake::{Incoming, Intake, Series};
+pub use intake::{Incoming, Intake, Series, Taken};
 pub use store::Placed;
 
 use crate::config::{OutboxConfig, WhenFull};
 use crate::error::{Code, Error};
-use crate::event::{Action, Event};
+use crate::event::Action;
 use file::{OutboxFile, explain, unusable};
 use store::{Changes, Mark, Progress, Store};
 
 /// So many of the newest events are at hand without a look into the file.
 const AT_HAND: usize = 1024;
-/// So many events that need not be kept any longer are forgotten in one go.
-const IN_ONE_GO: i64 = 256;
 /// How long a file that could not be written is left alone.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -61,6 +62,8 @@ pub struct Outbox {
     lost: u64,
     /// Publishing has come further than the file knows.
     has_progress: bool,
+    /// So far as the file knows.
+    stored_published: i64,
     /// What lies before this place the file has forgotten.
     kept_from: i64,
     reason: Option<String>,
@@ -105,7 +108,7 @@ impl Outbox {
             Err(error) if config.required => Err(error),
             Err(error) => {
                 let mut opened = Self::in_memory(config, publishes, producer, boot_id)?;
-                let message = format!("{error}; until then events are kept in memory only");
+                let message = format!("{error}; until the next start events are kept in memory only");
                 opened.outbox.reason = Some(message.clone());
                 opened.outbox.show();
                 opened.fault = Some(Error::new(Code::Outbox, message));
@@ -135,24 +138,11 @@ impl Outbox {
         let path = config.file().unwrap_or(Path::new(":memory:"));
         let damaged = |error: rusqlite::Error| unusable(path, &explain(&error));
         let store = Store::new(file, boot_id.to_owned());
-        let (mut progress, last_boot_id) = store.progress().map_err(damaged)?;
-        if !publishes {
-            progress.published = progress.last;
-        }
+        let (progress, last_boot_id) = store.progress().map_err(damaged)?;
         let attached = store.attached().map_err(damaged)?;
-        // Everything that is still to be published has to be readable; the rest is history.
-        let mut from = progress.published;
-        while from < progress.last {
-            let read = store.read(from + 1, progress.last, AT_HAND).map_err(damaged)?;
-            let whole = read.first().is_some_and(|placed| placed.position == from + 1);
-            let Some(last) = read.last().filter(|_| whole) else {
-                return Err(unusable(
-                    path,
-                    "events are missing from it: move it away, and the daemon makes a new one",
-                ));
-            };
-            from = last.position;
-        }
+        store.check().map_err(damaged)?;
+        // What waits for Redis does not stop waiting because of a run without; what such a run adds waits behind it.
+        let publishes = publishes || progress.published < progress.last;
         let earlier = Earlier::new(store.is_new(), attached, boot_id, &last_boot_id);
         let waiting = progress.last - progress.published;
         let outbox = Self {
@@ -176,6 +166,7 @@ impl Outbox {
             },
             lost: 0,
             has_progress: false,
+            stored_published: progress.published,
             kept_from: 0,
             reason: None,
             retry_at: None,
@@ -197,12 +188,13 @@ impl Outbox {
         self.progress.series.clone()
     }
 
-    /// Takes events in and stores them: one commit for all. `refused` are those for which the intake had no room.
-    pub fn append(&mut self, incoming: impl IntoIterator<Item = Incoming>, refused: u64) {
+    /// Takes events in and stores them: one commit for all.
+    pub fn append(&mut self, taken: Taken) {
+        let Taken { events, refused, last_seq } = taken;
         self.drop_events(refused);
         self.accounts.seen += refused;
-        for Incoming { key, event } in incoming {
-            self.progress.series.last_seq = event.seq;
+        self.progress.series.last_seq = last_seq;
+        for Incoming { key, event } in events {
             self.accounts.seen += 1;
             let has_room = self.make_room();
             if has_room {
@@ -270,6 +262,7 @@ impl Outbox {
             }
             match self.store.save(unsaved, &self.changes, &progress) {
                 Ok(()) => {
+                    self.stored_published = progress.published;
                     self.note_saved();
                 }
                 Err(error) => self.note_fault(&error),
@@ -317,202 +310,6 @@ impl Outbox {
             self.reason = Some(message.clone());
             self.faults.push(Error::new(Code::Outbox, message));
         }
-    }
-
-    /// The first `limit` events that wait; they stay until [`Outbox::acknowledge`].
-    pub fn batch(&mut self, limit: usize) -> Vec<Placed> {
-        let first = self.progress.published + 1;
-        if self.waiting() == 0 {
-            return Vec::new();
-        }
-        let at_hand = self.recent.front().map_or(i64::MAX, |placed| placed.position);
-        if at_hand <= first {
-            let skip = usize::try_from(first - at_hand).unwrap_or(usize::MAX);
-            return self.recent.iter().skip(skip).take(limit).cloned().collect();
-        }
-        let last = self.progress.last.min(at_hand - 1);
-        match self.store.read(first, last, limit) {
-            Ok(mut batch) if batch.first().is_some_and(|placed| placed.position == first) => {
-                if batch.last().is_some_and(|placed| placed.position == last) {
-                    let room = limit - batch.len();
-                    batch.extend(self.recent.iter().take(room).cloned());
-                }
-                batch
-            }
-            result => {
-                let why =
-                    result.err().map_or("events are missing from it".to_owned(), |error| explain(&error));
-                self.give_up_through(last, &why);
-                self.batch(limit)
-            }
-        }
-    }
-
-    /// Events that waited in the file cannot be read back: they are lost, and that is said.
-    fn give_up_through(&mut self, last: i64, why: &str) {
-        let count = last - self.progress.published;
-        self.drop_events(count.cast_unsigned());
-        self.progress.published = last;
-        let path = self.settings.path.as_deref().unwrap_or(":memory:");
-        let error = unusable(Path::new(path), why);
-        self.faults.push(Error::new(Code::Outbox, format!("{error}; {count} events that waited are lost")));
-        self.show();
-    }
-
-    /// Redis has acknowledged these events, which [`Outbox::batch`] gave.
-    pub fn acknowledge(&mut self, batch: &[Placed]) {
-        let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return };
-        let count = batch.len() as u64;
-        // What was given up while it was on its way has arrived after all.
-        let given_up =
-            (self.progress.published.min(last.position) - first.position + 1).max(0).cast_unsigned();
-        self.accounts.dropped -= given_up.min(self.accounts.dropped);
-        self.lost -= given_up.min(self.lost);
-        self.accounts.published += count;
-        self.progress.published = self.progress.published.max(last.position);
-        self.progress.published_seq = last.event.seq;
-        self.has_progress = true;
-        self.show();
-    }
-
-    /// Stores how far publishing has come where much can be forgotten; else the next commit does, or an idle moment. Where
-    /// the file misses it, Redis knows.
-    pub fn save_progress_in_one_go(&mut self) {
-        if self.has_progress && self.keep_from() - self.kept_from >= IN_ONE_GO {
-            self.save_progress();
-        }
-    }
-
-    /// Stores how far publishing has come, and forgets what need not be kept any longer.
-    pub fn save_progress(&mut self) {
-        if self.retry_at.is_some() {
-            return;
-        }
-        let keep_from = self.keep_from();
-        match self.store.advance(&self.progress, keep_from) {
-            Ok(()) => {
-                self.has_progress = false;
-                self.kept_from = keep_from;
-            }
-            Err(error) => self.note_fault(&error),
-        }
-    }
-
-    fn keep_from(&self) -> i64 {
-        self.progress.published - self.settings.retain + 1
-    }
-
-    /// Number of the last event of this series that Redis has acknowledged, in this run or an earlier one.
-    pub fn published_seq(&self) -> u64 {
-        self.progress.published_seq
-    }
-
-    /// Number up to which, when the file was opened, events were known to be those that had these numbers first.
-    pub fn opened_seq(&self) -> u64 {
-        self.opened.seq
-    }
-
-    /// Redis knows of no event that this outbox does not: its numbers are good, and so are those that come. Stored before
-    /// anything is published.
-    pub fn trust(&mut self) {
-        if !std::mem::replace(&mut self.is_trusted, true) {
-            self.move_trust();
-            self.save_progress();
-        }
-    }
-
-    fn move_trust(&mut self) {
-        if self.is_trusted {
-            self.progress.trusted = Mark { position: self.progress.last, seq: self.progress.series.last_seq };
-        }
-    }
-
-    /// Whether events were published that the watermark does not know of.
-    pub fn is_unfenced(&self) -> bool {
-        self.progress.unfenced
-    }
-
-    /// Says whether the watermark knows of all that was published.
-    pub fn set_unfenced(&mut self, unfenced: bool) {
-        self.progress.unfenced = unfenced;
-        self.save_progress();
-    }
-
-    /// Goes back: what came after `seq` is to be published again, as far as it is kept. Gives how many that are.
-    pub fn rewind(&mut self, seq: u64) -> u64 {
-        let place = match self.store.place_of(&self.progress.series.producer, seq) {
-            Ok(place) => place,
-            Err(error) => {
-                self.note_fault(&error);
-                None
-            }
-        };
-        let place = place.unwrap_or(self.progress.published).min(self.progress.published);
-        let again = (self.progress.published - place).cast_unsigned();
-        self.accounts.carried_over += again;
-        self.progress.published = place;
-        self.progress.published_seq = seq;
-        self.save_progress();
-        self.show();
-        again
-    }
-
-    /// The file has gone back in time: what it held when it was opened was published before that, and what came
-    /// since has numbers that were given before. It gets new ones, of a new producer.
-    pub fn begin_series(&mut self, producer: &str, intake: &Intake) {
-        let producer: Arc<str> = producer.into();
-        intake.restart(Arc::clone(&producer), |queue| {
-            self.append(queue, 0);
-            let known = (self.opened.position - self.progress.published).max(0);
-            self.accounts.published += known.cast_unsigned();
-            self.progress.published += known;
-            self.renumber(&producer);
-            self.progress.series.last_seq
-        });
-        self.show();
-    }
-
-    fn renumber(&mut self, producer: &Arc<str>) {
-        let first = self.progress.published + 1;
-        let at_hand = self.recent.front().map_or(self.progress.last + 1, |placed| placed.position);
-        let mut events = match self.store.read(first, at_hand - 1, usize::MAX) {
-            Ok(events) => events,
-            Err(error) => {
-                self.note_fault(&error);
-                Vec::new()
-            }
-        };
-        events.extend(self.recent.iter().filter(|placed| placed.position >= first).cloned());
-        let before = self.progress.series.producer.clone();
-        let mut renumbered = HashMap::new();
-        let mut seq = 0;
-        for placed in &mut events {
-            seq += 1;
-            let old = placed.event.seq;
-            let event = Event { producer: Arc::clone(producer), seq, ..(*placed.event).clone() };
-            placed.event = Arc::new(event);
-            renumbered.insert(old, placed.clone());
-        }
-        for (key, attach, _) in self.store.attached().unwrap_or_default() {
-            if attach.producer == before
-                && let Some(placed) = renumbered.get(&attach.seq)
-            {
-                self.changes.entry(key).or_insert_with(|| Some(placed.clone()));
-            }
-        }
-        for placed in self.changes.values_mut().flatten() {
-            if let Some(new) = renumbered.get(&placed.event.seq).filter(|_| placed.event.producer == before) {
-                *placed = new.clone();
-            }
-        }
-        self.progress.series = Series { producer: Arc::clone(producer), last_seq: seq };
-        self.progress.published_seq = 0;
-        self.opened = Mark { position: self.progress.published, seq: 0 };
-        self.progress.trusted = self.opened;
-        self.is_trusted = false;
-        self.saved = self.saved.min(self.progress.published);
-        self.recent = events.into();
-        self.save();
     }
 
     /// How many events wait.

@@ -154,16 +154,50 @@ impl Store {
             .map(drop)
     }
 
-    /// Events at these places, first to last.
+    /// Reads the tables' pages, and so finds out whether they can be read.
+    pub(super) fn check(&self) -> Result<(), rusqlite::Error> {
+        self.connection().query_row("SELECT count(*) FROM event", [], |_| Ok(()))
+    }
+
+    /// Events at these places, first to last, up to the first one that is missing or cannot be read.
     pub(super) fn read(&self, first: i64, last: i64, limit: usize) -> Result<Vec<Placed>, rusqlite::Error> {
-        self.connection()
-            .prepare_cached(
-                "SELECT position, record FROM event WHERE position BETWEEN ?1 AND ?2 ORDER BY position LIMIT ?3",
-            )?
-            .query_map(params![first, last, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-                Ok(Placed { position: row.get(0)?, event: Arc::new(event(row, 1)?) })
-            })?
-            .collect()
+        let mut statement = self.connection().prepare_cached(
+            "SELECT position, record FROM event WHERE position BETWEEN ?1 AND ?2 ORDER BY position LIMIT ?3",
+        )?;
+        let mut rows = statement.query(params![first, last, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+        let mut events = Vec::new();
+        for expected in first.. {
+            let Some(row) = rows.next()? else { break };
+            let position = row.get(0)?;
+            let Ok(event) = event(row, 1) else { break };
+            if position != expected {
+                break;
+            }
+            events.push(Placed { position, event: Arc::new(event) });
+        }
+        Ok(events)
+    }
+
+    /// All events at these places that can be read.
+    pub(super) fn read_all(&self, first: i64, last: i64) -> Result<Vec<Placed>, rusqlite::Error> {
+        let mut events = Vec::new();
+        let mut from = Some(first);
+        while let Some(start) = from.take_if(|start| *start <= last) {
+            let read = self.read(start, last, usize::MAX)?;
+            let next = start + i64::try_from(read.len()).unwrap_or(i64::MAX);
+            events.extend(read);
+            from = if next == start { self.next_place(start, last)? } else { Some(next) };
+        }
+        Ok(events)
+    }
+
+    /// The first place after this one, up to `last`, at which there is something.
+    pub(super) fn next_place(&self, place: i64, last: i64) -> Result<Option<i64>, rusqlite::Error> {
+        self.connection().query_row(
+            "SELECT min(position) FROM event WHERE position > ?1 AND position <= ?2",
+            [place, last],
+            |row| row.get(0),
+        )
     }
 
     /// The place of this producer's last event up to `seq` that is still kept; else that before its first.

@@ -24,11 +24,18 @@ fn answer(code: &str, error: &RedisError) -> String {
         "MASTERDOWN" => "it is a replica without its primary: point redis.host at the primary",
         "MISCONF" => "it cannot save to disk and refuses writes: see its log",
         "OOM" => "its memory is full: raise maxmemory or trim the stream",
-        "WRONGTYPE" => "the stream's key holds something else: choose another redis.stream",
+        "WRONGTYPE" => {
+            let key = error.detail().filter(|key| !key.contains(' ')).unwrap_or("the stream's key");
+            return format!(
+                "redis answers WRONGTYPE: {key} holds something else: remove it, or choose another redis.stream"
+            );
+        }
         "BUSY" => "it is busy with a script: wait, or end it with SCRIPT KILL",
         "CLUSTERDOWN" | "TRYAGAIN" => "its cluster is not complete: see CLUSTER INFO",
         _ => {
             let detail = error.detail().unwrap_or_default();
+            // What follows are the arguments of a command that the server does not know: a password may be among them.
+            let detail = detail.split(", with args").next().unwrap_or_default();
             return format!("redis answers {code} {detail}: check its log and redis.db").trim().to_owned();
         }
     };

@@ -20,7 +20,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use redis::{Client, RedisError};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::clock;
 use crate::config::RedisConfig;
@@ -39,6 +39,8 @@ use trimming::Lag;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long taking our sign away may take.
+const LEAVE: Duration = Duration::from_millis(250);
 /// How soon what is not stored yet is stored, or tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -198,11 +200,11 @@ impl Task {
 
     /// Stores what has come in.
     fn take_in(&self) {
-        let (queue, refused) = self.intake.take();
-        if queue.is_empty() && refused == 0 {
+        let taken = self.intake.take();
+        if taken.events.is_empty() && taken.refused == 0 {
             return;
         }
-        self.outbox.borrow_mut().append(queue, refused);
+        self.outbox.borrow_mut().append(taken);
         self.stored.notify_one();
     }
 
@@ -240,7 +242,9 @@ impl Task {
             self.tell_lost();
             if self.is_drained() {
                 if self.stopping.borrow().is_some() {
-                    session.leave().await;
+                    let until = self.stopping.borrow().unwrap_or_else(Instant::now);
+                    // What is left behind is cleared away later.
+                    let _ = timeout_at(until.min(Instant::now() + LEAVE), session.leave()).await;
                     return Err(Halt::Stopped);
                 }
                 self.wait_for_events(session.next_beat()).await;
@@ -277,6 +281,7 @@ impl Task {
             }
         };
         tokio::select! {
+            biased;
             done = work => Ok(done),
             () = deadline => Err(Halt::Stopped),
         }

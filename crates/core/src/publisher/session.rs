@@ -1,16 +1,19 @@
 //! One connection's life: finds out what has been published, publishes what waits, and looks after the stream.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use redis::RedisError;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::fence::{Fence, Ground, Guarantee, Outcome, beside};
 use super::presence::Presence;
-use super::{Destination, Task};
-use super::{search, trimming};
+use super::search;
+use super::trimming::{self, Trimmed};
+use super::{Destination, RETRY, Task};
 use crate::config::OnReset;
 use crate::error::{Code, Error};
+use crate::event::event_id;
 use crate::outbox::Placed;
 use crate::producer;
 use crate::redis_connection;
@@ -19,6 +22,8 @@ use crate::redis_connection;
 pub(crate) const EXPIRES: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How often such a watermark is set anew while nothing is published.
 const REFRESH: Duration = Duration::from_secs(24 * 3600);
+/// Publishing gets its turn between two rounds of trimming.
+const BETWEEN_TRIMS: Duration = Duration::from_millis(10);
 /// Events that are looked for in the stream at a time.
 const PAGE: usize = 500;
 
@@ -45,8 +50,7 @@ impl<'a> Session<'a> {
         let producer = task.outbox.borrow().series().producer;
         let fence = Fence::raise(connection, ground(task, destination, &producer)).await?;
         let now = Instant::now();
-        let mut session =
-            Self { task, destination, fence, presence, beat_at: now, refresh_at: now + REFRESH };
+        let mut session = Self { task, destination, fence, presence, beat_at: now, refresh_at: now };
         session.reconcile().await?;
         if session.guarantee() == Guarantee::AtLeastOnce {
             session.tell_at_least_once();
@@ -71,6 +75,10 @@ impl<'a> Session<'a> {
     pub(super) async fn turn(&mut self) -> Result<(), RedisError> {
         let batch = self.task.outbox.borrow_mut().batch(self.destination.config.batch_size);
         self.task.tell_faults();
+        if batch.is_empty() && self.task.outbox.borrow().waiting() > 0 {
+            // The file cannot be read just now, and that has been told.
+            sleep(RETRY).await;
+        }
         if let Some(last) = batch.last() {
             let sent = self.task.sent.replace(self.task.sent.get().max(last.event.seq));
             let before = self.guarantee();
@@ -82,17 +90,21 @@ impl<'a> Session<'a> {
             self.settle(&batch, outcome).await?;
             if self.guarantee() != before {
                 self.tell_at_least_once();
+                self.task.tell_redis(self.destination, Ok(self.guarantee()));
             }
         }
         if Instant::now() >= self.beat_at {
-            self.beat().await?;
-            self.beat_at = Instant::now() + self.destination.config.keepalive;
+            let has_more_to_trim = self.beat().await?;
+            let pause = if has_more_to_trim { BETWEEN_TRIMS } else { self.destination.config.keepalive };
+            self.beat_at = Instant::now() + pause;
         }
         Ok(())
     }
 
-    /// What has to be done now and then, and shows whether the connection still stands.
-    async fn beat(&mut self) -> Result<(), RedisError> {
+    /// What has to be done now and then, and shows whether the connection still stands. True where the stream is still longer
+    /// than it may be and no group is in the way.
+    async fn beat(&mut self) -> Result<bool, RedisError> {
+        let mut has_more_to_trim = false;
         redis::cmd("PING").query_async::<()>(self.fence.connection()).await?;
         for fault in self.presence.beat(self.fence.connection()).await? {
             self.task.tell_error(fault);
@@ -101,7 +113,10 @@ impl<'a> Session<'a> {
         if let Some(maxlen) = self.destination.redis.maxlen {
             let stream = &self.destination.redis.stream;
             match trimming::trim(self.fence.connection(), stream, maxlen).await {
-                Ok(lag) => self.task.tell_lag(lag, maxlen),
+                Ok(Trimmed { lag, has_more }) => {
+                    self.task.tell_lag(lag, maxlen);
+                    has_more_to_trim = has_more;
+                }
                 Err(error) if error.code().is_some() => self.task.tell_untrimmed(&error),
                 Err(error) => return Err(error),
             }
@@ -112,7 +127,7 @@ impl<'a> Session<'a> {
             self.fence.set(published).await?;
             self.reconcile().await?;
         }
-        Ok(())
+        Ok(has_more_to_trim)
     }
 
     fn tell_at_least_once(&self) {
@@ -162,8 +177,9 @@ impl<'a> Session<'a> {
                 // What was published without the right to a watermark is published all the same.
                 _ if is_unfenced => published,
                 None if published == 0 => 0,
+                None if self.knows(published).await? => published,
                 None => self.forgotten(published),
-                Some(found) => match self.task.wrong_watermark.take() {
+                Some(found) => match self.task.wrong_watermark.get() {
                     Some((wrong, right)) if wrong == found => right,
                     _ if found > known => {
                         self.begin_series(found, known).await?;
@@ -189,8 +205,25 @@ impl<'a> Session<'a> {
                 break;
             }
         }
+        // Whatever was wrong is right by now.
+        self.task.wrong_watermark.set(None);
         self.task.outbox.borrow_mut().trust();
         Ok(())
+    }
+
+    /// Whether the event with this number is in the stream, though the watermark is not there: it has expired, or was evicted.
+    async fn knows(&mut self, published: u64) -> Result<bool, RedisError> {
+        let producer = self.task.outbox.borrow().series().producer;
+        let wanted = event_id(&producer, published);
+        let stream = &self.destination.redis.stream;
+        let found = search::find(self.fence.connection(), stream, HashSet::from([wanted])).await?;
+        if !found.is_empty() {
+            tracing::warn!(
+                watermark = beside(stream, &producer),
+                "the watermark was gone from redis (evicted, or expired) and is set again"
+            );
+        }
+        Ok(!found.is_empty())
     }
 
     /// The server knows nothing of this producer, though it had taken its events. Gives the watermark to go on with.
@@ -252,6 +285,8 @@ impl<'a> Session<'a> {
         let before = self.task.outbox.borrow().series().producer;
         self.task.outbox.borrow_mut().begin_series(&producer, &self.task.intake);
         self.task.sent.set(0);
+        // First of all: under the old name our sign and a twin's would be one.
+        self.presence.rename(&producer);
         let message = format!(
             "the outbox has gone back in time, or another daemon has a copy of it: redis has event {found} of producer \
              {before}, the outbox knew of {known}; going on as producer {producer}, with event 1"
@@ -260,7 +295,6 @@ impl<'a> Session<'a> {
         let mut connection = self.fence.connection().clone();
         redis::cmd("UNWATCH").query_async::<()>(&mut connection).await?;
         self.fence = Fence::raise(connection, ground(self.task, self.destination, &producer)).await?;
-        self.presence.rename(&producer);
         Ok(())
     }
 }

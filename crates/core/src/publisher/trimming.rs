@@ -52,22 +52,32 @@ struct Group {
     name: String,
     pending: u64,
     unread: Option<u64>,
-    /// The last entry up to which it is done with all; none after that may go.
+    /// It is done with all entries before this one; from here on none may go.
     done_before: Id,
 }
 
-/// Trims the stream to `maxlen` as far as its groups allow. Gives the group that is in the way, or soon will be.
+/// What a round of trimming has found.
+#[derive(Debug, Default)]
+pub(super) struct Trimmed {
+    /// The group that is in the way, or soon will be.
+    pub(super) lag: Option<Lag>,
+    /// The stream is still longer than it may be, and no group is in the way.
+    pub(super) has_more: bool,
+}
+
+/// Trims the stream to `maxlen` as far as its groups allow.
 pub(super) async fn trim(
     connection: &mut MultiplexedConnection,
     stream: &str,
     maxlen: u64,
-) -> Result<Option<Lag>, RedisError> {
+) -> Result<Trimmed, RedisError> {
     let mut length: u64 = redis::cmd("XLEN").arg(stream).query_async(connection).await?;
     if length == 0 {
-        return Ok(None);
+        return Ok(Trimmed::default());
     }
     let groups = groups(connection, stream).await?;
     let slowest = groups.iter().min_by_key(|group| group.done_before);
+    let mut is_held = false;
     for _ in 0..PASSES {
         let Some(excess) = length.checked_sub(maxlen).filter(|excess| *excess > 0) else { break };
         let oldest: Vec<(String, Value)> = redis::cmd("XRANGE")
@@ -83,24 +93,49 @@ pub(super) async fn trim(
             .map(|(id, _)| id.as_str())
             .take_while(|id| slowest.is_none_or(|group| parse(id).is_some_and(|id| id < group.done_before)))
             .collect();
-        if free.is_empty() {
+        is_held = free.len() < oldest.len();
+        if !free.is_empty() {
+            length -= free.len() as u64;
+            redis::cmd("XDEL").arg(stream).arg(free).query_async::<()>(connection).await?;
+        }
+        if is_held || oldest.is_empty() {
             break;
         }
-        length -= free.len() as u64;
-        redis::cmd("XDEL").arg(stream).arg(free).query_async::<()>(connection).await?;
     }
     let over = length > maxlen;
-    Ok(slowest.and_then(|group| {
+    let most = maxlen / 5 * 4;
+    // A server that cannot tell what is unread can still tell whether anything is free.
+    let holds_all = over || length <= most || slowest.is_none_or(|group| group.unread.is_some());
+    let is_held = is_held || (!holds_all && holds_the_oldest(connection, stream, slowest).await?);
+    let lag = slowest.and_then(|group| {
         let behind = group.pending + group.unread.unwrap_or(0);
-        let close = behind > maxlen / 5 * 4;
-        (over || close).then(|| Lag {
+        (is_held || behind > most).then(|| Lag {
             group: group.name.clone(),
             length,
             pending: group.pending,
             unread: group.unread,
-            over,
+            over: over && is_held,
         })
-    }))
+    });
+    Ok(Trimmed { has_more: over && !is_held, lag })
+}
+
+/// Whether the stream's first entry may not go.
+async fn holds_the_oldest(
+    connection: &mut MultiplexedConnection,
+    stream: &str,
+    group: Option<&Group>,
+) -> Result<bool, RedisError> {
+    let oldest: Vec<(String, Value)> = redis::cmd("XRANGE")
+        .arg(stream)
+        .arg("-")
+        .arg("+")
+        .arg("COUNT")
+        .arg(1)
+        .query_async(connection)
+        .await?;
+    let oldest = oldest.first().and_then(|(id, _)| parse(id));
+    Ok(oldest.zip(group).is_some_and(|(oldest, group)| oldest >= group.done_before))
 }
 
 async fn groups(connection: &mut MultiplexedConnection, stream: &str) -> Result<Vec<Group>, RedisError> {
@@ -120,8 +155,12 @@ async fn groups(connection: &mut MultiplexedConnection, stream: &str) -> Result<
         // The first entry that it has not been given is after the last that it has.
         let mut done_before = (ms, seq.saturating_add(1));
         if pending > 0 {
-            let summary: (u64, Option<String>, Option<String>, Value) =
-                redis::cmd("XPENDING").arg(stream).arg(&name).query_async(connection).await?;
+            let summary = redis::cmd("XPENDING").arg(stream).arg(&name).query_async(connection).await;
+            let summary: (u64, Option<String>, Option<String>, Value) = match summary {
+                // Somebody has removed it just now.
+                Err(error) if error.code() == Some("NOGROUP") => continue,
+                summary => summary?,
+            };
             if let Some(first) = summary.1.as_deref().and_then(parse) {
                 done_before = done_before.min(first);
             }

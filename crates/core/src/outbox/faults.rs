@@ -1,0 +1,109 @@
+//! What the laws do not try: records that cannot be read, a run without Redis, another name for the file, a server that
+//! forgets what no file holds.
+
+use std::os::unix::fs::symlink;
+
+use super::laws::{Folder, config, filled, seqs, taken};
+use super::*;
+
+fn damage(folder: &Folder, statement: &str) {
+    rusqlite::Connection::open(folder.file())
+        .and_then(|database| database.execute_batch(statement))
+        .expect("damaged");
+}
+
+fn open(folder: &Folder, publishes: bool) -> Outbox {
+    Outbox::open(&config(folder.file()), publishes, "test", "boot").expect("the same file").outbox
+}
+
+fn balance(outbox: &Outbox) -> (u64, u64) {
+    let Accounts { carried_over, seen, published, filtered, waiting, dropped } =
+        outbox.board().get().accounts;
+    assert_eq!(carried_over + seen, published + filtered + waiting + dropped);
+    (waiting, dropped)
+}
+
+#[test]
+fn a_run_without_redis_leaves_what_waits() {
+    let folder = Folder::new();
+    filled(&folder, 50);
+    let mut without = open(&folder, false);
+    without.append(taken(51..=51));
+    assert_eq!(balance(&without), (51, 0));
+    drop(without);
+    let mut outbox = open(&folder, true);
+    assert_eq!(seqs(&outbox.batch(100)), (1..=51).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_run_without_redis_keeps_nothing_waiting_of_its_own() {
+    let folder = Folder::new();
+    drop(open(&folder, false));
+    let mut without = open(&folder, false);
+    without.append(taken(1..=1));
+    without.save_all();
+    drop(without);
+    assert_eq!(open(&folder, true).waiting(), 0);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_takes_no_other_with_it() {
+    let folder = Folder::new();
+    filled(&folder, 3000);
+    damage(
+        &folder,
+        "UPDATE event SET record = 'x' WHERE position IN (2, 3); DELETE FROM event WHERE position = 5;",
+    );
+    let mut outbox = open(&folder, true);
+    let mut published = Vec::new();
+    while outbox.waiting() > 0 {
+        let batch = outbox.batch(7);
+        outbox.acknowledge(&batch);
+        balance(&outbox);
+        published.extend(seqs(&batch));
+    }
+    let expected: Vec<u64> = (1..=3000).filter(|seq| ![2, 3, 5].contains(seq)).collect();
+    assert_eq!(published, expected);
+    assert_eq!(outbox.take_lost(), 3);
+    assert!(outbox.take_faults().iter().any(|fault| fault.message.contains("lost")));
+}
+
+#[test]
+fn how_far_publishing_has_come_is_stored_in_the_middle_of_a_backlog() {
+    let folder = Folder::new();
+    filled(&folder, 2000);
+    let mut outbox = open(&folder, true);
+    for _ in 0..10 {
+        let batch = outbox.batch(100);
+        outbox.acknowledge(&batch);
+        outbox.save_progress_in_one_go();
+    }
+    drop(outbox);
+    assert!(open(&folder, true).waiting() <= 1256);
+}
+
+#[test]
+fn a_link_to_the_file_is_the_file() {
+    let folder = Folder::new();
+    let _first = open(&folder, true);
+    let link = folder.0.join("link.db");
+    symlink(folder.file(), &link).expect("a link");
+    let second = Outbox::open(&config(link), true, "test", "boot").expect("in memory");
+    let fault = second.fault.expect("the first one has it");
+    assert!(fault.message.contains(&format!("process {}", std::process::id())), "{fault}");
+}
+
+#[test]
+fn what_no_file_holds_is_published_again_from_memory() {
+    let folder = Folder::new();
+    let mut outbox = open(&folder, true);
+    outbox.append(taken(1..=100));
+    damage(&folder, "ALTER TABLE event RENAME TO elsewhere;");
+    outbox.append(taken(101..=200));
+    assert!(!outbox.is_durable());
+    let batch = outbox.batch(200);
+    assert_eq!(batch.len(), 200);
+    outbox.acknowledge(&batch);
+    assert_eq!(outbox.rewind(150), 50);
+    assert_eq!(seqs(&outbox.batch(1)), [151]);
+}
