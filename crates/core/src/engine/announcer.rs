@@ -204,3 +204,57 @@ fn is_same(earlier: &EarlierAttachment, address: Address, inode: Option<u64>) ->
     };
     earlier.same_boot && device.address == address && same_inode
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::OutboxConfig;
+    use crate::delivery::Delivery;
+    use crate::outbox::{Series, StatusBoard};
+    use crate::test_support::event;
+
+    /// An announcer with one attachment of an earlier run, in this boot or another.
+    fn announcer(boot: &str) -> (Announcer, Arc<Intake>) {
+        let hub = Hub::new(Arc::new(Delivery::new(100, Box::new(|| ()))), StatusBoard::default());
+        let series = Series { producer: "test".into(), last_seq: 1 };
+        let intake = Arc::new(Intake::new(series, &OutboxConfig::default()));
+        let attach = (*event(1, Action::Attach, 1)).clone();
+        let earlier = Earlier::new(false, vec![("1-4.2".into(), attach, boot.into())], "boot", "boot");
+        (Announcer::new(hub, Arc::clone(&intake), earlier), intake)
+    }
+
+    fn told(intake: &Intake) -> Vec<(Action, Option<Synthetic>)> {
+        intake
+            .take()
+            .events
+            .iter()
+            .map(|incoming| (incoming.event.action, incoming.event.synthetic))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_changing_while_the_first_snapshot_is_taken_has_not_left() {
+        let (mut announcer, intake) = announcer("boot");
+        announcer.end_absent(|_| Fate::Unknown, true);
+        assert_eq!(told(&intake), []);
+        let there = Address { bus: 1, device: 5 };
+        assert!(announcer.stay("1-4.2", there, || None, true), "the uevent that waited finds it as it was");
+        announcer.end_absent(|_| Fate::Absent, true);
+        assert_eq!(told(&intake), []);
+    }
+
+    #[test]
+    fn what_is_not_there_when_all_is_known_has_left() {
+        let (mut announcer, intake) = announcer("boot");
+        announcer.end_absent(|_| Fate::Unknown, true);
+        announcer.end_absent(|_| Fate::Absent, true);
+        assert_eq!(told(&intake), [(Action::Detach, Some(Synthetic::MissedWhileDown))]);
+    }
+
+    #[test]
+    fn what_was_there_before_another_boot_has_left_whatever_is_known() {
+        let (mut announcer, intake) = announcer("another");
+        announcer.end_absent(|_| Fate::Unknown, true);
+        assert_eq!(told(&intake), [(Action::Detach, Some(Synthetic::Reboot))]);
+    }
+}

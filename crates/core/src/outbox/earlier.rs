@@ -23,7 +23,7 @@ pub struct Earlier {
 }
 
 impl Earlier {
-    pub(super) fn new(
+    pub(crate) fn new(
         is_new: bool,
         attached: Vec<(String, Event, String)>,
         boot_id: &str,
