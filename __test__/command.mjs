@@ -41,6 +41,8 @@ class Run {
     this.#child = child;
     this.stdout = new Lines(child.stdout);
     this.stderr = new Lines(child.stderr);
+    /** Once it is gone, even where nobody reads what it has left. */
+    this.gone = once(child, 'exit').then(([code, signal]) => ({ code, signal }));
     this.exit = once(child, 'close').then(([code, signal]) => ({ code, signal }));
   }
 

@@ -9,6 +9,7 @@ pub(crate) mod fence;
 mod presence;
 pub(crate) mod search;
 mod session;
+mod telling;
 mod trimming;
 
 use std::cell::{Cell, RefCell};
@@ -22,11 +23,10 @@ use redis::{Client, RedisError};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use crate::clock;
 use crate::config::RedisConfig;
 use crate::error::{Code, Error};
 use crate::hub::Hub;
-use crate::notice::{Gap, GapCause, Notice, RedisStatus};
+use crate::notice::Notice;
 use crate::outbox::{Intake, Outbox, Placed};
 use crate::redis_connection;
 pub use entry::entry;
@@ -35,7 +35,6 @@ pub use fence::Guarantee;
 use presence::Presence;
 pub(crate) use session::EXPIRES;
 use session::Session;
-use trimming::Lag;
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -299,85 +298,6 @@ impl Task {
             // Nobody waits for the file: should it miss this, the watermark knows.
             Guarantee::ExactlyOnce => outbox.save_progress_in_one_go(),
             Guarantee::AtLeastOnce => outbox.set_unfenced(true),
-        }
-    }
-
-    fn tell_redis(&self, destination: &Destination, state: Result<Guarantee, &RedisError>) {
-        let waiting = usize::try_from(self.outbox.borrow().waiting()).unwrap_or_default();
-        self.hub.tell_redis(RedisStatus {
-            connected: state.is_ok(),
-            address: redis_connection::address(&destination.redis),
-            delivery: state.ok(),
-            reason: state.err().map(explain),
-            waiting,
-        });
-    }
-
-    fn tell_error(&self, error: Error) {
-        tracing::error!(code = error.code.as_str(), "{error}");
-        self.hub.tell(&Notice::Error { error, context: "redis" });
-    }
-
-    fn tell_faults(&self) {
-        let faults = self.outbox.borrow_mut().take_faults();
-        for error in faults {
-            tracing::error!(code = error.code.as_str(), "{error}");
-            self.hub.tell(&Notice::Error { error, context: "outbox" });
-        }
-    }
-
-    /// Whoever may add entries need not have the right to look at them.
-    fn tell_untrimmed(&self, error: &RedisError) {
-        if !self.untrimmed.replace(true) {
-            let reason = explain(error);
-            self.tell_error(Error::new(
-                Code::Lag,
-                format!(
-                    "the stream is not trimmed to redis.maxlen: {reason}; that takes XLEN, XRANGE, XINFO, XPENDING and \
-                     XDEL on the stream"
-                ),
-            ));
-        }
-    }
-
-    /// A group that keeps the stream from being trimmed is named when it begins to, and before.
-    fn tell_lag(&self, lag: Option<Lag>, maxlen: u64) {
-        let said = lag.as_ref().map(|lag| (lag.group.clone(), lag.over));
-        if self.lag.replace(said.clone()) == said {
-            return;
-        }
-        if let Some(lag) = lag {
-            self.tell_error(lag.into_error(maxlen));
-        }
-    }
-
-    /// An outbox in memory ends with the daemon: what Redis has not taken by now it never gets.
-    fn tell_unpublished(&self) {
-        let outbox = self.outbox.borrow();
-        let waiting = outbox.waiting();
-        if waiting > 0 && outbox.is_durable() {
-            tracing::info!(waiting, "events stay in the outbox and are published after the next start");
-        } else if waiting > 0 && outbox.publishes() {
-            let message =
-                format!("unpublished events: {waiting}; redis did not take them before the daemon stopped");
-            self.hub.tell(&Notice::Error { error: Error::new(Code::Redis, message), context: "redis" });
-        } else if waiting > 0 {
-            let message = format!("events that could not be stored before the daemon stopped: {waiting}");
-            self.hub.tell(&Notice::Error { error: Error::new(Code::Outbox, message), context: "outbox" });
-        }
-    }
-
-    fn tell_lost(&self) {
-        let lost = self.outbox.borrow_mut().take_lost();
-        if lost > 0 {
-            tracing::error!(lost, "outbox full, events dropped");
-            self.hub.tell(&Notice::Gap(Gap {
-                source: "outbox",
-                cause: GapCause::OutboxFull,
-                lost: Some(lost),
-                timestamp: clock::now_ms(),
-                synthesized: 0,
-            }));
         }
     }
 }
