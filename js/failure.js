@@ -23,4 +23,19 @@ function reasonOf(thrown) {
   }
 }
 
-module.exports = { coded, jsonOf, reasonOf };
+function notRunning() {
+  return coded('ERR_USB_NOT_RUNNING', 'the daemon is not running: call start() first');
+}
+
+/** The caller's mistake in an argument: a TypeError with a code. */
+function badArgument(message, options) {
+  return Object.assign(new TypeError(message, options), { code: 'ERR_USB_ARGUMENT' });
+}
+
+/** What Node's own functions throw when a signal has been aborted. */
+function aborted(signal) {
+  const error = new Error('The operation was aborted', { cause: signal.reason });
+  return Object.assign(error, { name: 'AbortError', code: 'ABORT_ERR' });
+}
+
+module.exports = { aborted, badArgument, coded, jsonOf, notRunning, reasonOf };

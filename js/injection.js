@@ -1,0 +1,87 @@
+'use strict';
+
+const { readDevice, readIdentity } = require('./device-reading.js');
+const { notRunning } = require('./failure.js');
+
+/**
+ * Devices that the program itself tells of. Calls take effect in their order, while the strings of many devices are read
+ * at the same time.
+ */
+class Injection {
+  #inject;
+  /** Calls that the addon does not have yet, in their order; one without `json` is still being read. */
+  #queue = [];
+  /** Calls that the addon has, by its ticket. */
+  #handedOver = new Map();
+
+  /** @param inject gives an action and a device's JSON to the addon, and returns a ticket */
+  constructor(inject) {
+    this.#inject = inject;
+  }
+
+  /** Resolves once the addon has told what became of it. */
+  take(action, device) {
+    return new Promise((resolve, reject) => {
+      const call = { action, json: null, resolve, reject };
+      // Its place is taken first: reading runs code of the device's, which may call again.
+      this.#queue.push(call);
+      try {
+        const { facts, strings } = action === 'attach' ? readDevice(device) : { facts: readIdentity(device), strings: null };
+        if (strings === null) this.#ready(call, facts);
+        else {
+          strings.then(
+            (texts) => this.#ready(call, Object.assign(facts, texts)),
+            (error) => this.#refuse(call, error),
+          );
+        }
+      } catch (error) {
+        this.#refuse(call, error);
+      }
+    });
+  }
+
+  /** The addon has told what became of a call. */
+  settle(ticket) {
+    const call = this.#handedOver.get(ticket);
+    this.#handedOver.delete(ticket);
+    call?.resolve();
+  }
+
+  /** The daemon is about to stop: what is not handed over yet never will be. */
+  close() {
+    for (const call of this.#queue.splice(0)) call.reject(notRunning());
+  }
+
+  /** The daemon has stopped. */
+  end() {
+    this.close();
+    for (const call of this.#handedOver.values()) call.reject(notRunning());
+    this.#handedOver.clear();
+  }
+
+  #ready(call, facts) {
+    call.json = JSON.stringify(facts);
+    this.#advance();
+  }
+
+  #refuse(call, error) {
+    const at = this.#queue.indexOf(call);
+    if (at >= 0) this.#queue.splice(at, 1);
+    call.reject(error);
+    this.#advance();
+  }
+
+  #advance() {
+    while (this.#queue.length > 0 && this.#queue[0].json !== null) {
+      const call = this.#queue.shift();
+      try {
+        this.#handedOver.set(this.#inject(call.action, call.json), call);
+        call.json = null;
+      } catch (error) {
+        call.reject(error);
+      }
+    }
+  }
+}
+
+module.exports = { Injection };
