@@ -1,7 +1,12 @@
 // daemon.dispatch: devices handed to whoever cares for them, by the permissions of an AutoWeave manifest.
 
+import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { openDaemon } from './daemon.mjs';
+
+const require = createRequire(import.meta.url);
+const { Audience } = require('../js/audience.js');
+const { Dispatch } = require('../js/dispatch.js');
 
 const SCANNER = { name: '201-1', vendorId: 0x04a9, productId: 0x220e, interfaces: [{ class: 6, subclass: 1, protocol: 1 }] };
 const KEYBOARD = { name: '201-2', vendorId: 0x046d, productId: 0xc31c, deviceClass: 3 };
@@ -37,6 +42,7 @@ describe('a match', () => {
     [{ device_classes: [3] }, ['+2']],
     [{ device_classes: [6, 8] }, ['+1']],
     [{ device_classes: ['0x06'] }, ['+1']],
+    [{ vendorIds: [1193], productIds: [0x220e], deviceClass: [6] }, ['+1']],
     [{ interfaces: [6] }, ['+1']],
     [{ interfaces: ['06/01'] }, ['+1']],
     [{ interfaces: ['06/01/02'] }, []],
@@ -119,7 +125,8 @@ describe('a dispatch', () => {
       },
     });
     daemon.simulateDetach('201-1');
-    await daemon.heard.waitFor('device:detach');
+    daemon.simulateAttach({ name: '201-3' });
+    await daemon.heard.waitFor('device:attach', { count: 3 });
     await tick();
     expect([notes, seen]).toEqual([[], ['1']]);
   });
@@ -134,6 +141,19 @@ describe('a dispatch', () => {
       await daemon.stop();
     }
     expect(notes).toEqual(['+1', '+1']);
+  });
+
+  it('forgets at a stop what was there, though it comes again under the same signature', () => {
+    const audience = new Audience();
+    const notes = [];
+    const dispatch = new Dispatch(audience, [], {}, { onAttach: () => notes.push('+'), onDetach: () => notes.push('-') }, () => {});
+    const device = { signature: 's' };
+    audience.tell('attach', device);
+    audience.end();
+    audience.tell('detach', device);
+    audience.tell('attach', device);
+    dispatch.dispose();
+    expect(notes).toEqual(['+', '+']);
   });
 
   it('calls handlers as methods of the object they came in', async () => {

@@ -1,5 +1,6 @@
 // daemon.events(): transitions as an async iterator; what comes, and what has been since an event.
 
+import { EventEmitter, once } from 'node:events';
 import { createRequire } from 'node:module';
 import { describe, expect, it } from 'vitest';
 import { openDaemon } from './daemon.mjs';
@@ -200,18 +201,22 @@ describe('since', () => {
   });
 
   it('ends with its signal, with return() and with the daemon while the store does not answer', async () => {
-    const never = { since: 1, lastTold: 5, read: () => new Promise(() => {}) };
+    const reading = async (signal) => {
+      const asked = new EventEmitter();
+      const opened = open({ since: 1, lastTold: 5, signal, read: () => new Promise(() => asked.emit('read')) });
+      const next = opened.stream.next();
+      await once(asked, 'read');
+      return { ...opened, next };
+    };
     const controller = new AbortController();
-    const aborted = open({ ...never, signal: controller.signal }).stream.next();
+    const aborted = await reading(controller.signal);
     controller.abort();
-    await expect(aborted).rejects.toMatchObject({ name: 'AbortError' });
-    const returned = open(never);
-    const waits = returned.stream.next();
+    await expect(aborted.next).rejects.toMatchObject({ name: 'AbortError' });
+    const returned = await reading();
     await returned.stream.return();
-    expect((await waits).done).toBe(true);
-    const stopped = open(never);
-    const last = stopped.stream.next();
+    expect((await returned.next).done).toBe(true);
+    const stopped = await reading();
     stopped.audience.end();
-    expect((await last).done).toBe(true);
+    expect((await stopped.next).done).toBe(true);
   });
 });

@@ -27,7 +27,7 @@ class EventStream {
 
   /** Unsubscribes. A `next()` that waits ends with it. */
   return() {
-    this.#live.close();
+    this.#live.end();
     return this.#events.return();
   }
 
@@ -44,7 +44,7 @@ class EventStream {
       const plan = await this.#live.orEnd(past());
       if (plan !== undefined) yield* spliced(this.#live, plan);
     } finally {
-      this.#live.close();
+      this.#live.end();
     }
   }
 }

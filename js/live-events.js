@@ -36,15 +36,9 @@ class LiveEvents {
     this.#wake?.();
   }
 
-  /** The daemon has stopped. */
+  /** Nothing further comes: the daemon has stopped, or nobody takes it. */
   end() {
     this.#finish(undefined);
-  }
-
-  /** Nobody takes any further. */
-  close() {
-    this.#finish(undefined);
-    this.#drop();
   }
 
   /** The next one; undefined after the last one. For one caller at a time. */
@@ -77,15 +71,15 @@ class LiveEvents {
   }
 
   #over() {
-    const { error } = this.#end;
-    this.#end = {};
-    if (error) throw error;
+    if (this.#end.error) throw this.#end.error;
     return undefined;
   }
 
   #abort = () => {
     this.#finish(aborted(this.#signal));
-    this.#drop();
+    this.#taken = [];
+    this.#came = [];
+    this.#at = 0;
   };
 
   #finish(error) {
@@ -93,12 +87,6 @@ class LiveEvents {
     this.#signal?.removeEventListener('abort', this.#abort);
     this.#end ??= { error };
     this.#wake?.();
-  }
-
-  #drop() {
-    this.#taken = [];
-    this.#came = [];
-    this.#at = 0;
   }
 }
 

@@ -24,10 +24,18 @@ const DESCRIPTION = {
   deviceAddress: [(value, path) => code(value, path, WORD, false), (device) => device.location.deviceAddress],
 };
 
+const vendors = (value, path) => oneOf(value, path, id, (device, wanted) => device.vendorId === wanted);
+const products = (value, path) => oneOf(value, path, id, (device, wanted) => device.productId === wanted);
+const classes = (value, path) => oneOf(value, path, classCode, hasClass);
+
 const MANIFEST = {
-  vendor_ids: (value, path) => oneOf(value, path, id, (device, wanted) => device.vendorId === wanted),
-  product_ids: (value, path) => oneOf(value, path, id, (device, wanted) => device.productId === wanted),
-  device_classes: (value, path) => oneOf(value, path, classCode, hasClass),
+  vendor_ids: vendors,
+  product_ids: products,
+  device_classes: classes,
+  // AutoWeave's TypeScript has a USBDeviceFilter with the same in its own spelling.
+  vendorIds: vendors,
+  productIds: products,
+  deviceClass: classes,
   interfaces: (value, path) => oneOf(value, path, interfaceClass, hasInterface),
 };
 
@@ -111,7 +119,7 @@ function interfaceClass(value, path) {
 
 /** A number, or hex digits with or without 0x, as manifests have them. */
 function code(value, path, most, hex = true) {
-  const isHex = hex && typeof value === 'string' && /^(0x)?[0-9a-f]{1,4}$/i.test(value);
+  const isHex = hex && typeof value === 'string' && /^(0x)?[0-9a-f]+$/i.test(value);
   const number = isHex ? Number.parseInt(value, 16) : value;
   if (!Number.isInteger(number) || number < 0 || number > most) {
     throw badArgument(`${path} is ${shown(value)}: expected a whole number from 0 to ${most}${hex ? ', or that in hex as text' : ''}`);
