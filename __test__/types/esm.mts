@@ -59,7 +59,7 @@ initializeTracing({ level: 'loud' });
 
 made.connectedDevices.get('x')?.location.portPath satisfies string | undefined;
 // @ts-expect-error read-only
-made.connectedDevices.set('x', undefined);
+made.connectedDevices.set('x', await made.waitFor({}));
 made.getDeviceBySignature('x') satisfies USBDeviceInfo | undefined;
 made.isDeviceConnected('x') satisfies boolean;
 made.getStats().monitoring.healthcheckPort satisfies number;
