@@ -170,6 +170,14 @@ describe('strings', () => {
     expect(await told(given)).toEqual([undefined, undefined, 'text']);
   });
 
+  it('are no longer asked for once one was malformed', async () => {
+    const { injection } = open();
+    const asked = [];
+    const { device } = speakingObject(STRINGS, { getStringDescriptor: (index, callback) => callback(undefined, asked.push(index)) });
+    await expect(injection.take('attach', device)).rejects.toMatchObject({ code: 'ERR_USB_DEVICE' });
+    expect(asked).toEqual([1]);
+  });
+
   it('of a device that libusb will not close while it waits for it are given up, and it is closed after the last answer', async () => {
     const { injection, given } = open();
     let busy = true;

@@ -97,14 +97,12 @@ class USBDaemon extends EventEmitter {
     return statusOf(this.#config, this.getConnectedDevices(), this.#running, this.#health());
   }
 
-  async handleDeviceAttach(device) {
-    if (!this.#running) throw notRunning();
-    await this.#injection.take('attach', device);
+  handleDeviceAttach(device) {
+    return this.#running ? this.#injection.take('attach', device) : Promise.reject(notRunning());
   }
 
-  async handleDeviceDetach(device) {
-    if (!this.#running) throw notRunning();
-    await this.#injection.take('detach', device);
+  handleDeviceDetach(device) {
+    return this.#running ? this.#injection.take('detach', device) : Promise.reject(notRunning());
   }
 
   async waitFor(match, options) {

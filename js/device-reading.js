@@ -13,38 +13,29 @@ const DEEPEST = 7;
 /** Interfaces or alternate settings in one list; a configuration has 32 at most. */
 const LONGEST_LIST = 255;
 
-/** The 14 fields: name, largest value, value where the object has none. An ID is never guessed. */
-const DESCRIPTOR = [
-  ['bLength', BYTE, 18],
-  ['bDescriptorType', BYTE, 1],
-  ['bcdUSB', WORD, 0],
-  ['bDeviceClass', BYTE, 0],
-  ['bDeviceSubClass', BYTE, 0],
-  ['bDeviceProtocol', BYTE, 0],
-  ['bMaxPacketSize0', BYTE, 0],
-  ['idVendor', WORD, undefined],
-  ['idProduct', WORD, undefined],
-  ['bcdDevice', WORD, 0],
-  ['iManufacturer', BYTE, 0],
-  ['iProduct', BYTE, 0],
-  ['iSerialNumber', BYTE, 0],
-  ['bNumConfigurations', BYTE, 0],
-];
-
-const STRINGS = [
-  ['manufacturer', 'iManufacturer'],
-  ['product', 'iProduct'],
-  ['serialNumber', 'iSerialNumber'],
-];
-
 /** What identifies a device: all that may be asked of one that has left. Throws ERR_USB_DEVICE. */
 function readIdentity(device) {
   object(device, 'device');
   const descriptor = object(read(device, 'deviceDescriptor', 'device'), 'device.deviceDescriptor');
-  const deviceDescriptor = {};
-  for (const [name, most, fallback] of DESCRIPTOR) {
-    deviceDescriptor[name] = number(descriptor, name, 'device.deviceDescriptor', most, fallback);
-  }
+  const byte = (name, fallback = 0) => number(descriptor, name, 'device.deviceDescriptor', BYTE, fallback);
+  const word = (name, fallback) => number(descriptor, name, 'device.deviceDescriptor', WORD, fallback);
+  const deviceDescriptor = {
+    bLength: byte('bLength', 18),
+    bDescriptorType: byte('bDescriptorType', 1),
+    bcdUSB: word('bcdUSB', 0),
+    bDeviceClass: byte('bDeviceClass'),
+    bDeviceSubClass: byte('bDeviceSubClass'),
+    bDeviceProtocol: byte('bDeviceProtocol'),
+    bMaxPacketSize0: byte('bMaxPacketSize0'),
+    // An ID is never guessed.
+    idVendor: word('idVendor'),
+    idProduct: word('idProduct'),
+    bcdDevice: word('bcdDevice', 0),
+    iManufacturer: byte('iManufacturer'),
+    iProduct: byte('iProduct'),
+    iSerialNumber: byte('iSerialNumber'),
+    bNumConfigurations: byte('bNumConfigurations'),
+  };
   const busNumber = number(device, 'busNumber', 'device', WORD);
   const deviceAddress = number(device, 'deviceAddress', 'device', WORD);
   const portPath = readPortPath(read(device, 'portNumbers', 'device'));
@@ -52,62 +43,81 @@ function readIdentity(device) {
 }
 
 /**
- * All of a device that is there. Throws ERR_USB_DEVICE; what takes time comes later.
+ * All of a device that is there. Throws ERR_USB_DEVICE.
  *
- * @returns `{ facts, strings }`; `strings` is null where nothing has to be waited for, else a promise of further facts
+ * @param done is called once, possibly at once: `(null, facts)`, or with ERR_USB_DEVICE for a bad string
  */
-function readDevice(device) {
+function readDevice(device, done) {
   const facts = readIdentity(device);
+  const { iManufacturer, iProduct, iSerialNumber } = facts.deviceDescriptor;
   const interfaces = readInterfaces(device);
-  if (interfaces.length > 0) facts.interfaces = interfaces;
+  if (interfaces) facts.interfaces = interfaces;
   const speed = read(device, 'speed', 'device');
   if (speed !== undefined && speed !== null) {
     if (!(Number.isFinite(speed) && speed > 0)) throw malformed('device.speed', speed, 'Mbit/s as a positive number');
     facts.speed = speed;
   }
   const wanted = [];
-  for (const [name, index] of STRINGS) {
+  const take = (name, index) => {
     const text = read(device, name, 'device');
     if (text !== undefined && text !== null) facts[name] = checkedText(text, `device.${name}`);
-    else if (facts.deviceDescriptor[index] > 0) wanted.push([name, facts.deviceDescriptor[index]]);
-  }
-  const methods = {};
-  for (const name of ['open', 'close', 'getStringDescriptor']) methods[name] = method(device, name);
-  const asked = wanted.length > 0 && methods.getStringDescriptor;
-  return { facts, strings: asked ? readStrings(device, methods, wanted) : null };
+    else if (index > 0) wanted.push({ name, index });
+  };
+  take('manufacturer', iManufacturer);
+  take('product', iProduct);
+  take('serialNumber', iSerialNumber);
+  const methods = {
+    open: method(device, 'open'),
+    close: method(device, 'close'),
+    getStringDescriptor: method(device, 'getStringDescriptor'),
+  };
+  if (wanted.length === 0 || !methods.getStringDescriptor) done(null, facts);
+  else readStrings(device, methods, wanted, (error, texts) => done(error, Object.assign(facts, texts)));
 }
 
 function readPortPath(ports) {
   if (ports === undefined || ports === null) return '0';
   const length = list(ports, 'device.portNumbers', DEEPEST);
-  const path = [];
-  for (let at = 0; at < length; at += 1) path.push(number(ports, at, 'device.portNumbers', BYTE, undefined, 1));
-  return path.join('.') || '0';
+  let path = '';
+  for (let at = 0; at < length; at += 1) {
+    path += `${at > 0 ? '.' : ''}${number(ports, at, 'device.portNumbers', BYTE, undefined, 1)}`;
+  }
+  return path || '0';
 }
 
-/** Interface classes: ready-made ones, else those of node-usb's configuration descriptor. */
+/** Interface classes: ready-made ones, else those of node-usb's configuration descriptor, else undefined. */
 function readInterfaces(device) {
+  const readyMade = read(device, 'interfaces', 'device') ?? undefined;
+  const found = readyMade === undefined ? [] : classesOf(readyMade, 'device.interfaces', readClass);
+  if (found.length > 0) return found;
+  const configuration = configurationOf(device) ?? undefined;
+  if (configuration === undefined) return undefined;
+  const path = 'device.configDescriptor';
+  const interfaces = read(object(configuration, path), 'interfaces', path) ?? undefined;
+  return interfaces === undefined ? undefined : classesOf(interfaces, `${path}.interfaces`, readSettings);
+}
+
+/** Each kind once, in the list's order. */
+function classesOf(value, path, readEntry) {
   const found = new Map();
-  const add = (descriptor, path, names) => {
-    const [cc, ss, pp] = names.map((name, at) => number(descriptor, name, path, BYTE, at > 0 ? 0 : undefined));
-    found.set((cc << 16) | (ss << 8) | pp, { class: cc, subclass: ss, protocol: pp });
+  const add = (cc, subclass, protocol) => {
+    found.set((cc << 16) | (subclass << 8) | protocol, { class: cc, subclass, protocol });
   };
-  const readyMade = read(device, 'interfaces', 'device');
-  if (readyMade !== undefined && readyMade !== null) {
-    each(readyMade, 'device.interfaces', (entry, path) => {
-      // node-usb's own interfaces are objects to talk to, and have no `class`.
-      if (read(entry, 'class', path) !== undefined) add(entry, path, ['class', 'subclass', 'protocol']);
-    });
-    if (found.size > 0) return [...found.values()];
-  }
-  const configuration = configurationOf(device);
-  if (configuration === undefined || configuration === null) return [];
-  const path = 'device.configDescriptor.interfaces';
-  const interfaces = read(object(configuration, 'device.configDescriptor'), 'interfaces', 'device.configDescriptor');
-  if (interfaces === undefined || interfaces === null) return [];
-  const names = ['bInterfaceClass', 'bInterfaceSubClass', 'bInterfaceProtocol'];
-  each(interfaces, path, (settings, at) => each(settings, at, (setting, of) => add(setting, of, names)));
+  each(value, path, (entry, at) => readEntry(entry, at, add));
   return [...found.values()];
+}
+
+function readClass(entry, path, add) {
+  const cc = number(entry, 'class', path, BYTE, null);
+  // node-usb's own interfaces are objects to talk to, and have none.
+  if (cc !== null) add(cc, number(entry, 'subclass', path, BYTE, 0), number(entry, 'protocol', path, BYTE, 0));
+}
+
+function readSettings(settings, path, add) {
+  each(settings, path, (setting, at) => {
+    const cc = number(setting, 'bInterfaceClass', at, BYTE);
+    add(cc, number(setting, 'bInterfaceSubClass', at, BYTE, 0), number(setting, 'bInterfaceProtocol', at, BYTE, 0));
+  });
 }
 
 /** node-usb's getter asks libusb, and throws for a device that is not configured: that is no fault of the object's. */

@@ -26,14 +26,8 @@ class Injection {
       // Its place is taken first: reading runs code of the device's, which may call again.
       this.#queue.push(call);
       try {
-        const { facts, strings } = action === 'attach' ? readDevice(device) : { facts: readIdentity(device), strings: null };
-        if (strings === null) this.#ready(call, facts);
-        else {
-          strings.then(
-            (texts) => this.#ready(call, Object.assign(facts, texts)),
-            (error) => this.#refuse(call, error),
-          );
-        }
+        if (action === 'attach') readDevice(device, (error, facts) => this.#read(call, error, facts));
+        else this.#read(call, null, readIdentity(device));
       } catch (error) {
         this.#refuse(call, error);
       }
@@ -59,7 +53,11 @@ class Injection {
     this.#handedOver.clear();
   }
 
-  #ready(call, facts) {
+  #read(call, error, facts) {
+    if (error) {
+      this.#refuse(call, error);
+      return;
+    }
     call.json = JSON.stringify(facts);
     this.#advance();
   }
