@@ -188,7 +188,6 @@ class USBDaemon extends EventEmitter {
   async #stop(run) {
     // A start that failed has left nothing to stop.
     if (!this.#running) return;
-    this.#injection.close();
     const stopped = new Promise((resolve) => {
       this.#onStopped = resolve;
     });

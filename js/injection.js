@@ -41,14 +41,9 @@ class Injection {
     call?.resolve();
   }
 
-  /** The daemon is about to stop: what is not handed over yet never will be. */
-  close() {
-    for (const call of this.#queue.splice(0)) call.reject(notRunning());
-  }
-
-  /** The daemon has stopped. */
+  /** The daemon has stopped: what is not handed over yet never will be, and of what is nothing further is told. */
   end() {
-    this.close();
+    for (const call of this.#queue.splice(0)) call.reject(notRunning());
     for (const call of this.#handedOver.values()) call.reject(notRunning());
     this.#handedOver.clear();
   }
