@@ -1,6 +1,6 @@
 'use strict';
 
-const { jsonOf } = require('./failure.js');
+const { coded, jsonOf, reasonOf } = require('./failure.js');
 
 /** Text of an environment variable as a number where it is one; else the text, for validation to name. */
 function numeric(text, fallback) {
@@ -41,14 +41,24 @@ function over(defaults, config) {
   return merged;
 }
 
+/** `config` over `defaults`; what cannot be read is the caller's fault. */
+function completed(defaults, config) {
+  if (!isPlainObject(config)) return config;
+  try {
+    return over(defaults, config);
+  } catch (cause) {
+    throw coded('ERR_USB_CONFIG', `the configuration cannot be read: ${reasonOf(cause)}`, { cause });
+  }
+}
+
 /** The JSON that the addon reads. */
 function configurationJson(config) {
-  return jsonOf(isPlainObject(config) ? over(defaultConfig, config) : config, 'ERR_USB_CONFIG', 'the configuration');
+  return jsonOf(completed(defaultConfig, config), 'ERR_USB_CONFIG', 'the configuration');
 }
 
 /** The key `redis` alone, over what the environment says. */
 function redisConfiguration(redis) {
-  return isPlainObject(redis) ? over(defaultConfig.redis, redis) : redis;
+  return completed(defaultConfig.redis, redis);
 }
 
 module.exports = { configurationJson, defaultConfig, redisConfiguration };
