@@ -10,7 +10,7 @@ export const USBDaemon = createRequire(import.meta.url)('..');
 export const { USBEventConsumer, USBEventPublisher } = USBDaemon;
 
 const EVENTS = ['device:attach', 'device:detach', 'event:published', 'started', 'stopped', 'gap', 'source:state', 'redis:state', 'error'];
-const QUIET = { sources: ['simulated'], redis: false, monitoring: { enabled: false } };
+const QUIET = { sources: ['simulated'], redis: false, monitoring: { enabled: false }, performance: { max_events_per_second: 0 } };
 
 /** A daemon with the simulated source and what `config` says; stopped when the test ends. Start it yourself. */
 export function openDaemon(config = {}) {

@@ -28,6 +28,7 @@ class USBDaemon extends EventEmitter {
     // Weakly: threads of the addon must not keep a daemon alive that nobody holds.
     const self = new WeakRef(this);
     this.#native = new NativeDaemon(configurationJson(config), () => self.deref()?.#pump());
+    for (const warning of this.#native.warnings()) process.emitWarning(warning, { code: 'USB_CONFIG' });
     this.on('newListener', (event) => {
       if (event === 'event:published') this.#native.setWantsPublished(true);
     });

@@ -6,6 +6,7 @@
 mod entry;
 mod failure;
 pub(crate) mod fence;
+mod pace;
 mod presence;
 pub(crate) mod search;
 mod session;
@@ -32,6 +33,8 @@ use crate::redis_connection;
 pub use entry::entry;
 pub(crate) use failure::explain;
 pub use fence::Guarantee;
+pub use pace::Limits;
+use pace::Pace;
 use presence::Presence;
 pub(crate) use session::EXPIRES;
 use session::Session;
@@ -48,8 +51,6 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct PublisherConfig {
     /// Where to publish; nowhere if absent, and the outbox only stores.
     pub redis: Option<Box<RedisConfig>>,
-    /// Events that one batch carries at most.
-    pub batch_size: usize,
     /// How often an idle connection is tried.
     pub keepalive: Duration,
     /// Name of this host, for the entries.
@@ -61,6 +62,7 @@ pub struct PublisherConfig {
 /// The running publisher.
 pub struct Publisher {
     stop: watch::Sender<Option<Instant>>,
+    limits: watch::Sender<Limits>,
     thread: JoinHandle<()>,
 }
 
@@ -71,6 +73,7 @@ impl Publisher {
     /// Where the address is unusable or no thread can be had.
     pub fn start(
         config: PublisherConfig,
+        limits: Limits,
         outbox: Outbox,
         intake: Arc<Intake>,
         hub: Hub,
@@ -83,6 +86,8 @@ impl Publisher {
             .build()
             .map_err(|error| Error::new(Code::System, format!("no runtime for the publisher: {error}")))?;
         let (stop, stopping) = watch::channel(None);
+        let pace = Pace::new(limits.per_second, Instant::now());
+        let (limits, limited) = watch::channel(limits);
         let thread = thread::Builder::new()
             .name("aw-outbox".into())
             .spawn(move || {
@@ -91,6 +96,8 @@ impl Publisher {
                     intake,
                     hub,
                     stopping,
+                    pace: RefCell::new(pace),
+                    limits: limited,
                     stored: Notify::new(),
                     sent: Cell::new(0),
                     wrong_watermark: Cell::new(None),
@@ -103,7 +110,12 @@ impl Publisher {
                 runtime.shutdown_background();
             })
             .map_err(|error| Error::new(Code::System, format!("no thread for the publisher: {error}")))?;
-        Ok(Self { stop, thread })
+        Ok(Self { stop, limits, thread })
+    }
+
+    /// Other limits hold from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.limits.send_replace(limits);
     }
 
     /// Publishes what waits for `patience` at most, then ends the thread. What has come in by now is stored.
@@ -120,6 +132,8 @@ struct Task {
     intake: Arc<Intake>,
     hub: Hub,
     stopping: watch::Receiver<Option<Instant>>,
+    limits: watch::Receiver<Limits>,
+    pace: RefCell<Pace>,
     /// Events have been stored.
     stored: Notify,
     /// Number of the last event that this process has sent to Redis.
@@ -199,11 +213,15 @@ impl Task {
 
     /// Stores what has come in.
     fn take_in(&self) {
-        let taken = self.intake.take();
-        if taken.events.is_empty() && taken.refused == 0 {
+        let mut taken = self.intake.take();
+        if taken.is_empty() {
             return;
         }
+        let answers = std::mem::take(&mut taken.answers);
         self.outbox.borrow_mut().append(taken);
+        for (ticket, outcome) in answers {
+            self.hub.tell(&Notice::Injected { ticket, outcome });
+        }
         self.stored.notify_one();
     }
 
@@ -247,6 +265,29 @@ impl Task {
                     return Err(Halt::Stopped);
                 }
                 self.wait_for_events(session.next_beat()).await;
+            }
+        }
+    }
+
+    /// How many events the next batch may carry; waits until that is at least one. A stop lifts the pace.
+    async fn room(&self) -> usize {
+        let mut limits = self.limits.clone();
+        loop {
+            let Limits { batch_size, per_second } = *limits.borrow_and_update();
+            if self.stopping.borrow().is_some() {
+                return batch_size;
+            }
+            let now = Instant::now();
+            self.pace.borrow_mut().set(per_second, now);
+            let allowed = self.pace.borrow_mut().allows(batch_size, now);
+            let next = match allowed {
+                Ok(count) => return count,
+                Err(next) => next,
+            };
+            tokio::select! {
+                () = sleep_until(next) => {}
+                () = self.until_stopped() => {}
+                Ok(()) = limits.changed() => {}
             }
         }
     }
