@@ -4,15 +4,16 @@ use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use napi::bindgen_prelude::{AsyncTask, Function};
+use napi::bindgen_prelude::{AsyncTask, Function, PromiseRaw};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Status, Task};
+use napi::{Env, JsValue, Status, Task};
 use napi_derive::napi;
 use usb_daemon_core::{
-    Code, Config, Daemon, Delivery, Error, Injection, Reading, SimulatedCommand, SimulatedDevice, schema,
+    Answer, Code, Config, Daemon, Delivery, Error, Event, Injection, Reading, SimulatedCommand,
+    SimulatedDevice, schema,
 };
 
-use crate::failure::{Result, failure};
+use crate::failure::{Result, answer_json, failure};
 
 /// Weak: whether a started daemon keeps the process alive is the facade's to say, and to take back.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -143,6 +144,26 @@ impl NativeDaemon {
             .map_err(|error| napi::Error::new(Code::System, format!("health cannot be written: {error}")))
     }
 
+    /// Events that are kept after this number, `limit` at most, each as `{ seq, type, device }`. The answer is JSON: `{ value }`, or
+    /// `{ code, message }` where there is none.
+    #[napi(catch_unwind)]
+    pub fn history<'env>(&self, env: &'env Env, after: f64, limit: u32) -> Result<PromiseRaw<'env, String>> {
+        let (deferred, promise) =
+            env.create_deferred().map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a whole number that JavaScript knows exactly, from 0"
+        )]
+        let after = after as u64;
+        let answer: Answer = Box::new(move |events| {
+            let answer = answer_json(events.map(|events| listed(&events)));
+            deferred.resolve(move |_| Ok(answer));
+        });
+        self.run().daemon()?.history(after, limit as usize, answer);
+        Ok(PromiseRaw::new(env.raw(), promise.raw()))
+    }
+
     /// Plugs in the simulated device that the JSON describes.
     #[napi(catch_unwind)]
     pub fn simulate_attach(&self, device: String) -> Result<()> {
@@ -176,6 +197,13 @@ impl Run {
     fn daemon(&mut self) -> Result<&mut Daemon> {
         self.daemon.as_mut().ok_or_else(|| failure(not_running()))
     }
+}
+
+fn listed(events: &[Arc<Event>]) -> String {
+    let events = events.iter().map(|event| {
+        serde_json::json!({ "seq": event.seq, "type": event.action.as_str(), "device": event.info() })
+    });
+    serde_json::Value::Array(events.collect()).to_string()
 }
 
 fn not_running() -> Error {

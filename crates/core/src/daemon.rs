@@ -16,7 +16,7 @@ use crate::hub::Hub;
 use crate::notice::{Notice, SourceState};
 use crate::outbox::{Earlier, Intake, Opened, Outbox};
 use crate::producer;
-use crate::publisher::{Limits, Publisher, PublisherConfig};
+use crate::publisher::{Answer, Limits, Publisher, PublisherConfig};
 use crate::source::injected::Injection;
 use crate::source::name;
 use crate::source::simulated::{Demonstration, SimulatedCommand};
@@ -135,6 +135,13 @@ impl Daemon {
         }
         self.inbox.send(Message::Simulated(command));
         Ok(())
+    }
+
+    /// Asks for events that the outbox has, waiting or published: those after this number, so many at most.
+    pub fn history(&self, after: u64, limit: usize, answer: Answer) {
+        if let Some(publisher) = &self.publisher {
+            publisher.ask(after, limit, answer);
+        }
     }
 
     /// Takes a report of a program's own. [`Notice::Injected`] says what has become of it.

@@ -42,6 +42,6 @@ pub use event_publisher::{EventPublisher, Reply};
 pub use hub::{Health, HealthStatus, Hub};
 pub use notice::{Gap, GapCause, Notice, RedisStatus, SourceState, SourceStatus};
 pub use outbox::{Accounts, History, OutboxStatus, Since};
-pub use publisher::Guarantee;
+pub use publisher::{Answer, Guarantee};
 pub use source::injected::{Injection, Ticket};
 pub use source::simulated::{SimulatedCommand, SimulatedDevice};

@@ -21,11 +21,13 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use redis::{Client, RedisError};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::config::RedisConfig;
 use crate::error::{Code, Error};
+use crate::event::Event;
 use crate::hub::Hub;
 use crate::notice::Notice;
 use crate::outbox::{Intake, Outbox, Placed};
@@ -63,8 +65,19 @@ pub struct PublisherConfig {
 pub struct Publisher {
     stop: watch::Sender<Option<Instant>>,
     limits: watch::Sender<Limits>,
+    questions: UnboundedSender<Question>,
     thread: JoinHandle<()>,
 }
+
+/// A question about what is kept: events after this number, so many at most.
+struct Question {
+    after: u64,
+    limit: usize,
+    answer: Answer,
+}
+
+/// Takes the events, or why there are none.
+pub type Answer = Box<dyn FnOnce(Result<Vec<Arc<Event>>, Error>) + Send>;
 
 impl Publisher {
     /// Starts the thread. It waits for Redis as long as need be.
@@ -86,6 +99,7 @@ impl Publisher {
             .build()
             .map_err(|error| Error::new(Code::System, format!("no runtime for the publisher: {error}")))?;
         let (stop, stopping) = watch::channel(None);
+        let (questions, asked) = unbounded_channel();
         let pace = Pace::new(limits.per_second, Instant::now());
         let (limits, limited) = watch::channel(limits);
         let thread = thread::Builder::new()
@@ -105,12 +119,20 @@ impl Publisher {
                     untrimmed: Cell::new(false),
                     lag: RefCell::new(None),
                 };
-                runtime.block_on(task.run(config, client));
+                runtime.block_on(task.run(config, client, asked));
                 // A name that is still being looked up must not hold the stop.
                 runtime.shutdown_background();
             })
             .map_err(|error| Error::new(Code::System, format!("no thread for the publisher: {error}")))?;
-        Ok(Self { stop, limits, thread })
+        Ok(Self { stop, limits, questions, thread })
+    }
+
+    /// Asks for events that are kept, waiting or published: those after this number, so many at most.
+    pub fn ask(&self, after: u64, limit: usize, answer: Answer) {
+        if let Err(refused) = self.questions.send(Question { after, limit, answer }) {
+            let Question { answer, .. } = refused.0;
+            answer(Err(Error::new(Code::NotRunning, "the daemon has stopped")));
+        }
     }
 
     /// Other limits hold from now on.
@@ -171,7 +193,12 @@ impl From<RedisError> for Halt {
 enum Never {}
 
 impl Task {
-    async fn run(self, config: PublisherConfig, client: Option<Client>) {
+    async fn run(
+        self,
+        config: PublisherConfig,
+        client: Option<Client>,
+        mut questions: UnboundedReceiver<Question>,
+    ) {
         let publishing = async {
             match (config.redis.clone(), client) {
                 (Some(redis), Some(client)) => self.publish(&Destination { config, redis, client }).await,
@@ -179,17 +206,20 @@ impl Task {
             }
         };
         tokio::select! {
-            never = self.take_in_forever() => match never {},
+            never = self.take_in_forever(&mut questions) => match never {},
             () = publishing => {}
         }
         self.take_in();
+        while let Ok(question) = questions.try_recv() {
+            self.answer(question);
+        }
         self.outbox.borrow_mut().save_all();
         self.tell_lost();
         self.tell_faults();
         self.tell_unpublished();
     }
 
-    async fn take_in_forever(&self) -> Never {
+    async fn take_in_forever(&self, questions: &mut UnboundedReceiver<Question>) -> Never {
         loop {
             let retry = async {
                 if self.outbox.borrow().has_unsaved() {
@@ -200,6 +230,11 @@ impl Task {
             };
             tokio::select! {
                 () = self.intake.arrived() => self.take_in(),
+                Some(question) = questions.recv() => {
+                    // What has come in before the question is part of the answer.
+                    self.take_in();
+                    self.answer(question);
+                }
                 // How far that is has to be stored some time.
                 () = self.acknowledged.notified() => {}
                 () = retry => {
@@ -209,6 +244,10 @@ impl Task {
             }
             self.tell_faults();
         }
+    }
+
+    fn answer(&self, Question { after, limit, answer }: Question) {
+        answer(self.outbox.borrow().after(after, limit));
     }
 
     /// Stores what has come in.
