@@ -82,7 +82,7 @@ describe('getStats and getStatus', () => {
   const monitoring = { enabled: false, interval: 1234, healthcheck_port: 4321 };
 
   it('tell of a daemon that runs', async () => {
-    const daemon = await withDevices(['201-1', '201-2'], { monitoring, performance: { batch_size: 7 } });
+    const daemon = await withDevices(['201-1', '201-2'], { monitoring, performance: { batch_size: 7 }, filters: { vendor_blacklist: [1, 2] } });
     expect(daemon.getStats()).toEqual({
       isRunning: true,
       connectedDevicesCount: 2,
@@ -90,7 +90,13 @@ describe('getStats and getStatus', () => {
       monitoring: { enabled: false, healthcheckPort: 4321, metricsInterval: 1234 },
       outbox: expect.objectContaining({ durable: false, producer: expect.any(String), waiting: 0 }),
     });
-    expect(daemon.getStatus()).toEqual({ running: true, connectedDevices: 2, queuedEvents: 0, filters: {}, performance: { batch_size: 7 } });
+    expect(daemon.getStatus()).toEqual({
+      running: true,
+      connectedDevices: 2,
+      queuedEvents: 0,
+      filters: { vendor_whitelist: [], vendor_blacklist: [1, 2], device_class_filter: [], rules: [] },
+      performance: expect.objectContaining({ batch_size: 7 }),
+    });
   });
 
   it('tell of one that does not, before its start and after its stop', async () => {

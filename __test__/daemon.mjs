@@ -10,11 +10,14 @@ export const USBDaemon = createRequire(import.meta.url)('..');
 export const { USBEventConsumer, USBEventPublisher } = USBDaemon;
 
 const EVENTS = ['device:attach', 'device:detach', 'event:published', 'started', 'stopped', 'gap', 'source:state', 'redis:state', 'error'];
-const QUIET = { sources: ['simulated'], redis: false, monitoring: { enabled: false } };
+/** For tests of anything but the pace. */
+export const UNPACED = { max_events_per_second: 0 };
+const QUIET = { sources: ['simulated'], redis: false, monitoring: { enabled: false }, performance: UNPACED };
 
 /** A daemon with the simulated source and what `config` says; stopped when the test ends. Start it yourself. */
 export function openDaemon(config = {}) {
-  const daemon = new USBDaemon({ ...QUIET, ...config });
+  const performance = { ...QUIET.performance, ...config.performance };
+  const daemon = new USBDaemon({ ...QUIET, ...config, performance });
   onTestFinished(() => daemon.stop());
   return Object.assign(daemon, { heard: new Heard(daemon) });
 }

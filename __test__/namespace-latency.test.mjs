@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openNamespaceBed } from './beds/namespace/index.mjs';
+import { UNPACED } from './daemon.mjs';
 import { observe } from './observe.mjs';
 import { installPeer } from './peer-usb2.mjs';
 import { startRedis } from './redis-server.mjs';
@@ -46,7 +47,7 @@ describe('the cost of storing', () => {
 
   async function ours(name) {
     const outbox = name === 'disk' ? { path: join(folder, 'outbox.db') } : {};
-    const config = { redis: { path: join(folder, 'redis.sock') }, outbox, monitoring: { enabled: false } };
+    const config = { redis: { path: join(folder, 'redis.sock') }, outbox, monitoring: { enabled: false }, performance: UNPACED };
     const observer = await observe(bed, { config, published: true });
     await observer.ask('start');
     const isSettled = async () => (await observer.ask('health')).outbox.waiting === 0;

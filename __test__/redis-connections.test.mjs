@@ -10,6 +10,8 @@ import { freePort, seqsOf, startRedis, upTo } from './redis-server.mjs';
 import { until } from './until.mjs';
 
 const PASSWORD = 'hunter2-öäü @:/';
+const WRONG = 'wr0ng-s3cret';
+const INFO = { vendorId: 0x046d, productId: 0xc077, location: { busNumber: 1, deviceAddress: 5 } };
 
 async function startedRedis(options) {
   const server = await startRedis(options);
@@ -24,26 +26,55 @@ async function works(redis, server, read = () => server.entries()) {
   cycle(daemon, 10);
   await daemon.heard.waitFor('event:published', { count: 10 });
   expect(seqsOf(await read())).toEqual(upTo(10));
+  const consumer = openConsumer(redis);
   const seen = [];
-  const consumer = new USBEventConsumer(redis, 'group', 'one', { start_at: '0' });
-  onTestFinished(() => consumer.stop());
   consumer.startConsuming(({ seq }) => seen.push(seq));
   await until(() => seen.length === 10, 'ten events');
-  const publisher = new USBEventPublisher(redis);
-  onTestFinished(() => publisher.close());
-  expect(await publisher.getRecentEvents(3)).toHaveLength(3);
-  const said = JSON.stringify([daemon.heard.all, daemon.getHealth()]);
-  expect(said).not.toContain(PASSWORD);
-  expect(said).not.toContain('hunter2');
+  const publisher = openPublisher(redis);
+  const id = await publisher.publishUSBEvent('attach', INFO);
+  await until(() => seen.length === 11, 'the event of the publisher');
+  const recent = await publisher.getRecentEvents(3);
+  expect(recent.map(([first]) => first)).toEqual([id, expect.any(String), expect.any(String)]);
+  holdsNoPassword([daemon.heard.all, daemon.getHealth(), consumer.told, recent]);
   return daemon;
 }
 
+/** Why this connection cannot be had: all three say so, and none says a password. */
 async function refusal(redis) {
   const daemon = openDaemon({ redis: { timeout_ms: 1000, ...redis } });
   await daemon.start();
   const [state] = await daemon.heard.waitFor('redis:state');
   expect(state.connected).toBe(false);
+  const consumer = openConsumer(redis);
+  consumer.startConsuming(() => {});
+  await until(() => consumer.told.length > 0, 'the refusal to be told');
+  expect(consumer.told[0].connected).toBe(false);
+  const error = await openPublisher(redis).publishUSBEvent('attach', INFO).catch((error) => error);
+  expect(error).toMatchObject({ code: 'ERR_USB_REDIS' });
+  holdsNoPassword([daemon.heard.all, daemon.getHealth(), consumer.told, error.message, error.stack]);
   return state.reason;
+}
+
+function openConsumer(redis) {
+  const consumer = new USBEventConsumer({ timeout_ms: 1000, ...redis }, 'group', 'one', { start_at: '0' });
+  const told = [];
+  consumer.on('redis:state', (state) => told.push(state));
+  consumer.on('error', ({ message, stack }) => told.push({ message, stack }));
+  onTestFinished(() => consumer.stop());
+  return Object.assign(consumer, { told });
+}
+
+function openPublisher(redis) {
+  const publisher = new USBEventPublisher({ timeout_ms: 1000, ...redis });
+  onTestFinished(() => publisher.close());
+  return publisher;
+}
+
+/** Neither as it is, nor a part of it, nor as a URL has it. */
+function holdsNoPassword(said) {
+  const text = JSON.stringify(said);
+  expect(text).not.toBe('[]');
+  for (const secret of [PASSWORD, encodeURIComponent(PASSWORD), 'hunter2', WRONG]) expect(text).not.toContain(secret);
 }
 
 describe('over TLS', () => {
@@ -100,5 +131,5 @@ it('as an ACL user with a password that has to be escaped, in a database, by key
   await works({ host: '127.0.0.1', port: server.port, username: 'writer', password: PASSWORD, db: 3 }, server);
   await server.client.del('aw:hotplug');
   await works({ url: `redis://writer:${encodeURIComponent(PASSWORD)}@127.0.0.1:${server.port}/3` }, server);
-  expect(await refusal({ host: '127.0.0.1', port: server.port, username: 'writer', password: 'wrong' })).toMatch(/refuses (to log in|this user)/);
+  expect(await refusal({ host: '127.0.0.1', port: server.port, username: 'writer', password: WRONG })).toMatch(/refuses (to log in|this user)/);
 });

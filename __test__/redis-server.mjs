@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -86,8 +87,9 @@ class RedisServer {
    * transaction whose end did not reach the file, and execute it together with the next one at the start after (valkey#4342).
    */
   async repair() {
-    const manifest = join(this.folder, 'appendonlydir', 'appendonly.aof.manifest');
-    const check = spawn('redis-check-aof', ['--fix', manifest], { stdio: ['pipe', 'pipe', 'inherit'] });
+    // 6.2 has one file and no manifest.
+    const files = ['appendonlydir/appendonly.aof.manifest', 'appendonly.aof'].map((name) => join(this.folder, name));
+    const check = spawn('redis-check-aof', ['--fix', files.find((file) => existsSync(file))], { stdio: ['pipe', 'pipe', 'inherit'] });
     let said = '';
     check.stdout.setEncoding('utf8').on('data', (text) => (said += text));
     check.stdin.on('error', () => {});

@@ -1,31 +1,27 @@
 'use strict';
 
-const { jsonOf } = require('./failure.js');
+const { coded, jsonOf, reasonOf } = require('./failure.js');
+const { NativeDaemon } = require('./native.js');
 
 /** Text of an environment variable as a number where it is one; else the text, for validation to name. */
-function numeric(text, fallback) {
-  if (text === undefined || text === '') return fallback;
+function numeric(text) {
+  if (text === undefined || text === '') return undefined;
   return /^\d+$/.test(text) ? Number(text) : text;
 }
 
 const { REDIS_HOST, REDIS_PORT, REDIS_DB, REDIS_PASSWORD } = process.env;
 
-/** What the environment and the contract say where the caller says nothing. */
-const defaultConfig = Object.freeze({
-  redis: Object.freeze({
-    host: REDIS_HOST || 'localhost',
-    port: numeric(REDIS_PORT, 6379),
-    db: numeric(REDIS_DB, 0),
-    ...(REDIS_PASSWORD ? { password: REDIS_PASSWORD } : {}),
+function frozen(value) {
+  if (typeof value === 'object' && value !== null) Object.values(value).forEach(frozen);
+  return Object.freeze(value);
+}
+
+/** What the addon and the environment say where the caller says nothing. */
+const defaultConfig = frozen(
+  over(JSON.parse(NativeDaemon.defaultConfiguration()), {
+    redis: { host: REDIS_HOST || undefined, port: numeric(REDIS_PORT), db: numeric(REDIS_DB), password: REDIS_PASSWORD || undefined },
   }),
-  monitoring: Object.freeze({
-    enabled: true,
-    host: '127.0.0.1',
-    interval: 5000,
-    healthcheck_port: 8080,
-  }),
-  performance: Object.freeze({ batch_size: 10 }),
-});
+);
 
 function isPlainObject(value) {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -41,14 +37,24 @@ function over(defaults, config) {
   return merged;
 }
 
+/** `config` over `defaults`; what cannot be read is the caller's fault. */
+function completed(defaults, config) {
+  if (!isPlainObject(config)) return config;
+  try {
+    return over(defaults, config);
+  } catch (cause) {
+    throw coded('ERR_USB_CONFIG', `the configuration cannot be read: ${reasonOf(cause)}`, { cause });
+  }
+}
+
 /** The JSON that the addon reads. */
 function configurationJson(config) {
-  return jsonOf(isPlainObject(config) ? over(defaultConfig, config) : config, 'ERR_USB_CONFIG', 'the configuration');
+  return jsonOf(completed(defaultConfig, config), 'ERR_USB_CONFIG', 'the configuration');
 }
 
 /** The key `redis` alone, over what the environment says. */
 function redisConfiguration(redis) {
-  return isPlainObject(redis) ? over(defaultConfig.redis, redis) : redis;
+  return completed(defaultConfig.redis, redis);
 }
 
 module.exports = { configurationJson, defaultConfig, redisConfiguration };

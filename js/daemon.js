@@ -7,7 +7,7 @@ const { Audience } = require('./audience.js');
 const { ConnectedDevices, writing } = require('./connected-devices.js');
 const { Dispatch } = require('./dispatch.js');
 const { EventStream } = require('./event-stream.js');
-const { coded, jsonOf, notRunning } = require('./failure.js');
+const { answered, coded, jsonOf, notRunning } = require('./failure.js');
 const { seqOf, sinceOf } = require('./history.js');
 const { Injection } = require('./injection.js');
 const { deviceMatch } = require('./match.js');
@@ -48,9 +48,9 @@ class USBDaemon extends EventEmitter {
     super();
     // Weakly: threads of the addon must not keep a daemon alive that nobody holds.
     const self = new WeakRef(this);
-    const json = configurationJson(config);
-    this.#native = new NativeDaemon(json, () => self.deref()?.#pump());
-    const { monitoring, filters, performance, outbox } = JSON.parse(json);
+    this.#native = new NativeDaemon(configurationJson(config), () => self.deref()?.#pump());
+    for (const warning of this.#native.warnings()) process.emitWarning(warning, { code: 'USB_CONFIG' });
+    const { monitoring, filters, performance, outbox } = JSON.parse(this.#native.config());
     this.#config = { monitoring, filters, performance, outbox };
     this.on('newListener', (event) => {
       if (event === 'event:published') this.#native.setWantsPublished(true);
@@ -223,7 +223,7 @@ class USBDaemon extends EventEmitter {
       if (producer !== undefined && producer !== outbox.producer) {
         throw coded('ERR_USB_HISTORY', `events of ${producer} are not kept here: this is ${outbox.producer}`);
       }
-      const readHistory = async (after, limit) => JSON.parse(await this.#native.history(after, limit));
+      const readHistory = (after, limit) => answered(this.#native.history(after, limit));
       return { since: seq, lastTold: Math.max(outbox.lastSeq, this.#lastTold), readHistory };
     };
   }

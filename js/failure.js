@@ -5,6 +5,13 @@ function coded(code, message, options) {
   return Object.assign(new Error(message, options), { code });
 }
 
+/** What the addon answers later: a value, or why there is none. */
+async function answered(asked) {
+  const { value, code, message } = JSON.parse(await asked);
+  if (code !== undefined) throw coded(code, message);
+  return value;
+}
+
 /** The JSON that the addon reads; what has none (a cycle, a BigInt, a getter that throws) is the caller's fault. */
 function jsonOf(value, code, what) {
   try {
@@ -38,4 +45,4 @@ function aborted(signal) {
   return Object.assign(error, { name: 'AbortError', code: 'ABORT_ERR' });
 }
 
-module.exports = { aborted, badArgument, coded, jsonOf, notRunning, reasonOf };
+module.exports = { aborted, answered, badArgument, coded, jsonOf, notRunning, reasonOf };

@@ -102,6 +102,10 @@ impl NativeConsumer {
         let (deferred, promise) =
             env.create_deferred().map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
         let consumer = self.run().consumer.take();
+        // A handler that stops its consumer gets nothing after that.
+        if let Some(consumer) = &consumer {
+            consumer.finish();
+        }
         let join = move || {
             if let Some(consumer) = consumer {
                 consumer.stop();

@@ -1,16 +1,19 @@
 //! The daemon as an object of JavaScript's. Its facade is `js/daemon.js`.
 
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use napi::bindgen_prelude::{AsyncTask, Function};
+use napi::bindgen_prelude::{AsyncTask, Function, PromiseRaw};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, Status, Task};
+use napi::{Env, JsValue, Status, Task};
 use napi_derive::napi;
-use usb_daemon_core::{Code, Config, Daemon, Delivery, Error, SimulatedCommand, SimulatedDevice};
+use usb_daemon_core::{
+    Answer, Code, Config, Daemon, Delivery, Error, Event, Injection, Reading, SimulatedCommand,
+    SimulatedDevice, schema,
+};
 
-use crate::failure::{Result, failure};
+use crate::failure::{Result, answer_json, failure};
 
 /// Weak: whether a started daemon keeps the process alive is the facade's to say, and to take back.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -21,10 +24,12 @@ const ADDRESSES: u16 = 126;
 #[napi]
 pub struct NativeDaemon {
     config: Config,
+    warnings: Vec<String>,
     wake: Arc<Wake>,
     // Behind a lock, because a stop under way shares this object with the calls that come meanwhile.
     run: Mutex<Run>,
     plugged: AtomicU16,
+    tickets: AtomicU32,
 }
 
 #[derive(Default)]
@@ -39,13 +44,55 @@ impl NativeDaemon {
     /// Checks the configuration. `wake` is called once whenever notices begin to wait.
     #[napi(constructor, catch_unwind)]
     pub fn new(config: String, wake: Function<(), ()>) -> Result<Self> {
-        let config = Config::from_json(&config).map_err(failure)?;
+        let Reading { config, warnings } = Config::read(&config).map_err(failure)?;
         let wake = wake
             .build_threadsafe_function::<()>()
             .weak::<true>()
             .build()
             .map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
-        Ok(Self { config, wake: Arc::new(wake), run: Mutex::default(), plugged: AtomicU16::new(0) })
+        Ok(Self {
+            config,
+            warnings,
+            wake: Arc::new(wake),
+            run: Mutex::default(),
+            plugged: AtomicU16::new(0),
+            tickets: AtomicU32::new(0),
+        })
+    }
+
+    /// The configuration where nobody says anything, as JSON.
+    #[napi(catch_unwind)]
+    pub fn default_configuration() -> String {
+        Config::defaults().to_string()
+    }
+
+    /// The JSON Schema of a configuration.
+    #[napi(catch_unwind)]
+    pub fn configuration_schema() -> String {
+        schema().as_value().to_string()
+    }
+
+    /// What in the configuration has no effect.
+    #[napi(catch_unwind)]
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
+    }
+
+    /// The configuration in force, as JSON.
+    #[napi(catch_unwind)]
+    pub fn config(&self) -> Result<String> {
+        serde_json::to_string(&self.config)
+            .map_err(|error| napi::Error::new(Code::System, format!("no configuration: {error}")))
+    }
+
+    /// Reports a device that has come (`attach`) or left (`detach`). The notice `injected` with the number given here says
+    /// what has become of it.
+    #[napi(catch_unwind)]
+    pub fn inject(&self, action: String, device: String) -> Result<u32> {
+        let ticket = self.tickets.fetch_add(1, Ordering::Relaxed);
+        let injection = Injection::read(ticket.into(), &action, &device).map_err(failure)?;
+        self.run().daemon()?.inject(injection);
+        Ok(ticket)
     }
 
     /// Starts every thread; the notices say when all that is present has been announced.
@@ -97,6 +144,26 @@ impl NativeDaemon {
             .map_err(|error| napi::Error::new(Code::System, format!("health cannot be written: {error}")))
     }
 
+    /// Events that are kept after this number, `limit` at most, each as `{ seq, type, device }`. The answer is JSON: `{ value }`, or
+    /// `{ code, message }` where there is none.
+    #[napi(catch_unwind)]
+    pub fn history<'env>(&self, env: &'env Env, after: f64, limit: u32) -> Result<PromiseRaw<'env, String>> {
+        let (deferred, promise) =
+            env.create_deferred().map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a whole number that JavaScript knows exactly, from 0"
+        )]
+        let after = after as u64;
+        let answer: Answer = Box::new(move |events| {
+            let answer = answer_json(events.map(|events| listed(&events)));
+            deferred.resolve(move |_| Ok(answer));
+        });
+        self.run().daemon()?.history(after, limit as usize, answer);
+        Ok(PromiseRaw::new(env.raw(), promise.raw()))
+    }
+
     /// Plugs in the simulated device that the JSON describes.
     #[napi(catch_unwind)]
     pub fn simulate_attach(&self, device: String) -> Result<()> {
@@ -130,6 +197,13 @@ impl Run {
     fn daemon(&mut self) -> Result<&mut Daemon> {
         self.daemon.as_mut().ok_or_else(|| failure(not_running()))
     }
+}
+
+fn listed(events: &[Arc<Event>]) -> String {
+    let events = events.iter().map(|event| {
+        serde_json::json!({ "seq": event.seq, "type": event.action.as_str(), "device": event.info() })
+    });
+    serde_json::Value::Array(events.collect()).to_string()
 }
 
 fn not_running() -> Error {

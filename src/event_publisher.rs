@@ -1,6 +1,4 @@
-//! The publisher of a program as an object of JavaScript's. Its facade is `js/event-publisher.js`.
-//!
-//! Every answer is JSON: `{ value }`, or `{ code, message }` where there is none.
+//! The publisher of a program as an object of JavaScript's. Its facade is `js/event-publisher.js`. Every answer is JSON.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,7 +7,7 @@ use napi::{Env, JsValue, Task};
 use napi_derive::napi;
 use usb_daemon_core::{Code, Error, EventPublisher, Reply};
 
-use crate::failure::{Result, failure};
+use crate::failure::{Result, answer_json, failure};
 
 /// A publisher that connects when it is first asked for something.
 #[napi]
@@ -77,15 +75,6 @@ impl NativeEventPublisher {
     fn publisher(&self) -> MutexGuard<'_, Option<EventPublisher>> {
         // A panic under the lock has become a JavaScript error; the option it guards is whole.
         self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn answer_json(answer: std::result::Result<String, Error>) -> String {
-    match answer {
-        Ok(value) => format!("{{\"value\":{value}}}"),
-        Err(Error { code, message }) => {
-            serde_json::json!({ "code": code.as_str(), "message": message }).to_string()
-        }
     }
 }
 

@@ -7,7 +7,8 @@ import type { USBError } from './events.js';
 export interface USBEvent {
   /** ID of its entry in the stream. */
   messageId: string;
-  source: 'node-usb' | 'udev';
+  /** What the entry says; where it says nothing, `udev` for the entries of a udev script, else `node-usb`. */
+  source: 'node-usb' | 'udev' | (string & {});
   action: 'attach' | 'detach';
   /** 0 where the entry does not say: a udev script cannot know it of a device that has left. */
   vendorId: number;
@@ -48,9 +49,12 @@ export interface USBConsumerOptions {
   max_attempts?: number;
   /** Pause in ms after the first failure, doubled with each further one; default 100. */
   retry_ms?: number;
-  /** The longest such pause in ms; default 10,000. */
+  /** The longest such pause in ms; default 10,000, or `retry_ms` if that is more. */
   retry_max_ms?: number;
-  /** Entries of a member that has given no sign of life for so many ms are taken over; 0: never. Default 60,000. */
+  /**
+   * Entries of a member that has given no sign of life for so many ms are taken over; at least 1000, or 0: never. Default
+   * 60,000. It must be the same for all members of a group: each shows signs of life as often as its own value asks for.
+   */
   claim_idle_ms?: number;
 }
 

@@ -51,8 +51,12 @@ export class Process {
     });
   }
 
-  kill(signal = 'SIGKILL') {
+  signal(signal) {
     this.#child.kill(signal);
+  }
+
+  kill(signal = 'SIGKILL') {
+    this.signal(signal);
     return this.exit;
   }
 

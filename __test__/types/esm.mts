@@ -94,6 +94,9 @@ await made[Symbol.asyncDispose]();
 const consumer: USBEventConsumer = new USBEventConsumer({ port: 7000 }, 'group', 'name', { concurrency: 2 });
 consumer.on('dead', ({ attempts }) => void (attempts satisfies number));
 await consumer.startConsuming(async (event: USBEvent) => void (event.action satisfies 'attach' | 'detach'));
+new USBEventConsumer({}, 'group', 'other').on('error', ({ code }) => void code);
+const sourceOf = ({ source, backend }: USBEvent): string => (source === 'udev' || source === 'a script of our own' || backend === 'udev-helper' ? source : backend ?? '');
+void sourceOf;
 // @ts-expect-error a misspelt option
 new USBEventConsumer({}, 'group', 'name', { claim_ms: 1 });
 const publisher = new USBEventPublisher({});

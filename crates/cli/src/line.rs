@@ -41,7 +41,9 @@ fn line(notice: &Notice) -> Option<Line> {
         Notice::Error { error, .. } => {
             Line::Status(format!("{:<9} {error} [{}]", "error", error.code.as_str()))
         }
-        Notice::Started | Notice::Stopped | Notice::Published { .. } => return None,
+        Notice::Started | Notice::Stopped | Notice::Published { .. } | Notice::Injected { .. } => {
+            return None;
+        }
     })
 }
 

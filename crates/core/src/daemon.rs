@@ -10,12 +10,14 @@ use crate::config::{Config, RedisSetting};
 use crate::delivery::Delivery;
 use crate::engine::{Engine, EngineConfig, Inbox, Message, SenseConfig};
 use crate::error::{Code, Error};
+use crate::filter::Filters;
 use crate::http::HttpServer;
 use crate::hub::Hub;
 use crate::notice::{Notice, SourceState};
 use crate::outbox::{Earlier, Intake, Opened, Outbox};
 use crate::producer;
-use crate::publisher::{Publisher, PublisherConfig};
+use crate::publisher::{Answer, Limits, Publisher, PublisherConfig};
+use crate::source::injected::Injection;
 use crate::source::name;
 use crate::source::simulated::{Demonstration, SimulatedCommand};
 use crate::sysfs::Sysfs;
@@ -88,14 +90,9 @@ impl Daemon {
             RedisSetting::On(redis) => Some(redis.clone()),
             RedisSetting::Off => None,
         };
-        let publisher = PublisherConfig {
-            redis,
-            batch_size: config.performance.batch_size,
-            keepalive: KEEPALIVE,
-            host: host_name(),
-            boot_id,
-        };
-        self.publisher = Some(Publisher::start(publisher, outbox, intake, self.hub.clone())?);
+        let publisher = PublisherConfig { redis, keepalive: KEEPALIVE, host: host_name(), boot_id };
+        let limits = Limits::from(&config.performance);
+        self.publisher = Some(Publisher::start(publisher, limits, outbox, intake, self.hub.clone())?);
         Ok(())
     }
 
@@ -104,11 +101,13 @@ impl Daemon {
             sysfs: Sysfs::new("/sys"),
             interval: config.interval(),
             senses: SenseConfig {
-                netlink: config.sources.netlink,
+                netlink: config.sources.netlink && config.fallback.enable_udev,
                 receive_buffer: config.sources.receive_buffer,
                 libusb: config.sources.libusb,
             },
             snapshot: config.sources.snapshot,
+            patience: Duration::from_millis(config.performance.debounce_ms.into()),
+            filters: Arc::new(Filters::new(&config.filters)),
         };
         let engine = Engine::new(engine, self.hub.clone(), Arc::clone(&self.inbox), intake, earlier);
         let hub = self.hub.clone();
@@ -136,6 +135,26 @@ impl Daemon {
         }
         self.inbox.send(Message::Simulated(command));
         Ok(())
+    }
+
+    /// Asks for events that the outbox has, waiting or published: those after this number, so many at most.
+    pub fn history(&self, after: u64, limit: usize, answer: Answer) {
+        if let Some(publisher) = &self.publisher {
+            publisher.ask(after, limit, answer);
+        }
+    }
+
+    /// Takes a report of a program's own. [`Notice::Injected`] says what has become of it.
+    pub fn inject(&self, injection: Injection) {
+        self.inbox.send(Message::Injected(injection));
+    }
+
+    /// Filters and limits of `config` hold from now on: for what comes, and for what waits for Redis.
+    pub fn reload(&self, config: &Config) {
+        self.inbox.send(Message::Filters(Arc::new(Filters::new(&config.filters))));
+        if let Some(publisher) = &self.publisher {
+            publisher.set_limits(Limits::from(&config.performance));
+        }
     }
 
     /// Lets simulated devices come and go, with this pause between two steps, until the daemon stops.

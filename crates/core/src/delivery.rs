@@ -42,6 +42,8 @@ struct Overflow {
     lost: u64,
     /// The latest word on each source, on Redis and of each error.
     latest: BTreeMap<String, Notice>,
+    /// Answers to reports: after what they have brought.
+    answers: Vec<Notice>,
     /// What is owed comes before it.
     started: bool,
     /// Nothing may follow it.
@@ -143,6 +145,7 @@ impl State {
             Notice::Error { error, .. } => {
                 overflow.latest.insert(format!("error {}", error.code.as_str()), notice);
             }
+            Notice::Injected { .. } => overflow.answers.push(notice),
             Notice::Published { .. } => {}
         }
     }
@@ -167,7 +170,7 @@ impl State {
         for notice in owed {
             self.enqueue(notice);
         }
-        for notice in overflow.latest.into_values() {
+        for notice in overflow.answers.into_iter().chain(overflow.latest.into_values()) {
             self.enqueue(notice);
         }
         if overflow.started {

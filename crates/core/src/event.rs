@@ -89,6 +89,9 @@ pub struct Attachment {
     pub stable_id: StableId,
     /// When it came, in ms since 1970.
     pub attached_at_ms: u64,
+    /// What the rules of the filters call it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Tells it from every other attachment that this process has told of.
     #[serde(skip)]
     pub instance: u64,
@@ -143,7 +146,7 @@ impl Event {
 
     /// The contract's `USBDeviceInfo`, ready to be serialized.
     pub fn info(&self) -> DeviceInfo<'_> {
-        let Attachment { device, signature, stable_id, attached_at_ms, .. } = &*self.attachment;
+        let Attachment { device, signature, stable_id, attached_at_ms, tags, .. } = &*self.attachment;
         DeviceInfo {
             vendor_id: device.descriptor.id_vendor,
             product_id: device.descriptor.id_product,
@@ -165,6 +168,7 @@ impl Event {
             interfaces: &device.interfaces,
             speed: device.speed.as_deref().and_then(|speed| speed.parse().ok()),
             backend: self.backend,
+            tags,
             synthetic: self.synthetic,
             partial: device.partial,
         }
@@ -195,6 +199,8 @@ pub struct DeviceInfo<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     speed: Option<f64>,
     backend: Backend,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    tags: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     synthetic: Option<Synthetic>,
     partial: bool,

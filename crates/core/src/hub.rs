@@ -35,6 +35,7 @@ struct Board {
     connected: u64,
     events: u64,
     gaps: u64,
+    duplicates: u64,
 }
 
 /// How the daemon is, in the contract's words.
@@ -77,6 +78,8 @@ pub struct Health {
     pub events: u64,
     /// Gaps since start.
     pub gaps: u64,
+    /// Reports of programs that were no news: attached already, or unknown.
+    pub duplicates: u64,
 }
 
 impl Hub {
@@ -140,6 +143,11 @@ impl Hub {
         self.tell(&Notice::Redis(status));
     }
 
+    /// Counts a report that was no news.
+    pub fn count_duplicate(&self) {
+        lock(&self.shared.board).duplicates += 1;
+    }
+
     /// Says which other daemons publish the same.
     pub fn set_other_producers(&self, producers: BTreeMap<String, String>) {
         lock(&self.shared.board).other_producers = producers;
@@ -162,6 +170,7 @@ impl Hub {
             connected_devices: board.connected,
             events: board.events,
             gaps: board.gaps,
+            duplicates: board.duplicates,
         }
     }
 }
@@ -183,7 +192,7 @@ impl Board {
                 self.sources.insert(status.source, status.clone());
             }
             Notice::Redis(status) => self.redis = Some(status.clone()),
-            Notice::Stopped | Notice::Published { .. } | Notice::Error { .. } => {}
+            Notice::Stopped | Notice::Published { .. } | Notice::Injected { .. } | Notice::Error { .. } => {}
         }
     }
 

@@ -16,6 +16,7 @@ mod engine;
 mod error;
 mod event;
 mod event_publisher;
+mod filter;
 mod http;
 mod hub;
 mod notice;
@@ -30,7 +31,7 @@ mod sysfs;
 #[cfg(test)]
 mod test_support;
 
-pub use config::{Config, RedisConfig, RedisSetting, SourcesConfig};
+pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, schema};
 pub use consumer::{Abandonment, Consumer, ConsumerConfig, ConsumerNotice, Handover, Outcome};
 pub use daemon::Daemon;
 pub use delivery::Delivery;
@@ -41,5 +42,6 @@ pub use event_publisher::{EventPublisher, Reply};
 pub use hub::{Health, HealthStatus, Hub};
 pub use notice::{Gap, GapCause, Notice, RedisStatus, SourceState, SourceStatus};
 pub use outbox::{Accounts, History, OutboxStatus, Since};
-pub use publisher::Guarantee;
+pub use publisher::{Answer, Guarantee};
+pub use source::injected::{Injection, Ticket};
 pub use source::simulated::{SimulatedCommand, SimulatedDevice};

@@ -8,6 +8,7 @@ use serde::ser::{SerializeMap, Serializer};
 use crate::error::Error;
 use crate::event::Event;
 use crate::publisher::Guarantee;
+use crate::source::injected::{Ticket, Verdict};
 
 /// One thing told.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,13 @@ pub enum Notice {
         event: Arc<Event>,
         /// The ID of its entry.
         stream_id: String,
+    },
+    /// What a program has reported is dealt with, and stored if it is an event.
+    Injected {
+        /// Which report.
+        ticket: Ticket,
+        /// What has become of it.
+        outcome: Verdict,
     },
     /// A stretch in which something was deaf or full.
     Gap(Gap),
@@ -136,6 +144,11 @@ impl Serialize for Notice {
                 map.serialize_entry("streamId", stream_id)?;
                 map.serialize_entry("action", event.action.as_str())?;
                 map.serialize_entry("device", &event.info())?;
+            }
+            Self::Injected { ticket, outcome } => {
+                map.serialize_entry("type", "injected")?;
+                map.serialize_entry("ticket", ticket)?;
+                map.serialize_entry("outcome", outcome)?;
             }
             Self::Gap(gap) => {
                 map.serialize_entry("type", "gap")?;

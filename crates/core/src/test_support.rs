@@ -36,6 +36,7 @@ pub(crate) fn event(seq: u64, action: Action, instance: u64) -> Arc<Event> {
         device,
         stable_id: StableId { id: "046d:0077@usb1-4.2".into(), identity: Identity::Port },
         attached_at_ms: 1_000,
+        tags: vec![],
         instance,
     };
     Arc::new(Event {

@@ -2,21 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// Published events that an outbox keeps on disk, and in memory.
 const RETAIN_ON_DISK: u64 = 100_000;
 const RETAIN_IN_MEMORY: u64 = 1_000;
 
 /// Where events are stored, how many, and how firmly.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutboxConfig {
     /// The file; memory where absent or `:memory:`.
     pub path: Option<PathBuf>,
     /// Published events that are kept for whoever asks later.
+    #[schemars(range(min = 0, max = 100_000_000))]
     pub retain: Option<u64>,
     /// Events that may wait for Redis, and separately for the subscriber, before a gap is reported.
+    #[schemars(range(min = 1, max = 100_000_000))]
     pub max_events: usize,
     /// Which events go when that many wait.
     pub when_full: WhenFull,
@@ -27,7 +30,7 @@ pub struct OutboxConfig {
 }
 
 /// Which events go when as many wait as may.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum WhenFull {
     /// The oldest: what comes last is true now.
@@ -51,15 +54,10 @@ impl Default for OutboxConfig {
 }
 
 impl OutboxConfig {
-    pub(super) fn check(&self) -> Result<(), String> {
-        super::within("outbox.max_events", self.max_events as u64, 1, 100_000_000)?;
-        if let Some(retain) = self.retain {
-            super::within("outbox.retain", retain, 0, 100_000_000)?;
-        }
-        if self.required && self.file().is_none() {
-            return Err("outbox.required is true, but there is no outbox.path: give the file's name".into());
-        }
-        Ok(())
+    pub(super) fn fault(&self) -> Option<String> {
+        let lacks_file = self.required && self.file().is_none();
+        lacks_file
+            .then(|| "outbox.required is true, but there is no outbox.path: give the file's name".into())
     }
 
     /// The file, if there is to be one.

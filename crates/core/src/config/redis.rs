@@ -1,10 +1,12 @@
 //! The key `redis`: where events are published, and how to get in.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Code, Error};
 
@@ -29,48 +31,79 @@ impl<'de> Deserialize<'de> for RedisSetting {
         let value = serde_json::Value::deserialize(deserializer)?;
         match value {
             serde_json::Value::Bool(false) => Ok(Self::Off),
-            value => RedisConfig::from_value(value)
+            value => RedisConfig::deserialize(value)
                 .map(|redis| Self::On(Box::new(redis)))
                 .map_err(D::Error::custom),
         }
     }
 }
 
+impl Serialize for RedisSetting {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Off => serializer.serialize_bool(false),
+            Self::On(redis) => redis.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for RedisSetting {
+    fn schema_name() -> Cow<'static, str> {
+        "RedisSetting".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let redis = generator.subschema_for::<RedisConfig>();
+        // What stands there instead may be a URL with a password in it.
+        json_schema!({ "anyOf": [{ "const": false }, redis], "writeOnly": true })
+    }
+}
+
 /// Where Redis is.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+// What stands there instead may be a URL with a password in it.
+#[schemars(extend("writeOnly" = true))]
 pub struct RedisConfig {
     #[serde(deserialize_with = "secret")]
+    #[schemars(extend("writeOnly" = true))]
     /// `redis://`, `rediss://` or `redis+unix://`; goes before host, port, path and, where it has them, the rest.
     pub url: Option<String>,
     /// Host name or address.
+    #[schemars(length(min = 1))]
     pub host: String,
     /// TCP port.
     pub port: u16,
     /// Unix socket; goes before host and port.
     pub path: Option<PathBuf>,
     #[serde(deserialize_with = "secret")]
+    #[schemars(extend("writeOnly" = true))]
     /// ACL user.
     pub username: Option<String>,
     #[serde(deserialize_with = "secret")]
+    #[schemars(extend("writeOnly" = true))]
     /// Password; never printed.
     pub password: Option<String>,
     /// Database number.
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub db: i64,
     /// Encryption; off where absent.
     pub tls: TlsSetting,
     /// Key of the stream.
+    #[schemars(length(min = 1))]
     pub stream: String,
     /// Entries that the stream keeps; all of them where absent.
+    #[schemars(range(min = 1))]
     pub maxlen: Option<u64>,
     /// Time in ms after which a connection attempt or an answer counts as failed.
+    #[schemars(range(min = 1, max = 3_600_000))]
     pub timeout_ms: u32,
     /// What follows when the server has forgotten what was published.
     pub on_reset: OnReset,
 }
 
 /// What follows when a server that has taken events no longer knows of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnReset {
     /// Go on with the first event that it has not acknowledged.
@@ -81,7 +114,7 @@ pub enum OnReset {
 }
 
 /// `true`, `false` or certificates.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(untagged, expecting = "redis.tls: expected true, false or { ca, cert, key }")]
 pub enum TlsSetting {
     /// Off.
@@ -94,18 +127,32 @@ pub enum TlsSetting {
 }
 
 /// Certificates: each a PEM text or the name of a file that holds one.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Certificates {
     #[serde(deserialize_with = "secret")]
+    #[schemars(extend("writeOnly" = true))]
     /// Authority that signed the server's certificate; the system's where absent.
     pub ca: Option<String>,
     #[serde(deserialize_with = "secret")]
+    #[schemars(extend("writeOnly" = true))]
     /// Client certificate.
     pub cert: Option<String>,
     #[serde(deserialize_with = "secret")]
+    #[schemars(extend("writeOnly" = true))]
     /// Its key; never printed.
     pub key: Option<String>,
+}
+
+impl JsonSchema for TlsSetting {
+    fn schema_name() -> Cow<'static, str> {
+        "TlsSetting".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let certificates = generator.subschema_for::<Certificates>();
+        json_schema!({ "anyOf": [{ "type": ["boolean", "null"] }, certificates], "writeOnly": true })
+    }
 }
 
 impl fmt::Debug for Certificates {
@@ -143,45 +190,21 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, 
 }
 
 impl RedisConfig {
-    /// Reads it from its value. What stands in its place may be a URL with a password in it, and is not repeated.
-    ///
-    /// # Errors
-    /// A sentence that names what is wrong.
-    pub(crate) fn from_value(value: serde_json::Value) -> Result<Self, String> {
-        if !value.is_object() {
-            return Err("redis: expected an object, as in { url: 'redis://…' }".into());
-        }
-        Self::deserialize(value).map_err(|error| format!("redis: {error}"))
-    }
-
     /// Reads it from JSON.
     ///
     /// # Errors
-    /// `ERR_USB_CONFIG` naming what is wrong.
+    /// `ERR_USB_CONFIG` naming all that is wrong.
     pub fn from_json(json: &str) -> Result<Self, Error> {
-        let bad = |message: String| Error::new(Code::Config, format!("bad configuration: {message}"));
-        let value = serde_json::from_str(json).map_err(|error| bad(error.to_string()))?;
-        let config = Self::from_value(value).map_err(bad)?;
-        config.check().map_err(bad)?;
-        Ok(config)
+        let config: Self = super::read_as(json, "redis")?;
+        match config.fault() {
+            Some(fault) => Err(Error::new(Code::Config, format!("bad configuration: {fault}"))),
+            None => Ok(config),
+        }
     }
 
-    pub(crate) fn check(&self) -> Result<(), String> {
-        super::within("redis.timeout_ms", u64::from(self.timeout_ms), 1, 3_600_000)?;
-        if self.host.is_empty() {
-            return Err("redis.host is empty: give a host name or an address".into());
-        }
-        if self.stream.is_empty() {
-            return Err("redis.stream is empty: give the stream's key".into());
-        }
-        if self.db < 0 {
-            return Err(format!("redis.db is {}: expected a database number from 0", self.db));
-        }
-        if let Some(maxlen) = self.maxlen {
-            super::within("redis.maxlen", maxlen, 1, u64::MAX)?;
-        }
-        // Opened only later, but a setting that cannot be used is the configuration's fault.
-        crate::redis_connection::client(self).map(drop)
+    /// Opened only later, but a setting that cannot be used is the configuration's fault.
+    pub(crate) fn fault(&self) -> Option<String> {
+        crate::redis_connection::client(self).err()
     }
 }
 

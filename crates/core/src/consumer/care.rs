@@ -57,7 +57,8 @@ impl Task {
         }
     }
 
-    /// Entries in hand look fresh to the others. What they have taken over nevertheless is theirs.
+    /// Entries in hand look fresh to the others. What they have taken over nevertheless is theirs; what is nobody's, because the
+    /// group was made anew, is still ours to handle.
     async fn keep_alive(&self, commands: &mut MultiplexedConnection) -> Result<(), RedisError> {
         let mut asked = self.work.in_hand();
         asked.sort_unstable_by_key(|text| id(text));
@@ -65,7 +66,7 @@ impl Task {
         for asked in asked.chunks(PAGE) {
             let (Some(first), Some(last)) = (asked.first(), asked.last()) else { break };
             let mut from = first.clone();
-            let mut ours = HashSet::new();
+            let (mut ours, mut theirs) = (HashSet::new(), HashSet::new());
             loop {
                 let page: Vec<Pending> = redis::cmd("XPENDING")
                     .arg(stream)
@@ -73,18 +74,19 @@ impl Task {
                     .arg(&from)
                     .arg(last)
                     .arg(PAGE)
-                    .arg(&self.config.consumer)
                     .query_async(commands)
                     .await?;
                 let next = page.last().and_then(|(last, ..)| after(last));
                 let is_last = page.len() < PAGE;
-                ours.extend(page.into_iter().map(|(id, ..)| id));
+                for (id, owner, ..) in page {
+                    if owner == self.config.consumer { &mut ours } else { &mut theirs }.insert(id);
+                }
                 match next {
                     Some(next) if !is_last => from = next,
                     _ => break,
                 }
             }
-            self.work.leave_to_others(asked, &ours);
+            self.work.leave_to_others(&theirs);
             let kept: Vec<&String> = asked.iter().filter(|id| ours.contains(*id)).collect();
             if !kept.is_empty() {
                 redis::cmd("XCLAIM")

@@ -31,9 +31,10 @@ use crate::delivery::Wake;
 use crate::error::{Code, Error};
 use crate::publisher;
 use crate::redis_connection;
+use crate::stream_reply::Entry;
 use care::Watch;
 use session::Session;
-use work::{DeadLetter, Given, Work};
+use work::{DeadLetter, Work};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -53,11 +54,11 @@ pub struct Abandonment(watch::Sender<Phase>);
 impl Abandonment {
     /// What it has in hand is left to its next start, or to others.
     pub fn abandon(&self) {
-        self.0.send_replace(Phase::Leaving);
+        reach(&self.0, Phase::Leaving);
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Running,
     /// No further event is handed over; what is with the handler is waited for.
@@ -102,6 +103,11 @@ impl Consumer {
         &self.handover
     }
 
+    /// Hands over nothing further from now on.
+    pub fn finish(&self) {
+        reach(&self.stop, Phase::Finishing);
+    }
+
     /// Waits for the events that the handler has, tells Redis what became of them, and ends the thread.
     pub fn stop(mut self) {
         self.join(Phase::Finishing);
@@ -109,7 +115,7 @@ impl Consumer {
 
     fn join(&mut self, phase: Phase) {
         let Some(thread) = self.thread.take() else { return };
-        self.stop.send_replace(phase);
+        reach(&self.stop, phase);
         if thread.join().is_err() {
             tracing::error!("consumer panicked");
         }
@@ -120,6 +126,11 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         self.join(Phase::Leaving);
     }
+}
+
+/// Nobody goes back: one who leaves does not come to finish.
+fn reach(stop: &watch::Sender<Phase>, phase: Phase) {
+    stop.send_modify(|current| *current = phase.max(*current));
 }
 
 struct Task {
@@ -201,21 +212,21 @@ impl Task {
             if is_stopping(*self.phase.borrow()) {
                 return;
             }
-            let Some(given) = self.work.take() else {
+            let Some(entry) = self.work.take() else {
                 tokio::select! {
                     () = self.work.arrived.notified() => {}
                     () = self.until(is_stopping) => {}
                 }
                 continue;
             };
-            self.handle(given).await;
+            self.handle(entry).await;
         }
     }
 
-    async fn handle(&self, given: Given) {
-        let event = match StreamEvent::of(&given.entry) {
+    async fn handle(&self, entry: Entry) {
+        let event = match StreamEvent::of(&entry) {
             Ok(event) => Arc::new(event),
-            Err(reason) => return self.work.bury(DeadLetter::new(given, reason, 0)),
+            Err(reason) => return self.work.bury(DeadLetter::new(entry, reason, 0)),
         };
         let options = &self.config.options;
         let mut pauses = ExponentialBuilder::default()
@@ -225,10 +236,10 @@ impl Task {
             .build();
         for attempts in 1.. {
             let Err(reason) = self.handover.hand_over(&event).await else {
-                return self.work.handled(given.entry.id);
+                return self.work.handled(entry.id);
             };
             if attempts >= options.max_attempts {
-                return self.work.bury(DeadLetter::new(given, reason, attempts));
+                return self.work.bury(DeadLetter::new(entry, reason, attempts));
             }
             let pause = pauses.next().unwrap_or(Duration::from_millis(options.longest_pause_ms()));
             tokio::select! {

@@ -2,42 +2,53 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
 
-use crate::config::{RedisConfig, within};
+use crate::config::{RedisConfig, read_as};
 use crate::error::{Code, Error};
 
 /// Where to read, as whom, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ConsumerConfig {
     /// Where the stream is.
     pub(super) redis: RedisConfig,
     /// The consumer group.
+    #[serde(rename = "groupName")]
+    #[schemars(length(min = 1))]
     pub(super) group: String,
     /// Our name within the group: what a consumer of this name has left is ours.
+    #[serde(rename = "consumerName")]
+    #[schemars(length(min = 1))]
     pub(super) consumer: String,
     /// How to go about it.
     pub(super) options: ConsumerOptions,
 }
 
 /// How a consumer goes about its work.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsumerOptions {
     /// Where a group that does not exist yet begins: `$` (what comes from now on), `0` (everything), or an entry's ID.
     pub(super) start_at: String,
     /// Handlers in flight at most; with one, events are handled in their order.
+    #[schemars(range(min = 1, max = 1000))]
     pub(super) concurrency: usize,
     /// Entries read ahead at most.
+    #[schemars(range(min = 1, max = 10_000))]
     pub(super) batch_size: usize,
     /// How often an event is given to the handler before it is a dead letter.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub(super) max_attempts: u32,
     /// Pause after the first failure in ms; it doubles with each further one.
+    #[schemars(range(min = 1, max = 3_600_000))]
     pub(super) retry_ms: u64,
     /// The longest such pause in ms; ten seconds, or the first one if that is longer, where absent.
+    #[schemars(range(min = 1, max = 86_400_000))]
     pub(super) retry_max_ms: Option<u64>,
     /// Entries that another consumer of the group has held for so many ms without a sign of life are taken over; 0: never.
+    #[schemars(schema_with = "claim_idle")]
     pub(super) claim_idle_ms: u64,
 }
 
@@ -67,50 +78,36 @@ impl ConsumerConfig {
     /// # Errors
     /// `ERR_USB_CONFIG` naming what is wrong.
     pub fn from_json(json: &str) -> Result<Self, Error> {
-        let bad = |message: String| Error::new(Code::Config, format!("bad configuration: {message}"));
-        let mut given: Map<String, Value> =
-            serde_json::from_str(json).map_err(|error| bad(error.to_string()))?;
-        let mut take = |key: &str| given.remove(key).unwrap_or_default();
-        let (redis, options) = (take("redis"), take("options"));
-        let mut name = |key: &str| match take(key) {
-            Value::String(name) if !name.is_empty() => Ok(name),
-            other => Err(bad(format!("{key} is {other}: expected a name"))),
-        };
-        let (group, consumer) = (name("groupName")?, name("consumerName")?);
-        if !options.is_object() {
-            return Err(bad(format!("options is {options}: expected an object")));
+        let config: Self = read_as(json, "")?;
+        match config.fault() {
+            Some(fault) => Err(Error::new(Code::Config, format!("bad configuration: {fault}"))),
+            None => Ok(config),
         }
-        let options =
-            ConsumerOptions::deserialize(options).map_err(|error| bad(format!("options: {error}")))?;
-        let config = Self { redis: RedisConfig::from_value(redis).map_err(bad)?, group, consumer, options };
-        config.check().map_err(bad)?;
-        Ok(config)
     }
 
-    fn check(&self) -> Result<(), String> {
-        self.redis.check()?;
-        let options = &self.options;
-        if options.start_at != "$" && id(&options.start_at).is_none() {
-            return Err(format!(
-                "start_at is {:?}: expected \"$\", \"0\" or an entry's ID",
-                options.start_at
+    fn fault(&self) -> Option<String> {
+        let ConsumerOptions { start_at, retry_ms, retry_max_ms, .. } = &self.options;
+        if start_at != "$" && id(start_at).is_none() {
+            return Some(format!("options.start_at is {start_at:?}: expected \"$\", \"0\" or an entry's ID"));
+        }
+        if let Some(longest) = retry_max_ms.filter(|longest| longest < retry_ms) {
+            return Some(format!(
+                "options.retry_max_ms is {longest}: expected at least retry_ms, {retry_ms}"
             ));
         }
-        within("concurrency", options.concurrency as u64, 1, 1000)?;
-        within("batch_size", options.batch_size as u64, 1, 10_000)?;
-        within("max_attempts", options.max_attempts.into(), 1, 1_000_000)?;
-        within("retry_ms", options.retry_ms, 1, 3_600_000)?;
-        within("retry_max_ms", options.longest_pause_ms(), options.retry_ms, 86_400_000)?;
-        match options.claim_idle_ms {
-            0 => Ok(()),
-            // Less than that, and a member that has to wait for a processor is robbed.
-            idle => within("claim_idle_ms", idle, 1000, 86_400_000).map_err(|error| format!("{error}, or 0")),
-        }
+        self.redis.fault()
     }
 
     pub(super) fn patience(&self) -> Duration {
         Duration::from_millis(self.redis.timeout_ms.into())
     }
+}
+
+/// Less than a second, and a member that has to wait for a processor is robbed.
+fn claim_idle(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "anyOf": [{ "const": 0 }, { "type": "integer", "minimum": 1000, "maximum": 86_400_000 }],
+    })
 }
 
 /// The two numbers of an entry's ID; the second may be missing.
@@ -136,13 +133,19 @@ mod tests {
         assert!(with(r#"{ "start_at": "0" }"#).is_ok() && with(r#"{ "start_at": "17-1" }"#).is_ok());
         assert!(with(r#"{ "retry_ms": 20000 }"#).is_ok() && with(r#"{ "claim_idle_ms": 0 }"#).is_ok());
         for (options, expected) in [
-            (r#"{ "start_at": "now" }"#, "start_at is \"now\""),
+            (r#"{ "start_at": "now" }"#, "options.start_at is \"now\""),
             (r#"{ "start_at": "+1" }"#, "start_at"),
-            (r#"{ "concurrency": 0 }"#, "concurrency is 0: expected 1 to 1000"),
-            (r#"{ "retry_ms": 500, "retry_max_ms": 100 }"#, "retry_max_ms is 100: expected 500"),
-            (r#"{ "claim_ms": 5 }"#, "claim_ms"),
-            (r#"{ "claim_idle_ms": 300 }"#, "claim_idle_ms is 300: expected 1000 to 86400000, or 0"),
-            (r#"["0", 4]"#, "options is [\"0\",4]: expected an object"),
+            (r#"{ "concurrency": 0 }"#, "options.concurrency is 0: expected a whole number from 1 to 1000"),
+            (
+                r#"{ "retry_ms": 500, "retry_max_ms": 100 }"#,
+                "options.retry_max_ms is 100: expected at least retry_ms, 500",
+            ),
+            (r#"{ "max_attempt": 5 }"#, "options.max_attempt is no key: did you mean \"max_attempts\"?"),
+            (
+                r#"{ "claim_idle_ms": 300 }"#,
+                "options.claim_idle_ms is 300: expected 0 or a whole number from 1000 to 86400000",
+            ),
+            (r#"["0", 4]"#, "options is a list: expected an object"),
         ] {
             let error = with(options).expect_err(options);
             assert_eq!(error.code, Code::Config);
@@ -153,7 +156,7 @@ mod tests {
             (r#"{ "redis": {}, "groupName": "g", "consumerName": 7, "options": {} }"#, "consumerName is 7"),
             (
                 r#"{ "redis": ["h"], "groupName": "g", "consumerName": "c", "options": {} }"#,
-                "redis: expected",
+                "redis is a list: expected an object",
             ),
         ] {
             let error = ConsumerConfig::from_json(json).expect_err(json);

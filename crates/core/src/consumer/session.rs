@@ -74,7 +74,6 @@ impl<'a> Session<'a> {
             .await;
         match made {
             Ok(_) if had_group => {
-                self.task.work.begin_epoch();
                 let message = format!(
                     "redis has forgotten consumer group {group:?} of {stream:?}: it was emptied, or somebody removed the \
                      group; it is made anew and begins with the first entry that is there"

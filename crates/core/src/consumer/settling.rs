@@ -61,8 +61,8 @@ impl Task {
             match self.bury(commands, &letter).await {
                 Ok(Burial::Written) => {
                     self.work.buried();
-                    let DeadLetter { given, reason, attempts, .. } = letter;
-                    let message_id = given.entry.id;
+                    let DeadLetter { entry, reason, attempts, .. } = letter;
+                    let message_id = entry.id;
                     self.handover.tell(ConsumerNotice::Dead { message_id, reason, attempts });
                 }
                 Ok(Burial::NotOurs) => self.work.buried(),
@@ -93,8 +93,8 @@ impl Task {
         letter: &DeadLetter,
     ) -> Result<Burial, RedisError> {
         let (stream, group) = (&self.config.redis.stream, &self.config.group);
-        let DeadLetter { given, reason, attempts, sent } = letter;
-        let id = &given.entry.id;
+        let DeadLetter { entry, reason, attempts, sent } = letter;
+        let id = &entry.id;
         let pending: Vec<Pending> = redis::cmd("XPENDING")
             .arg(stream)
             .arg(group)
@@ -129,7 +129,7 @@ impl Task {
         for (name, value) in ours {
             pipeline.arg(name).arg(value);
         }
-        for (name, value) in &given.entry.fields {
+        for (name, value) in &entry.fields {
             pipeline.arg(name.as_slice()).arg(value.as_slice());
         }
         pipeline.cmd("XACK").arg(stream).arg(group).arg(id);

@@ -40,6 +40,8 @@ pub struct StreamEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     speed: Option<f64>,
     interfaces: Vec<InterfaceClass>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     synthetic: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,6 +141,10 @@ impl StreamEvent {
                 .read("speed", "Mbit/s", |text| text.parse().ok().filter(|speed: &f64| speed.is_finite()))?,
             interfaces: fields
                 .read("interfaces", "cc/ss/pp in hex, joined by commas", interfaces)?
+                .unwrap_or_default(),
+            tags: fields
+                .get("tags")
+                .map(|tags| tags.split(',').map(str::to_owned).collect())
                 .unwrap_or_default(),
             synthetic: fields.owned("synthetic"),
             traceparent: fields.owned("traceparent"),

@@ -1,24 +1,16 @@
 //! What a consumer has in hand: entries that wait for the handler, and results that wait for Redis.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
 
 use tokio::sync::Notify;
 
 use crate::stream_reply::Entry;
 
-/// An entry that the group has given us.
-#[derive(Clone, Debug)]
-pub(super) struct Given {
-    pub(super) entry: Entry,
-    /// Which making of the group gave it: one that was made anew knows nothing of it.
-    pub(super) epoch: u32,
-}
-
 /// An entry on its way to the dead-letter stream.
 #[derive(Clone, Debug)]
 pub(super) struct DeadLetter {
-    pub(super) given: Given,
+    pub(super) entry: Entry,
     pub(super) reason: String,
     pub(super) attempts: u32,
     /// It was sent, and what became of it has not been heard.
@@ -26,21 +18,20 @@ pub(super) struct DeadLetter {
 }
 
 impl DeadLetter {
-    pub(super) fn new(given: Given, reason: String, attempts: u32) -> Self {
-        Self { given, reason, attempts, sent: false }
+    pub(super) fn new(entry: Entry, reason: String, attempts: u32) -> Self {
+        Self { entry, reason, attempts, sent: false }
     }
 }
 
 /// Entries by what is to be done with them. Each ID is known from when it is given until Redis knows its end.
 #[derive(Default)]
 pub(super) struct Work {
-    backlog: RefCell<VecDeque<Given>>,
+    backlog: RefCell<VecDeque<Entry>>,
     known: RefCell<HashSet<String>>,
     handled: RefCell<VecDeque<String>>,
     dead: RefCell<VecDeque<DeadLetter>>,
     /// What Redis has got to know of since our own pending entries are being read, on another connection.
     lately: RefCell<Option<HashSet<String>>>,
-    epoch: Cell<u32>,
     /// An entry waits for a handler.
     pub(super) arrived: Notify,
     /// The backlog has become shorter.
@@ -56,13 +47,13 @@ impl Work {
             return;
         }
         if self.known.borrow_mut().insert(entry.id.clone()) {
-            self.backlog.borrow_mut().push_back(Given { entry, epoch: self.epoch.get() });
+            self.backlog.borrow_mut().push_back(entry);
             self.arrived.notify_one();
         }
     }
 
     /// The next entry for the handler.
-    pub(super) fn take(&self) -> Option<Given> {
+    pub(super) fn take(&self) -> Option<Entry> {
         let next = self.backlog.borrow_mut().pop_front();
         self.taken.notify_one();
         next
@@ -125,7 +116,7 @@ impl Work {
     /// The first letter is written, or somebody else's.
     pub(super) fn buried(&self) {
         if let Some(letter) = self.dead.borrow_mut().pop_front() {
-            let id = letter.given.entry.id;
+            let id = letter.entry.id;
             self.known.borrow_mut().remove(&id);
             if let Some(lately) = &mut *self.lately.borrow_mut() {
                 lately.insert(id);
@@ -153,25 +144,17 @@ impl Work {
         self.known.borrow().contains(id)
     }
 
-    /// What waits and is not among `ours` has been taken over by another consumer.
-    pub(super) fn leave_to_others(&self, asked: &[String], ours: &HashSet<String>) {
-        let gone: HashSet<&String> = asked.iter().filter(|id| !ours.contains(*id)).collect();
+    /// What waits and is `theirs` has been taken over by other consumers.
+    pub(super) fn leave_to_others(&self, theirs: &HashSet<String>) {
         let (mut backlog, mut known) = (self.backlog.borrow_mut(), self.known.borrow_mut());
-        let epoch = self.epoch.get();
-        backlog.retain(|given| {
-            // A group that was made anew knows nothing of what the one before gave: nobody else has that.
-            let stays = given.epoch != epoch || !gone.contains(&given.entry.id);
+        backlog.retain(|entry| {
+            let stays = !theirs.contains(&entry.id);
             if !stays {
-                known.remove(&given.entry.id);
+                known.remove(&entry.id);
             }
             stays
         });
         self.taken.notify_one();
-    }
-
-    /// The group is made anew: it knows nothing of what is in hand.
-    pub(super) fn begin_epoch(&self) {
-        self.epoch.set(self.epoch.get() + 1);
     }
 }
 
@@ -190,15 +173,15 @@ mod tests {
         work.give(entry("1-1"));
         let given = work.take().expect("one");
         assert!(work.take().is_none());
-        work.give(given.entry.clone());
+        work.give(given.clone());
         assert_eq!(work.waiting(), 0, "not while it is handled");
-        work.handled(given.entry.id.clone());
+        work.handled(given.id.clone());
         let ids = work.to_acknowledge(10);
-        work.give(given.entry.clone());
+        work.give(given.clone());
         assert_eq!(work.waiting(), 0, "nor while its acknowledgement is under way");
         work.acknowledged(&ids);
         assert!(work.is_settled());
-        work.give(given.entry);
+        work.give(given);
         assert_eq!(work.waiting(), 1, "afterwards it is a new one");
     }
 
@@ -208,21 +191,9 @@ mod tests {
         for id in ["1-1", "1-2", "1-3"] {
             work.give(entry(id));
         }
-        let asked = ["1-1".to_owned(), "1-2".to_owned()];
-        work.leave_to_others(&asked, &HashSet::from(["1-1".to_owned()]));
-        let left: Vec<String> = std::iter::from_fn(|| work.take()).map(|given| given.entry.id).collect();
-        assert_eq!(left, ["1-1", "1-3"], "and what nobody asked about stays");
+        work.leave_to_others(&HashSet::from(["1-2".to_owned(), "1-9".to_owned()]));
+        let left: Vec<String> = std::iter::from_fn(|| work.take()).map(|entry| entry.id).collect();
+        assert_eq!(left, ["1-1", "1-3"]);
         assert!(!work.is_in_hand("1-2"));
-    }
-
-    #[test]
-    fn what_waited_when_the_group_was_made_anew_is_nobody_elses() {
-        let work = Work::default();
-        work.give(entry("1-1"));
-        work.begin_epoch();
-        work.give(entry("1-2"));
-        work.leave_to_others(&["1-1".to_owned(), "1-2".to_owned()], &HashSet::new());
-        let left: Vec<String> = std::iter::from_fn(|| work.take()).map(|given| given.entry.id).collect();
-        assert_eq!(left, ["1-1"]);
     }
 }

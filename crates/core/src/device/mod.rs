@@ -1,6 +1,7 @@
 //! What is known of one attached device, and the names made of it.
 
 mod descriptor;
+mod given;
 mod identity;
 mod port_path;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use descriptor::{DeviceDescriptor, InterfaceClass, interface_classes};
+pub(crate) use given::GivenLocation;
 pub use identity::{Identity, SerialMemory, StableId};
 pub use port_path::PortPath;
 

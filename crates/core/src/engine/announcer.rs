@@ -4,16 +4,18 @@
 //! It also settles what an earlier run has left: each device of which that run has told has either stayed, and is
 //! told to subscribers only, or has left, and gets its detach.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
 use crate::clock;
 use crate::device::{Address, Device, PortPath, SerialMemory};
 use crate::event::{Action, Attachment, Backend, Event, Synthetic};
+use crate::filter::Filters;
 use crate::hub::Hub;
 use crate::notice::Notice;
 use crate::outbox::{Earlier, EarlierAttachment, Intake};
+use crate::source::injected::{Ticket, Verdict};
 
 /// Names an attached device in the engine: the kernel's devices by their name in sysfs, others by their port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +24,8 @@ pub(super) enum Key {
     Kernel(String),
     /// Simulated.
     Simulated(PortPath),
+    /// A program's.
+    Injected(Address),
 }
 
 /// The outbox's name for it.
@@ -30,11 +34,13 @@ impl fmt::Display for Key {
         match self {
             Self::Kernel(name) => out.write_str(name),
             Self::Simulated(port) => write!(out, "{SIMULATED}{}", port.name()),
+            Self::Injected(Address { bus, device }) => write!(out, "{INJECTED}{bus}:{device}"),
         }
     }
 }
 
 const SIMULATED: &str = "simulated ";
+const INJECTED: &str = "injected ";
 
 /// How a transition became known.
 #[derive(Clone, Copy, Debug)]
@@ -62,30 +68,60 @@ pub(super) struct Announcer {
     earlier: Earlier,
     instances: u64,
     attached: HashMap<Key, Arc<Attachment>>,
+    filters: Arc<Filters>,
+    /// Devices that a filter holds back: it holds back their detach as well.
+    filtered: HashSet<Key>,
     serials: SerialMemory,
 }
 
 impl Announcer {
-    pub(super) fn new(hub: Hub, intake: Arc<Intake>, earlier: Earlier) -> Self {
+    pub(super) fn new(hub: Hub, intake: Arc<Intake>, earlier: Earlier, filters: Arc<Filters>) -> Self {
         Self {
             hub,
             intake,
             earlier,
             instances: 0,
             attached: HashMap::new(),
+            filters,
+            filtered: HashSet::new(),
             serials: SerialMemory::default(),
         }
     }
 
+    /// Other filters hold for what comes from now on.
+    pub(super) fn set_filters(&mut self, filters: Arc<Filters>) {
+        self.filters = filters;
+    }
+
+    /// Whether a device that has been announced has this address.
+    pub(super) fn is_taken(&self, address: Address) -> bool {
+        self.attached.values().any(|attachment| attachment.device.address == address)
+    }
+
+    /// Says what has become of a report, once what it has brought is stored.
+    pub(super) fn answer(&self, ticket: Ticket, verdict: Verdict) {
+        if matches!(verdict, Verdict::Duplicate | Verdict::Unknown) {
+            self.hub.count_duplicate();
+        }
+        self.intake.answer(ticket, verdict);
+        self.intake.wake();
+    }
+
     /// Announces a device that has come. One that is there already is left as it is.
-    pub(super) fn attach(&mut self, key: &Key, device: Device, cause: Cause) {
+    pub(super) fn attach(&mut self, key: &Key, device: Device, cause: Cause) -> Verdict {
         if self.attached.contains_key(key) {
-            return;
+            return Verdict::Duplicate;
         }
         // Whatever was there under this name has left, and nobody saw it go.
         if let Some(earlier) = self.earlier.take(&key.to_string()) {
             self.end_earlier(key.to_string(), &earlier, cause.libusb_alive);
         }
+        let Some(tags) = self.filters.admit(&device) else {
+            tracing::debug!(port = %device.port_path, "filtered");
+            self.filtered.insert(key.clone());
+            self.note_filtered();
+            return Verdict::Filtered;
+        };
         let synthetic = match cause.synthetic {
             Some(Synthetic::Startup) => Some(self.earlier.cause_of_attach()),
             other => other,
@@ -97,17 +133,30 @@ impl Announcer {
             device,
             stable_id,
             attached_at_ms: cause.timestamp_ms,
+            tags,
             instance: self.instances,
         });
+        self.filtered.remove(key);
         self.attached.insert(key.clone(), Arc::clone(&attachment));
         self.announce(key.to_string(), Action::Attach, attachment, Cause { synthetic, ..cause });
+        Verdict::Announced
     }
 
     /// Announces that a device has left, with all that was known when it came. An unknown one is nobody's.
-    pub(super) fn detach(&mut self, key: &Key, cause: Cause) {
-        let Some(attachment) = self.attached.remove(key) else { return };
+    pub(super) fn detach(&mut self, key: &Key, cause: Cause) -> Verdict {
+        if self.filtered.remove(key) {
+            self.note_filtered();
+            return Verdict::Filtered;
+        }
+        let Some(attachment) = self.attached.remove(key) else { return Verdict::Unknown };
         self.serials.detach(&attachment.device);
         self.announce(key.to_string(), Action::Detach, attachment, cause);
+        Verdict::Announced
+    }
+
+    fn note_filtered(&self) {
+        self.intake.note_filtered();
+        self.intake.wake();
     }
 
     /// Whether this is a device of which an earlier run has told. Then subscribers are told that it is there; to the
@@ -134,9 +183,10 @@ impl Announcer {
         true
     }
 
-    /// Announces the end of what an earlier run has simulated: that lasts no longer than its daemon.
-    pub(super) fn end_simulated(&mut self, libusb_alive: bool) {
-        for (key, earlier) in self.earlier.take_where(|key, _| key.starts_with(SIMULATED)) {
+    /// Announces the end of what an earlier run was only told of: that lasts no longer than its daemon.
+    pub(super) fn end_told(&mut self, libusb_alive: bool) {
+        let is_told = |key: &str| key.starts_with(SIMULATED) || key.starts_with(INJECTED);
+        for (key, earlier) in self.earlier.take_where(|key, _| is_told(key)) {
             self.end_earlier(key, &earlier, libusb_alive);
         }
     }
@@ -157,7 +207,11 @@ impl Announcer {
     }
 
     fn end_earlier(&mut self, key: String, earlier: &EarlierAttachment, libusb_alive: bool) {
-        let backend = if key.starts_with(SIMULATED) { Backend::Simulated } else { Backend::Snapshot };
+        let backend = match key.as_str() {
+            key if key.starts_with(SIMULATED) => Backend::Simulated,
+            key if key.starts_with(INJECTED) => Backend::Injected,
+            _ => Backend::Snapshot,
+        };
         let cause = Cause {
             backend,
             synthetic: Some(earlier.cause_of_detach()),
@@ -220,7 +274,7 @@ mod tests {
         let intake = Arc::new(Intake::new(series, &OutboxConfig::default()));
         let attach = (*event(1, Action::Attach, 1)).clone();
         let earlier = Earlier::new(false, vec![("1-4.2".into(), attach, boot.into())], "boot", "boot");
-        (Announcer::new(hub, Arc::clone(&intake), earlier), intake)
+        (Announcer::new(hub, Arc::clone(&intake), earlier, Arc::default()), intake)
     }
 
     fn told(intake: &Intake) -> Vec<(Action, Option<Synthetic>)> {

@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{read, write};
 
+use crate::filter::Filters;
+use crate::source::injected::Injection;
 use crate::source::libusb::Report;
 use crate::source::simulated::SimulatedCommand;
 
@@ -22,6 +24,10 @@ pub enum Message {
     StringsRead,
     /// A simulated device comes or goes.
     Simulated(SimulatedCommand),
+    /// A program reports a device.
+    Injected(Injection),
+    /// Other filters hold from now on.
+    Filters(Arc<Filters>),
     /// The engine's thread is to end.
     Stop,
 }

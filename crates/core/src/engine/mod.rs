@@ -19,11 +19,13 @@ use rustix::io::Errno;
 
 use crate::clock;
 use crate::device::{Address, Device};
-use crate::event::{Backend, Synthetic};
+use crate::event::{Action, Backend, Synthetic};
+use crate::filter::Filters;
 use crate::hub::Hub;
 use crate::notice::{Gap, GapCause, Notice, SourceState};
 use crate::outbox::{Earlier, Intake};
-use crate::registry::{GRACE, Registry, Transition, Verdict};
+use crate::registry::{LEAST_GRACE, Registry, Transition, Verdict};
+use crate::source::injected::{Injection, Verdict as Injected};
 use crate::source::libusb::Report;
 use crate::source::name;
 use crate::source::netlink::{Received, Uevent};
@@ -53,6 +55,10 @@ pub struct EngineConfig {
     pub senses: SenseConfig,
     /// Whether snapshots are taken.
     pub snapshot: bool,
+    /// Beyond the least, how long sources may differ about a transition before one of them is taken to be deaf.
+    pub patience: Duration,
+    /// Which devices are told of.
+    pub filters: Arc<Filters>,
 }
 
 struct Heard {
@@ -86,9 +92,9 @@ impl Engine {
     ) -> Self {
         let senses = Senses::new(config.senses.clone(), hub.clone(), Arc::clone(&inbox));
         Self {
-            announcer: Announcer::new(hub.clone(), intake, earlier),
+            announcer: Announcer::new(hub.clone(), intake, earlier, Arc::clone(&config.filters)),
             schedule: Schedule::new(config.interval),
-            registry: Registry::new(),
+            registry: Registry::new(LEAST_GRACE + config.patience),
             strings: Strings::new(Arc::clone(&inbox)),
             pending: VecDeque::new(),
             overflowed: None,
@@ -107,7 +113,7 @@ impl Engine {
         if !self.config.snapshot {
             self.hub.tell_source(name::SNAPSHOT, SourceState::Off, "switched off by configuration");
         }
-        self.announcer.end_simulated(self.senses.libusb_is_alive());
+        self.announcer.end_told(self.senses.libusb_is_alive());
         self.snapshot();
         let mut started = false;
         // Devices that come meanwhile must not keep those that were there from being complete.
@@ -346,7 +352,7 @@ impl Engine {
     /// Gone between the scan and its description: nothing is known of it but a name, and it was never announced.
     fn vanished(&mut self, name: &str) {
         self.registry.forget(name);
-        self.schedule.snapshot_within(GRACE);
+        self.schedule.snapshot_within(self.registry.grace());
     }
 
     fn cause(&self, backend: Backend, synthetic: Option<Synthetic>, timestamp_ms: u64) -> Cause {
@@ -367,6 +373,8 @@ impl Engine {
                 Message::StringsRead => {}
                 Message::LibusbStarted => self.senses.look_at_libusb(),
                 Message::Simulated(command) => self.simulate(command),
+                Message::Injected(injection) => self.inject(injection),
+                Message::Filters(filters) => self.announcer.set_filters(filters),
                 Message::Stop => return false,
             }
         }
@@ -376,13 +384,23 @@ impl Engine {
     fn simulate(&mut self, command: SimulatedCommand) {
         let cause = self.cause(Backend::Simulated, None, clock::now_ms());
         match command {
-            SimulatedCommand::Plug(device) => self.plug_simulated(*device, cause),
+            SimulatedCommand::Plug(device) => {
+                self.announcer.attach(&Key::Simulated(device.port_path.clone()), *device, cause)
+            }
             SimulatedCommand::Unplug(port) => self.announcer.detach(&Key::Simulated(port), cause),
-        }
+        };
     }
 
-    fn plug_simulated(&mut self, device: Device, cause: Cause) {
-        self.announcer.attach(&Key::Simulated(device.port_path.clone()), device, cause);
+    fn inject(&mut self, Injection { ticket, action, device }: Injection) {
+        let cause = self.cause(Backend::Injected, None, clock::now_ms());
+        let key = Key::Injected(device.address);
+        let verdict = match action {
+            // However it was heard of: two devices cannot share an address.
+            Action::Attach if self.announcer.is_taken(device.address) => Injected::Duplicate,
+            Action::Attach => self.announcer.attach(&key, *device, cause),
+            Action::Detach => self.announcer.detach(&key, cause),
+        };
+        self.announcer.answer(ticket, verdict);
     }
 }
 

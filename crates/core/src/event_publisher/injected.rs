@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::clock;
 use crate::device::{
-    Address, Device, DeviceDescriptor, Identity, InterfaceClass, PortPath, SerialMemory, StableId,
+    Device, DeviceDescriptor, GivenLocation, Identity, InterfaceClass, SerialMemory, StableId,
 };
 use crate::error::{Code, Error};
 use crate::event::{Action, Attachment, Backend, Event};
@@ -30,7 +30,7 @@ struct Info {
     serial_number: Option<String>,
     manufacturer: Option<String>,
     product: Option<String>,
-    location: Location,
+    location: GivenLocation,
     timestamp: Option<u64>,
     signature: Option<String>,
     attached_at: Option<u64>,
@@ -40,16 +40,9 @@ struct Info {
     interfaces: Vec<InterfaceClass>,
     speed: Option<serde_json::Number>,
     #[serde(default)]
-    partial: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Location {
-    bus_number: u16,
-    device_address: u16,
+    tags: Vec<String>,
     #[serde(default)]
-    port_path: String,
+    partial: bool,
 }
 
 /// Reads what a program gives.
@@ -72,15 +65,9 @@ pub(super) fn wanted(action: &str, json: &str) -> Result<Wanted, Error> {
     if let Some(event_id) = info.event_id {
         return Ok(Wanted::Entry { event_id, timestamp_ms });
     }
-    let Location { bus_number, device_address, port_path } = info.location;
-    let port_path = match port_path.as_str() {
-        "" | "0" => PortPath::new(bus_number, Vec::new()),
-        ports => PortPath::parse(&format!("{bus_number}-{ports}")).ok_or_else(|| {
-            bad(format!("location.portPath is {ports:?}: expected hub ports joined by dots, as in \"4.2\""))
-        })?,
-    };
+    let port_path = info.location.port_path().map_err(bad)?;
     let device = Device {
-        address: Address { bus: bus_number, device: device_address },
+        address: info.location.address(),
         port_path,
         descriptor: DeviceDescriptor {
             id_vendor: info.vendor_id,
@@ -107,7 +94,14 @@ pub(super) fn wanted(action: &str, json: &str) -> Result<Wanted, Error> {
         seq: 0,
         action,
         timestamp_ms,
-        attachment: Arc::new(Attachment { device, signature, stable_id, attached_at_ms, instance: 0 }),
+        attachment: Arc::new(Attachment {
+            device,
+            signature,
+            stable_id,
+            attached_at_ms,
+            tags: info.tags,
+            instance: 0,
+        }),
         backend: Backend::Injected,
         synthetic: None,
         libusb_alive: false,

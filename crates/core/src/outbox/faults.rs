@@ -107,3 +107,27 @@ fn what_no_file_holds_is_published_again_from_memory() {
     assert_eq!(outbox.rewind(150), 50);
     assert_eq!(seqs(&outbox.batch(1)), [151]);
 }
+
+#[test]
+fn what_is_kept_is_read_from_any_number_on_whatever_was_dropped() {
+    for (max_events, when_full) in [(10_000, WhenFull::DropOldest), (700, WhenFull::DropNewest)] {
+        let folder = Folder::new();
+        let config = OutboxConfig { max_events, when_full, ..config(folder.file()) };
+        let mut outbox = Outbox::open(&config, true, "test", "boot").expect("new").outbox;
+        for first in (1..=3000).step_by(100) {
+            outbox.append(taken(first..=first + 99));
+            if first == 1501 {
+                let batch = outbox.batch(600);
+                outbox.acknowledge(&batch);
+            }
+        }
+        let all: Vec<u64> = outbox.after(0, 10_000).expect("read").iter().map(|event| event.seq).collect();
+        assert!(all.len() >= 1300 && all.is_sorted(), "{}", all.len());
+        for after in [0, 1, 699, 700, 1500, 2999, 3000, 9999] {
+            let found: Vec<u64> =
+                outbox.after(after, 5).expect("read").iter().map(|event| event.seq).collect();
+            let wanted: Vec<u64> = all.iter().copied().filter(|seq| *seq > after).take(5).collect();
+            assert_eq!(found, wanted, "after {after}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use crate::config::{OutboxConfig, WhenFull};
 use crate::event::Event;
+use crate::source::injected::{Ticket, Verdict};
 
 /// An event on its way into the outbox, with the name under which its device is attached.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ pub struct Intake {
 }
 
 /// What has come in since the last look.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Taken {
     /// Events, in the order of their numbers.
     pub events: VecDeque<Incoming>,
@@ -37,6 +38,17 @@ pub struct Taken {
     pub refused: u64,
     /// The last number given, theirs included.
     pub last_seq: u64,
+    /// How many transitions a filter has held back.
+    pub filtered: u64,
+    /// What has become of reports whose events, if any, are among these.
+    pub answers: Vec<(Ticket, Verdict)>,
+}
+
+impl Taken {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.refused == 0 && self.filtered == 0 && self.answers.is_empty()
+    }
 }
 
 /// There is room for so many, however few may wait for Redis: a disk that keeps us waiting for a moment costs nothing.
@@ -46,6 +58,8 @@ struct State {
     series: Series,
     queue: VecDeque<Incoming>,
     refused: u64,
+    filtered: u64,
+    answers: Vec<(Ticket, Verdict)>,
 }
 
 /// A producer and the last number that it has given.
@@ -61,7 +75,7 @@ impl Intake {
     /// An intake that goes on after the series' last number. As many events as may wait for Redis find room: more than that
     /// wait only where a disk does not answer.
     pub fn new(series: Series, config: &OutboxConfig) -> Self {
-        let state = State { series, queue: VecDeque::new(), refused: 0 };
+        let state = State { series, queue: VecDeque::new(), refused: 0, filtered: 0, answers: Vec::new() };
         let capacity = config.max_events.max(LEAST);
         Self { state: Mutex::new(state), arrived: Notify::new(), capacity, when_full: config.when_full }
     }
@@ -106,7 +120,19 @@ impl Intake {
             events: std::mem::take(&mut state.queue),
             refused: std::mem::take(&mut state.refused),
             last_seq: state.series.last_seq,
+            filtered: std::mem::take(&mut state.filtered),
+            answers: std::mem::take(&mut state.answers),
         }
+    }
+
+    /// Counts a transition that a filter has held back.
+    pub fn note_filtered(&self) {
+        self.lock().filtered += 1;
+    }
+
+    /// Has it said what has become of a report, once all that has come in by now is stored.
+    pub fn answer(&self, ticket: Ticket, verdict: Verdict) {
+        self.lock().answers.push((ticket, verdict));
     }
 
     /// Begins another series. `renumber` is given what has come in, and says with which number the series goes on.
@@ -136,7 +162,7 @@ mod tests {
             for at in 1..=1034 {
                 intake.number(at.to_string(), |_, seq| (*event(seq, Action::Attach, seq)).clone(), |_| ());
             }
-            let Taken { events, refused, last_seq } = intake.take();
+            let Taken { events, refused, last_seq, .. } = intake.take();
             let seqs: Vec<u64> = events.iter().map(|incoming| incoming.event.seq).collect();
             assert_eq!((seqs, refused, last_seq), (kept.collect(), 10, 1034));
         }

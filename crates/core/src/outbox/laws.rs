@@ -120,7 +120,7 @@ impl Run {
         }
         self.model.has_dropped |= self.model.dropped > 0;
         let last_seq = self.model.last_seq;
-        self.outbox().append(Taken { events: incoming.into(), refused, last_seq });
+        self.outbox().append(Taken { events: incoming.into(), refused, last_seq, ..Taken::default() });
     }
 
     fn publish(&mut self, limit: usize) {
@@ -206,7 +206,7 @@ pub(super) fn config(path: PathBuf) -> OutboxConfig {
 pub(super) fn taken(seqs: std::ops::RangeInclusive<u64>) -> Taken {
     let last_seq = *seqs.end();
     let incoming = |seq: u64| Incoming { key: seq.to_string(), event: event(seq, Action::Attach, seq) };
-    Taken { events: seqs.map(incoming).collect(), refused: 0, last_seq }
+    Taken { events: seqs.map(incoming).collect(), last_seq, ..Taken::default() }
 }
 
 /// Makes a file with so many events that wait.

@@ -190,9 +190,10 @@ impl Outbox {
 
     /// Takes events in and stores them: one commit for all.
     pub fn append(&mut self, taken: Taken) {
-        let Taken { events, refused, last_seq } = taken;
+        let Taken { events, refused, last_seq, filtered, .. } = taken;
         self.drop_events(refused);
-        self.accounts.seen += refused;
+        self.accounts.seen += refused + filtered;
+        self.accounts.filtered += filtered;
         self.progress.series.last_seq = last_seq;
         for Incoming { key, event } in events {
             self.accounts.seen += 1;

@@ -1,12 +1,19 @@
 //! What waits to be published: given out in batches, acknowledged, published again where a server has forgotten it.
 
 use super::Outbox;
-use super::file::is_beyond_repair;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::file::{explain, is_beyond_repair, unusable};
 use super::store::{Mark, Placed};
 use crate::error::{Code, Error};
+use crate::event::Event;
 
 /// So many events are told of to the file, or forgotten, in one go.
 const IN_ONE_GO: i64 = 256;
+
+/// Places that are looked at in one go.
+const PAGE: i64 = 512;
 
 impl Outbox {
     /// The first `limit` events that wait; they stay until [`Outbox::acknowledge`]. None, although some wait, where the file
@@ -84,6 +91,33 @@ impl Outbox {
         self.progress.published_seq = last.event.seq;
         self.has_progress = true;
         self.show();
+    }
+
+    /// Up to `limit` events of this series that come after number `after`, as far as they are kept.
+    ///
+    /// # Errors
+    /// `ERR_USB_OUTBOX` where the file cannot be read.
+    pub fn after(&self, after: u64, limit: usize) -> Result<Vec<Arc<Event>>, Error> {
+        let series = &self.progress.series;
+        let is_wanted = |event: &Event| event.producer == series.producer && event.seq > after;
+        // Each number has at most one place, so that of the first one is here or further on.
+        let numbers = i64::try_from(series.last_seq.saturating_sub(after)).unwrap_or(i64::MAX);
+        let mut place = (self.progress.last.saturating_sub(numbers)).max(0);
+        let at_hand = self.recent.front().map_or(self.progress.last + 1, |placed| placed.position);
+        let mut events = Vec::new();
+        while events.len() < limit && place + 1 < at_hand {
+            let last = (place + PAGE).min(at_hand - 1);
+            let page = self.store.read_all(place + 1, last).map_err(|error| {
+                let path = self.settings.path.as_deref().unwrap_or(":memory:");
+                unusable(Path::new(path), &explain(&error))
+            })?;
+            events.extend(page.into_iter().map(|placed| placed.event).filter(|event| is_wanted(event)));
+            place = last;
+        }
+        let at_hand = self.recent.iter().map(|placed| &placed.event).filter(|event| is_wanted(event));
+        events.extend(at_hand.cloned());
+        events.truncate(limit);
+        Ok(events)
     }
 
     /// Stores how far publishing has come where that is far; else the next commit does, or an idle moment. Where

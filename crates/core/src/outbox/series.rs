@@ -15,7 +15,7 @@ impl Outbox {
         let producer: Arc<str> = producer.into();
         intake.restart(Arc::clone(&producer), |queue| {
             let last_seq = queue.back().map_or(self.progress.series.last_seq, |incoming| incoming.event.seq);
-            self.append(Taken { events: queue, refused: 0, last_seq });
+            self.append(Taken { events: queue, last_seq, ..Taken::default() });
             let known = (self.opened.position - self.progress.published).max(0);
             self.accounts.published += known.cast_unsigned();
             self.progress.published += known;

@@ -42,6 +42,9 @@ pub fn entry(event: &Event, host: &str) -> Vec<(&'static str, String)> {
     if let Some(synthetic) = event.synthetic {
         fields.push(("synthetic", synthetic.as_str().to_owned()));
     }
+    if !attachment.tags.is_empty() {
+        fields.push(("tags", attachment.tags.join(",")));
+    }
     fields
 }
 

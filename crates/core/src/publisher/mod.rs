@@ -6,6 +6,7 @@
 mod entry;
 mod failure;
 pub(crate) mod fence;
+mod pace;
 mod presence;
 pub(crate) mod search;
 mod session;
@@ -20,11 +21,13 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use redis::{Client, RedisError};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use crate::config::RedisConfig;
 use crate::error::{Code, Error};
+use crate::event::Event;
 use crate::hub::Hub;
 use crate::notice::Notice;
 use crate::outbox::{Intake, Outbox, Placed};
@@ -32,6 +35,8 @@ use crate::redis_connection;
 pub use entry::entry;
 pub(crate) use failure::explain;
 pub use fence::Guarantee;
+pub use pace::Limits;
+use pace::Pace;
 use presence::Presence;
 pub(crate) use session::EXPIRES;
 use session::Session;
@@ -48,8 +53,6 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct PublisherConfig {
     /// Where to publish; nowhere if absent, and the outbox only stores.
     pub redis: Option<Box<RedisConfig>>,
-    /// Events that one batch carries at most.
-    pub batch_size: usize,
     /// How often an idle connection is tried.
     pub keepalive: Duration,
     /// Name of this host, for the entries.
@@ -61,8 +64,20 @@ pub struct PublisherConfig {
 /// The running publisher.
 pub struct Publisher {
     stop: watch::Sender<Option<Instant>>,
+    limits: watch::Sender<Limits>,
+    questions: UnboundedSender<Question>,
     thread: JoinHandle<()>,
 }
+
+/// A question about what is kept: events after this number, so many at most.
+struct Question {
+    after: u64,
+    limit: usize,
+    answer: Answer,
+}
+
+/// Takes the events, or why there are none.
+pub type Answer = Box<dyn FnOnce(Result<Vec<Arc<Event>>, Error>) + Send>;
 
 impl Publisher {
     /// Starts the thread. It waits for Redis as long as need be.
@@ -71,6 +86,7 @@ impl Publisher {
     /// Where the address is unusable or no thread can be had.
     pub fn start(
         config: PublisherConfig,
+        limits: Limits,
         outbox: Outbox,
         intake: Arc<Intake>,
         hub: Hub,
@@ -83,6 +99,9 @@ impl Publisher {
             .build()
             .map_err(|error| Error::new(Code::System, format!("no runtime for the publisher: {error}")))?;
         let (stop, stopping) = watch::channel(None);
+        let (questions, asked) = unbounded_channel();
+        let pace = Pace::new(limits.per_second, Instant::now());
+        let (limits, limited) = watch::channel(limits);
         let thread = thread::Builder::new()
             .name("aw-outbox".into())
             .spawn(move || {
@@ -91,6 +110,8 @@ impl Publisher {
                     intake,
                     hub,
                     stopping,
+                    pace: RefCell::new(pace),
+                    limits: limited,
                     stored: Notify::new(),
                     sent: Cell::new(0),
                     wrong_watermark: Cell::new(None),
@@ -98,12 +119,25 @@ impl Publisher {
                     untrimmed: Cell::new(false),
                     lag: RefCell::new(None),
                 };
-                runtime.block_on(task.run(config, client));
+                runtime.block_on(task.run(config, client, asked));
                 // A name that is still being looked up must not hold the stop.
                 runtime.shutdown_background();
             })
             .map_err(|error| Error::new(Code::System, format!("no thread for the publisher: {error}")))?;
-        Ok(Self { stop, thread })
+        Ok(Self { stop, limits, questions, thread })
+    }
+
+    /// Asks for events that are kept, waiting or published: those after this number, so many at most.
+    pub fn ask(&self, after: u64, limit: usize, answer: Answer) {
+        if let Err(refused) = self.questions.send(Question { after, limit, answer }) {
+            let Question { answer, .. } = refused.0;
+            answer(Err(Error::new(Code::NotRunning, "the daemon has stopped")));
+        }
+    }
+
+    /// Other limits hold from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        self.limits.send_replace(limits);
     }
 
     /// Publishes what waits for `patience` at most, then ends the thread. What has come in by now is stored.
@@ -120,6 +154,8 @@ struct Task {
     intake: Arc<Intake>,
     hub: Hub,
     stopping: watch::Receiver<Option<Instant>>,
+    limits: watch::Receiver<Limits>,
+    pace: RefCell<Pace>,
     /// Events have been stored.
     stored: Notify,
     /// Number of the last event that this process has sent to Redis.
@@ -157,7 +193,12 @@ impl From<RedisError> for Halt {
 enum Never {}
 
 impl Task {
-    async fn run(self, config: PublisherConfig, client: Option<Client>) {
+    async fn run(
+        self,
+        config: PublisherConfig,
+        client: Option<Client>,
+        mut questions: UnboundedReceiver<Question>,
+    ) {
         let publishing = async {
             match (config.redis.clone(), client) {
                 (Some(redis), Some(client)) => self.publish(&Destination { config, redis, client }).await,
@@ -165,17 +206,20 @@ impl Task {
             }
         };
         tokio::select! {
-            never = self.take_in_forever() => match never {},
+            never = self.take_in_forever(&mut questions) => match never {},
             () = publishing => {}
         }
         self.take_in();
+        while let Ok(question) = questions.try_recv() {
+            self.answer(question);
+        }
         self.outbox.borrow_mut().save_all();
         self.tell_lost();
         self.tell_faults();
         self.tell_unpublished();
     }
 
-    async fn take_in_forever(&self) -> Never {
+    async fn take_in_forever(&self, questions: &mut UnboundedReceiver<Question>) -> Never {
         loop {
             let retry = async {
                 if self.outbox.borrow().has_unsaved() {
@@ -186,6 +230,11 @@ impl Task {
             };
             tokio::select! {
                 () = self.intake.arrived() => self.take_in(),
+                Some(question) = questions.recv() => {
+                    // What has come in before the question is part of the answer.
+                    self.take_in();
+                    self.answer(question);
+                }
                 // How far that is has to be stored some time.
                 () = self.acknowledged.notified() => {}
                 () = retry => {
@@ -197,13 +246,21 @@ impl Task {
         }
     }
 
+    fn answer(&self, Question { after, limit, answer }: Question) {
+        answer(self.outbox.borrow().after(after, limit));
+    }
+
     /// Stores what has come in.
     fn take_in(&self) {
-        let taken = self.intake.take();
-        if taken.events.is_empty() && taken.refused == 0 {
+        let mut taken = self.intake.take();
+        if taken.is_empty() {
             return;
         }
+        let answers = std::mem::take(&mut taken.answers);
         self.outbox.borrow_mut().append(taken);
+        for (ticket, outcome) in answers {
+            self.hub.tell(&Notice::Injected { ticket, outcome });
+        }
         self.stored.notify_one();
     }
 
@@ -247,6 +304,29 @@ impl Task {
                     return Err(Halt::Stopped);
                 }
                 self.wait_for_events(session.next_beat()).await;
+            }
+        }
+    }
+
+    /// How many events the next batch may carry; waits until that is at least one. A stop lifts the pace.
+    async fn room(&self) -> usize {
+        let mut limits = self.limits.clone();
+        loop {
+            let Limits { batch_size, per_second } = *limits.borrow_and_update();
+            if self.stopping.borrow().is_some() {
+                return batch_size;
+            }
+            let now = Instant::now();
+            self.pace.borrow_mut().set(per_second, now);
+            let allowed = self.pace.borrow_mut().allows(batch_size, now);
+            let next = match allowed {
+                Ok(count) => return count,
+                Err(next) => next,
+            };
+            tokio::select! {
+                () = sleep_until(next) => {}
+                () = self.until_stopped() => {}
+                Ok(()) = limits.changed() => {}
             }
         }
     }

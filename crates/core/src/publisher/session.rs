@@ -73,7 +73,8 @@ impl<'a> Session<'a> {
 
     /// Publishes one batch, if anything waits, and looks after the stream when it is time.
     pub(super) async fn turn(&mut self) -> Result<(), RedisError> {
-        let batch = self.task.outbox.borrow_mut().batch(self.destination.config.batch_size);
+        let room = if self.task.outbox.borrow().waiting() > 0 { self.task.room().await } else { 0 };
+        let batch = self.task.outbox.borrow_mut().batch(room);
         self.task.tell_faults();
         if batch.is_empty() && self.task.outbox.borrow().waiting() > 0 {
             // The file cannot be read just now, and that has been told.
@@ -87,6 +88,7 @@ impl<'a> Session<'a> {
                 // It has not arrived: what the watermark says of its numbers is about somebody else's events.
                 self.task.sent.set(sent);
             }
+            self.task.pace.borrow_mut().spend(batch.len());
             self.settle(&batch, outcome).await?;
             if self.guarantee() != before {
                 self.tell_at_least_once();

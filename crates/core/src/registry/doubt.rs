@@ -1,9 +1,8 @@
 //! Doubts: contradictions between a snapshot and the uevents, and how long each has lasted.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::GRACE;
 use crate::device::Address;
 
 /// How a snapshot contradicts the registry about one device. Two are equal only if they are about the same instance.
@@ -25,7 +24,12 @@ pub(super) struct Doubts {
 
 impl Doubts {
     /// Takes in a snapshot's contradictions. True once one of them has outlived the grace.
-    pub(super) fn weigh(&mut self, contradictions: &[(String, Contradiction)], now: Instant) -> bool {
+    pub(super) fn weigh(
+        &mut self,
+        contradictions: &[(String, Contradiction)],
+        now: Instant,
+        grace: Duration,
+    ) -> bool {
         let mut before = std::mem::take(&mut self.since);
         let mut proven = false;
         for (name, contradiction) in contradictions {
@@ -33,7 +37,7 @@ impl Doubts {
                 Some((earlier, since)) if earlier == *contradiction => since,
                 _ => now,
             };
-            proven |= now.duration_since(since) >= GRACE;
+            proven |= now.duration_since(since) >= grace;
             self.since.insert(name.clone(), (*contradiction, since));
         }
         proven

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+const GRACE: Duration = Duration::from_millis(250);
+
 const NAMES: [&str; 3] = ["1-1", "1-2", "2-1"];
 
 /// Where a port's device stands between "not there" and "gone": the kernel's own order of steps.
@@ -149,7 +151,7 @@ impl Run {
     fn new(kernel: Kernel) -> Self {
         let mut run = Self {
             kernel,
-            registry: Registry::new(),
+            registry: Registry::new(GRACE),
             now: Instant::now(),
             output: Vec::new(),
             truth: Vec::new(),
@@ -350,7 +352,7 @@ proptest! {
 
 #[test]
 fn after_a_gap_one_snapshot_decides() {
-    let mut registry = Registry::new();
+    let mut registry = Registry::new(GRACE);
     let now = Instant::now();
     registry.snapshot(&[], &HashSet::new(), now);
     registry.uevent(Change::Add, "1-1", Address { bus: 1, device: 2 }, now);
@@ -371,7 +373,7 @@ fn after_a_gap_one_snapshot_decides() {
 
 #[test]
 fn after_a_gap_a_successor_with_the_same_address_is_another_device() {
-    let mut registry = Registry::new();
+    let mut registry = Registry::new(GRACE);
     let now = Instant::now();
     let seen = |mark| [Entry { name: "1-1".into(), mark, address: Some(Address { bus: 1, device: 2 }) }];
     registry.snapshot(&seen(7), &HashSet::new(), now);
@@ -387,7 +389,7 @@ fn after_a_gap_a_successor_with_the_same_address_is_another_device() {
 
 #[test]
 fn all_ends_come_before_any_begin_and_children_go_before_their_hub() {
-    let mut registry = Registry::new();
+    let mut registry = Registry::new(GRACE);
     let now = Instant::now();
     let at = |device| Address { bus: 1, device };
     let entry = |name: &str, mark, device| Entry { name: name.into(), mark, address: Some(at(device)) };
@@ -410,7 +412,7 @@ fn all_ends_come_before_any_begin_and_children_go_before_their_hub() {
 
 #[test]
 fn a_snapshot_has_no_say_about_a_device_whose_uevent_waits() {
-    let mut registry = Registry::new();
+    let mut registry = Registry::new(GRACE);
     let now = Instant::now();
     registry.snapshot(&[], &HashSet::new(), now);
     registry.uevent(Change::Add, "1-1", Address { bus: 1, device: 2 }, now);
@@ -420,7 +422,7 @@ fn a_snapshot_has_no_say_about_a_device_whose_uevent_waits() {
 
 #[test]
 fn a_device_that_no_uevent_tells_of_proves_deafness_only_after_the_grace() {
-    let mut registry = Registry::new();
+    let mut registry = Registry::new(GRACE);
     let mut now = Instant::now();
     assert_eq!(registry.snapshot(&[], &HashSet::new(), now), Verdict::default());
     let scan = [Entry { name: "1-1".into(), mark: 7, address: Some(Address { bus: 1, device: 2 }) }];

@@ -5,7 +5,7 @@
 //! - The kernel's uevents begin and end instances. They are ordered, and a `remove` is final whatever sysfs still
 //!   shows.
 //! - A snapshot decides at once where the uevent socket cannot be relied on: at start, after a gap, and while it is
-//!   deaf. Otherwise a snapshot that contradicts the uevents is a doubt, and only a doubt that outlives [`GRACE`]
+//!   deaf. Otherwise a snapshot that contradicts the uevents is a doubt, and only a doubt that outlives its grace
 //!   proves the socket deaf.
 //! - libusb carries no sequence number: a late `left` cannot be told from the next instance's. It only asks for a
 //!   snapshot.
@@ -31,8 +31,8 @@ use crate::source::netlink::Change;
 use crate::sysfs::Entry;
 use doubt::{Contradiction, Doubts};
 
-/// How long sysfs and the uevents may disagree before it counts.
-pub const GRACE: Duration = Duration::from_millis(250);
+/// How long sysfs and the uevents may disagree before it counts, at least.
+pub const LEAST_GRACE: Duration = Duration::from_millis(200);
 
 /// One decision of the registry about the device called `name`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,18 +114,14 @@ pub struct Registry {
     doubts: Doubts,
     trust: Trust,
     uevents_open: bool,
+    grace: Duration,
     begun: u64,
 }
 
-impl Default for Registry {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Registry {
-    /// An empty registry; its first snapshot tells what is present at start.
-    pub fn new() -> Self {
+    /// An empty registry; its first snapshot tells what is present at start. `grace` is how long sysfs and the uevents may
+    /// disagree before it counts.
+    pub fn new(grace: Duration) -> Self {
         Self {
             live: HashMap::new(),
             names: HashMap::new(),
@@ -133,8 +129,14 @@ impl Registry {
             doubts: Doubts::default(),
             trust: Trust::NextSnapshot(Synthetic::Startup),
             uevents_open: true,
+            grace,
             begun: 0,
         }
+    }
+
+    /// How long sysfs and the uevents may disagree.
+    pub fn grace(&self) -> Duration {
+        self.grace
     }
 
     /// Whether snapshots decide because uevents cannot be heard.
@@ -170,7 +172,7 @@ impl Registry {
             Trust::NextSnapshot(_) => {}
             Trust::Snapshots => {
                 self.trust = Trust::Uevents { heard: true };
-                verdict.rescan = Some(GRACE);
+                verdict.rescan = Some(self.grace);
             }
         }
         let known = self.live.get(name).map(|instance| instance.address);
@@ -216,7 +218,7 @@ impl Registry {
             Report::Left(address) => self.names.contains_key(&address),
             Report::Failed(_) => false,
         };
-        doubtful.then(|| if self.snapshot_decides() { Duration::ZERO } else { GRACE })
+        doubtful.then(|| if self.snapshot_decides() { Duration::ZERO } else { self.grace })
     }
 
     /// Device nodes have come or gone: reason for a snapshot as long as no uevent proves that they can be heard.
@@ -245,14 +247,14 @@ impl Registry {
             Trust::NextSnapshot(synthetic) => {
                 self.trust =
                     if self.uevents_open { Trust::Uevents { heard: false } } else { Trust::Snapshots };
-                verdict.rescan = (synthetic == Synthetic::Gap).then_some(GRACE);
+                verdict.rescan = (synthetic == Synthetic::Gap).then_some(self.grace);
                 Some(synthetic)
             }
             Trust::Snapshots => None,
             Trust::Uevents { .. } => {
-                let proven = self.doubts.weigh(&contradictions, now);
+                let proven = self.doubts.weigh(&contradictions, now, self.grace);
                 if !proven {
-                    verdict.rescan = (!contradictions.is_empty()).then_some(GRACE);
+                    verdict.rescan = (!contradictions.is_empty()).then_some(self.grace);
                     return verdict;
                 }
                 self.trust = Trust::Snapshots;
@@ -322,12 +324,13 @@ impl Registry {
 
     /// Whether what sysfs shows is only what a `remove` has ended. After a gap that is believed for a moment only.
     fn has_ended(&mut self, name: &str, address: Address, mark: u64, now: Instant) -> bool {
+        let grace = self.grace;
         let Some(ended) = self.ended.get_mut(name) else { return false };
         let same = match ended.instance.mark {
             Some(known) => known == mark,
             None => ended.instance.address == address,
         };
-        let believed = !ended.before_gap || now.duration_since(ended.at) < GRACE;
+        let believed = !ended.before_gap || now.duration_since(ended.at) < grace;
         if same && believed {
             ended.instance.mark = Some(mark);
         }

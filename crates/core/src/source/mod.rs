@@ -4,6 +4,7 @@
 //! another. `netlink` and `devnodes` are file descriptors that the engine polls; `libusb` has its own thread.
 
 pub mod devnodes;
+pub mod injected;
 pub mod libusb;
 pub mod netlink;
 pub mod simulated;

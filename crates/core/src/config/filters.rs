@@ -1,0 +1,130 @@
+//! The key `filters`: which devices are told of.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
+
+/// Which devices are told of. The lists come before the rules; an empty list holds nothing back.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct FiltersConfig {
+    /// Only devices of these vendors.
+    pub vendor_whitelist: Vec<Id>,
+    /// No devices of these vendors.
+    pub vendor_blacklist: Vec<Id>,
+    /// Only devices of these classes, their own or that of an interface.
+    pub device_class_filter: Vec<u8>,
+    /// Looked at in order: the first that matches and says `allow` or `deny` decides, `tag` goes on to the next. What no rule
+    /// decides is allowed.
+    pub rules: Vec<RuleConfig>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleConfig {
+    /// Which devices it is about; all of them where empty.
+    #[serde(default, rename = "match")]
+    pub condition: MatchConfig,
+    /// What becomes of them.
+    pub action: RuleAction,
+    /// What they are called from then on, in `tags`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(length(min = 1)))]
+    pub tags: Vec<String>,
+}
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleAction {
+    /// They are told of, whatever comes after.
+    Allow,
+    /// They are not told of, whatever comes after.
+    Deny,
+    /// They get tags, and the next rule is looked at.
+    Tag,
+}
+
+/// Which devices a rule is about: those of which all that is given holds.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct MatchConfig {
+    /// Vendor ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor_id: Option<Id>,
+    /// Product ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product_id: Option<Id>,
+    /// Serial number, with `*` and `?`; a device without one has an empty one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Manufacturer, with `*` and `?`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manufacturer: Option<String>,
+    /// Product, with `*` and `?`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product: Option<String>,
+    /// Class, of the device or of one of its interfaces; with subclass and protocol, of the same one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<u8>,
+    /// Subclass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subclass: Option<u8>,
+    /// Protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<u8>,
+    /// Hub ports joined by dots, with `*` and `?`: `4.*` is all that hangs on port 4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port_path: Option<String>,
+    /// Bus number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bus_number: Option<u16>,
+    /// Mbit/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub speed: Option<f64>,
+}
+
+/// A vendor or product ID: a number, or hex digits in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Id(pub u16);
+
+impl Id {
+    /// Reads hex digits, with or without `0x`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+        let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_hex.then(|| u16::from_str_radix(digits, 16).ok())?.map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Number(u16),
+            Text(String),
+        }
+        match Either::deserialize(deserializer)? {
+            Either::Number(number) => Ok(Self(number)),
+            Either::Text(text) => Self::parse(&text).ok_or_else(|| D::Error::custom("expected hex digits")),
+        }
+    }
+}
+
+impl JsonSchema for Id {
+    fn schema_name() -> Cow<'static, str> {
+        "Id".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "integer", "minimum": 0, "maximum": 65535 },
+                { "type": "string", "pattern": "^(0[xX])?[0-9a-fA-F]{1,4}$", "format": "usb-id" },
+            ],
+        })
+    }
+}

@@ -1,0 +1,157 @@
+//! Reading a configuration: checked against the schema first, so that all that is wrong is said at once.
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{Config, check, schema};
+use crate::error::{Code, Error};
+
+/// Options of ioredis that mean nothing here: code that has them should go on working.
+const IOREDIS: [&str; 46] = [
+    "Connector",
+    "autoPipeliningIgnoredCommands",
+    "autoResendUnfulfilledCommands",
+    "autoResubscribe",
+    "blockingTimeout",
+    "blockingTimeoutGrace",
+    "clientInfoTag",
+    "commandQueue",
+    "commandTimeout",
+    "connectTimeout",
+    "connectionName",
+    "disableClientInfo",
+    "disconnectTimeout",
+    "enableAutoPipelining",
+    "enableOfflineQueue",
+    "enableReadyCheck",
+    "enableTLSForSentinelMode",
+    "failoverDetector",
+    "family",
+    "keepAlive",
+    "keyPrefix",
+    "lazyConnect",
+    "maxLoadingRetryTime",
+    "maxRetriesPerRequest",
+    "monitor",
+    "name",
+    "natMap",
+    "noDelay",
+    "offlineQueue",
+    "preferredSlaves",
+    "readOnly",
+    "reconnectOnError",
+    "retryStrategy",
+    "role",
+    "scripts",
+    "sentinelCommandTimeout",
+    "sentinelMaxConnections",
+    "sentinelPassword",
+    "sentinelReconnectStrategy",
+    "sentinelRetryStrategy",
+    "sentinelTLS",
+    "sentinelUsername",
+    "sentinels",
+    "showFriendlyErrorStack",
+    "socketTimeout",
+    "stringNumbers",
+];
+
+/// A configuration that has been read.
+#[derive(Debug)]
+pub struct Reading {
+    /// The configuration.
+    pub config: Config,
+    /// What in it has no effect, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads a configuration from JSON.
+    ///
+    /// # Errors
+    /// `ERR_USB_CONFIG` naming all that is wrong: where, what was found and what was expected.
+    pub fn from_json(json: &str) -> Result<Self, Error> {
+        let Reading { config, warnings } = Self::read(json)?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(config)
+    }
+
+    /// Reads a configuration from JSON, and leaves it to the caller to warn.
+    ///
+    /// # Errors
+    /// `ERR_USB_CONFIG` naming all that is wrong.
+    pub fn read(json: &str) -> Result<Reading, Error> {
+        let mut root = parse(json)?;
+        if let Value::Object(object) = &mut root {
+            object.remove("$schema");
+        }
+        let warnings = root.get_mut("redis").map(take_ioredis_options).unwrap_or_default();
+        let config: Self = check_and_read(root, "")?;
+        let faults = config.faults();
+        if faults.is_empty() { Ok(Reading { config, warnings }) } else { Err(bad(&faults)) }
+    }
+
+    /// The defaults, as JSON.
+    pub fn defaults() -> Value {
+        // Numbers, texts and lists: nothing in it can fail to be written.
+        without_nulls(serde_json::to_value(Self::default()).unwrap_or_default())
+    }
+}
+
+/// Reads a part of a configuration, called `name`, from JSON.
+///
+/// # Errors
+/// `ERR_USB_CONFIG` naming all that is wrong.
+pub(crate) fn read_as<T: JsonSchema + DeserializeOwned>(json: &str, name: &str) -> Result<T, Error> {
+    let mut value = parse(json)?;
+    let redis = if name == "redis" { Some(&mut value) } else { value.get_mut("redis") };
+    for warning in redis.map(take_ioredis_options).unwrap_or_default() {
+        tracing::warn!("{warning}");
+    }
+    check_and_read(value, name)
+}
+
+fn parse(json: &str) -> Result<Value, Error> {
+    serde_json::from_str(json).map_err(|error| bad(&[error.to_string()]))
+}
+
+fn check_and_read<T: JsonSchema + DeserializeOwned>(value: Value, name: &str) -> Result<T, Error> {
+    let faults = check::faults(schema::of::<T>().as_value(), &value, name);
+    if !faults.is_empty() {
+        return Err(bad(&faults));
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        bad(&[format!("{}: {}", [name, &path].join("."), error.into_inner())])
+    })
+}
+
+fn bad(faults: &[String]) -> Error {
+    let count = if faults.len() > 1 { format!(", {} faults", faults.len()) } else { String::new() };
+    Error::new(Code::Config, format!("bad configuration{count}: {}", faults.join("; ")))
+}
+
+fn take_ioredis_options(redis: &mut Value) -> Vec<String> {
+    let Value::Object(redis) = redis else { return Vec::new() };
+    let found: Vec<String> = redis.keys().filter(|key| IOREDIS.contains(&key.as_str())).cloned().collect();
+    found
+        .into_iter()
+        .map(|key| {
+            redis.remove(&key);
+            format!("redis.{key} is an option of ioredis that has no effect here")
+        })
+        .collect()
+}
+
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let kept = object.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(kept.map(|(key, value)| (key, without_nulls(value))).collect::<Map<_, _>>())
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,72 @@
+//! A device as a program describes it.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Address, Device, DeviceDescriptor, InterfaceClass, PortPath};
+
+/// Where a program says that a device is.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GivenLocation {
+    bus_number: u16,
+    device_address: u16,
+    #[serde(default)]
+    port_path: String,
+}
+
+impl GivenLocation {
+    pub(crate) fn address(&self) -> Address {
+        Address { bus: self.bus_number, device: self.device_address }
+    }
+
+    /// # Errors
+    /// A sentence, where the path is none.
+    pub(crate) fn port_path(&self) -> Result<PortPath, String> {
+        match self.port_path.as_str() {
+            "" | "0" => Ok(PortPath::new(self.bus_number, Vec::new())),
+            ports => PortPath::parse(&format!("{}-{ports}", self.bus_number)).ok_or_else(|| {
+                format!("location.portPath is {ports:?}: expected hub ports joined by dots, as in \"4.2\"")
+            }),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Given {
+    device_descriptor: DeviceDescriptor,
+    location: GivenLocation,
+    manufacturer: Option<String>,
+    product: Option<String>,
+    serial_number: Option<String>,
+    #[serde(default)]
+    interfaces: Vec<InterfaceClass>,
+    speed: Option<serde_json::Number>,
+}
+
+impl Device {
+    /// Reads a device that a program has described as JSON.
+    ///
+    /// # Errors
+    /// A sentence that names what is wrong.
+    pub(crate) fn given(json: &str) -> Result<Self, String> {
+        // Read by name: a struct could also be read from a list of values.
+        let object: Map<String, Value> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let given: Given =
+            serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())?;
+        Ok(Self {
+            address: given.location.address(),
+            port_path: given.location.port_path()?,
+            descriptor: given.device_descriptor,
+            manufacturer: given.manufacturer,
+            product: given.product,
+            serial_number: given.serial_number,
+            speed: given.speed.map(|speed| speed.to_string()),
+            interfaces: given.interfaces,
+            bus_path: None,
+            inode: None,
+            partial: false,
+        })
+    }
+}
