@@ -3,13 +3,17 @@
 const { USBDaemon } = require('./js/daemon.js');
 const { USBEventConsumer } = require('./js/consumer.js');
 const { USBEventPublisher } = require('./js/event-publisher.js');
+const { createUSBDaemon } = require('./js/create.js');
 const { defaultConfig } = require('./js/config.js');
+const { tracingOf } = require('./js/tracing.js');
 
 // Both `require(…)` itself and its property are the class: AutoWeave's documents use either.
 module.exports = Object.assign(USBDaemon, {
   USBDaemon,
   USBEventConsumer,
   USBEventPublisher,
+  createUSBDaemon,
   default: USBDaemon,
   defaultConfig,
+  initializeTracing: tracingOf(require('./js/native.js')),
 });

@@ -1,12 +1,14 @@
 // What the package promises about itself.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import Default, { USBDaemon, defaultConfig } from '@autoweave/usb-daemon';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
@@ -49,4 +51,61 @@ it('has no runtime dependency and no install script', () => {
   const { dependencies, scripts } = require('@autoweave/usb-daemon/package.json');
   expect(dependencies).toBeUndefined();
   expect(Object.keys(scripts).filter((name) => /install|prepare/.test(name))).toEqual([]);
+});
+
+it('gives everything that require gives to import, by the same name', async () => {
+  const imported = await import('@autoweave/usb-daemon');
+  const named = Object.keys(require('@autoweave/usb-daemon'));
+  expect(Object.keys(imported).sort()).toEqual(named.sort());
+});
+
+describe('the tarball', () => {
+  let folder;
+  let tarball;
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'usb-daemon-tarball-'));
+    const name = execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: checkout, encoding: 'utf8' });
+    tarball = join(folder, name.trim());
+  });
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** Runs a program in the project that has nothing but the package. */
+  function run(program, ...args) {
+    const { status, stdout, stderr } = spawnSync(program, args, { cwd: folder, encoding: 'utf8' });
+    return { status, stdout, stderr };
+  }
+
+  it('is what publint expects of a package', async () => {
+    const { buffer, byteOffset, byteLength } = readFileSync(tarball);
+    const { messages, pkg } = await publint({ pack: { tarball: buffer.slice(byteOffset, byteOffset + byteLength) } });
+    expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
+  });
+
+  it('has the types that each way of resolution finds', () => {
+    const attw = join(checkout, 'node_modules/.bin/attw');
+    const { status, stdout } = run(attw, '--no-definitely-typed', '--format', 'ascii', tarball);
+    expect([status, stdout]).toEqual([0, expect.stringContaining('No problems found')]);
+  });
+
+  it('installs into an empty project and runs there from ESM, CommonJS and TypeScript', () => {
+    writeFileSync(join(folder, 'package.json'), '{ "private": true }');
+    expect(run('npm', 'install', '--offline', '--no-audit', '--no-fund', '--silent', tarball)).toMatchObject({ status: 0 });
+    const body = `
+      const daemon = await createUSBDaemon({ sources: ['simulated'], redis: false, monitoring: { enabled: false } });
+      daemon.simulateAttach({ name: '201-1', product: 'Mouse' });
+      const { product } = await daemon.waitFor({ portPath: '1' });
+      await daemon.stop();
+      console.log(product);
+    `;
+    writeFileSync(join(folder, 'esm.mjs'), `import { createUSBDaemon } from '@autoweave/usb-daemon';${body}`);
+    writeFileSync(join(folder, 'cjs.cjs'), `const { createUSBDaemon } = require('@autoweave/usb-daemon'); (async () => {${body}})();`);
+    writeFileSync(join(folder, 'ts.mts'), `import { createUSBDaemon } from '@autoweave/usb-daemon';${body.replace('{ product }', '{ product }: { product?: string }')}`);
+    const options = ['--module', 'nodenext', '--target', 'es2022', '--strict', '--types', 'node', '--typeRoots', join(checkout, 'node_modules/@types')];
+    expect(run(join(checkout, 'node_modules/.bin/tsc'), ...options, 'ts.mts')).toMatchObject({ status: 0, stdout: '' });
+    for (const file of ['esm.mjs', 'cjs.cjs', 'ts.mjs']) {
+      expect([file, run(process.execPath, file)]).toEqual([file, { status: 0, stdout: 'Mouse\n', stderr: '' }]);
+    }
+  });
 });

@@ -3,17 +3,38 @@
 const { EventEmitter, errorMonitor } = require('node:events');
 const { NativeDaemon } = require('./native.js');
 const { configurationJson } = require('./config.js');
-const { coded, jsonOf } = require('./failure.js');
+const { Audience } = require('./audience.js');
+const { ConnectedDevices, writing } = require('./connected-devices.js');
+const { Dispatch } = require('./dispatch.js');
+const { EventStream } = require('./event-stream.js');
+const { answered, coded, jsonOf, notRunning } = require('./failure.js');
+const { seqOf, sinceOf } = require('./history.js');
+const { Injection } = require('./injection.js');
+const { deviceMatch } = require('./match.js');
+const { optionsOf } = require('./options.js');
+const { statsOf, statusOf } = require('./status.js');
 const { tell } = require('./tell.js');
+const { waitForDevice } = require('./waiting.js');
 
 /** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
 const BATCH = 256;
 /** The longest delay that a timer takes: it is there to hold the process, not to tick. */
 const FOREVER = 0x7fffffff;
+/** Default of `outbox.max_events`, which bounds whatever waits in memory. */
+const MOST_EVENTS = 100_000;
 
 class USBDaemon extends EventEmitter {
   #native;
-  #connected = new Map();
+  #config;
+  #connected = new ConnectedDevices();
+  #injection = new Injection((action, json) => this.#native.inject(action, json));
+  /** Who is told until the daemon stops: of the start that is wanted, and of the one whose events come now. */
+  #run = null;
+  #current = null;
+  /** Who is told in each run. */
+  #dispatches = new Audience();
+  /** The largest number of an event of this run. */
+  #lastTold = 0;
   /** What the last call of start or stop asked for, and its promise. */
   #wanted = 'stopped';
   #last = Promise.resolve();
@@ -29,6 +50,8 @@ class USBDaemon extends EventEmitter {
     const self = new WeakRef(this);
     this.#native = new NativeDaemon(configurationJson(config), () => self.deref()?.#pump());
     for (const warning of this.#native.warnings()) process.emitWarning(warning, { code: 'USB_CONFIG' });
+    const { monitoring, filters, performance, outbox } = JSON.parse(this.#native.config());
+    this.#config = { monitoring, filters, performance, outbox };
     this.on('newListener', (event) => {
       if (event === 'event:published') this.#native.setWantsPublished(true);
     });
@@ -39,15 +62,66 @@ class USBDaemon extends EventEmitter {
   }
 
   start() {
-    return this.#ask('started', () => this.#start());
+    return this.#ask('started', (run) => this.#start(run));
   }
 
   stop() {
-    return this.#ask('stopped', () => this.#stop());
+    return this.#ask('stopped', (run) => this.#stop(run));
+  }
+
+  [Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')]() {
+    return this.stop();
+  }
+
+  get connectedDevices() {
+    return this.#connected;
   }
 
   getConnectedDevices() {
     return [...this.#connected.values()];
+  }
+
+  getDeviceBySignature(signature) {
+    return this.#connected.get(signature);
+  }
+
+  isDeviceConnected(signature) {
+    return this.#connected.has(signature);
+  }
+
+  getStats() {
+    return statsOf(this.#config, this.getConnectedDevices(), this.#running, this.#health());
+  }
+
+  getStatus() {
+    return statusOf(this.#config, this.getConnectedDevices(), this.#running, this.#health());
+  }
+
+  handleDeviceAttach(device) {
+    return this.#running ? this.#injection.take('attach', device) : Promise.reject(notRunning());
+  }
+
+  handleDeviceDetach(device) {
+    return this.#running ? this.#injection.take('detach', device) : Promise.reject(notRunning());
+  }
+
+  async waitFor(match, options) {
+    const matches = deviceMatch(match);
+    const { signal, timeout } = optionsOf(options, ['signal', 'timeout']);
+    if (this.#run === null) throw notRunning();
+    return waitForDevice(this.#run, this.#present(this.#run), matches, { signal, timeout });
+  }
+
+  dispatch(match, handlers) {
+    const fail = (error, context) => this.#tellError(error, context);
+    return new Dispatch(this.#dispatches, this.#present(this.#run), match, handlers, fail);
+  }
+
+  events(options) {
+    const { signal, since } = optionsOf(options, ['signal', 'since']);
+    const past = since === undefined ? null : this.#past(sinceOf(since));
+    if (this.#run === null) throw notRunning();
+    return new EventStream(this.#run, { most: this.#config.outbox?.max_events ?? MOST_EVENTS, signal, past });
   }
 
   ref() {
@@ -78,12 +152,16 @@ class USBDaemon extends EventEmitter {
   #ask(wanted, act) {
     if (this.#wanted !== wanted) {
       this.#wanted = wanted;
+      const run = wanted === 'started' ? new Audience() : this.#run;
+      this.#run = wanted === 'started' ? run : null;
       const turn = this.#last
         .catch(() => {})
-        .then(act)
+        .then(() => act(run))
         .catch((error) => {
+          run?.end();
           // A failed start may be tried again, and leaves nothing to stop.
           if (this.#last === turn) {
+            this.#run = null;
             this.#wanted = 'stopped';
             this.#last = Promise.resolve();
           }
@@ -94,18 +172,20 @@ class USBDaemon extends EventEmitter {
     return this.#last;
   }
 
-  async #start() {
+  async #start(run) {
     const started = new Promise((resolve) => {
       this.#onStarted = resolve;
     });
     this.#native.start();
+    this.#current = run;
+    this.#lastTold = 0;
     this.#native.setWantsPublished(this.listenerCount('event:published') > 0);
     this.#hold = setInterval(() => void this, FOREVER);
     if (!this.#held) this.#hold.unref();
     await started;
   }
 
-  async #stop() {
+  async #stop(run) {
     // A start that failed has left nothing to stop.
     if (!this.#running) return;
     const stopped = new Promise((resolve) => {
@@ -116,9 +196,36 @@ class USBDaemon extends EventEmitter {
     this.#pump();
     await stopped;
     clearInterval(this.#hold);
-    this.#connected.clear();
+    writing.clear(this.#connected);
     this.#hold = null;
+    this.#current = null;
+    this.#injection.end();
+    run.end();
+    this.#dispatches.end();
     this.#tell('stopped');
+  }
+
+  /** Devices that somebody who asks for this run finds; those of an earlier one that is still stopping are not it. */
+  #present(run) {
+    return run !== null && run === this.#current ? this.#connected.values() : [];
+  }
+
+  #health() {
+    return this.#running ? this.getHealth() : null;
+  }
+
+  /** Where an iterator begins, and how it reads what has been; told once the daemon has started. */
+  #past({ seq, producer }) {
+    const started = this.#last;
+    return async () => {
+      await started;
+      const { outbox } = this.getHealth();
+      if (producer !== undefined && producer !== outbox.producer) {
+        throw coded('ERR_USB_HISTORY', `events of ${producer} are not kept here: this is ${outbox.producer}`);
+      }
+      const readHistory = (after, limit) => answered(this.#native.history(after, limit));
+      return { since: seq, lastTold: Math.max(outbox.lastSeq, this.#lastTold), readHistory };
+    };
   }
 
   #pump() {
@@ -130,12 +237,15 @@ class USBDaemon extends EventEmitter {
   #handle(notice) {
     switch (notice.type) {
       case 'attach':
-        this.#connected.set(notice.info.signature, notice.info);
-        this.#tell('device:attach', notice.info);
+        writing.attach(this.#connected, notice.info);
+        this.#tellTransition('attach', notice.info);
         break;
       case 'detach':
-        this.#connected.delete(notice.info.signature);
-        this.#tell('device:detach', notice.info);
+        writing.detach(this.#connected, notice.info);
+        this.#tellTransition('detach', notice.info);
+        break;
+      case 'injected':
+        this.#injection.settle(notice.ticket);
         break;
       case 'published': {
         const { eventId, streamId, action, device } = notice;
@@ -163,6 +273,13 @@ class USBDaemon extends EventEmitter {
         this.#onStopped();
         break;
     }
+  }
+
+  #tellTransition(type, info) {
+    this.#lastTold = Math.max(this.#lastTold, seqOf(info.eventId));
+    this.#tell(type === 'attach' ? 'device:attach' : 'device:detach', info);
+    this.#current?.tell(type, info);
+    this.#dispatches.tell(type, info);
   }
 
   #tellError(error, context) {

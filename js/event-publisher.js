@@ -2,13 +2,7 @@
 
 const { NativeEventPublisher } = require('./native.js');
 const { redisConfiguration } = require('./config.js');
-const { coded, jsonOf } = require('./failure.js');
-
-async function answered(asked) {
-  const { value, code, message } = JSON.parse(await asked);
-  if (code !== undefined) throw coded(code, message);
-  return value;
-}
+const { answered, jsonOf } = require('./failure.js');
 
 class USBEventPublisher {
   #native;

@@ -1,0 +1,96 @@
+'use strict';
+
+const { badArgument, coded, reasonOf } = require('./failure.js');
+const { manifestMatch } = require('./match.js');
+const { shown } = require('./device-values.js');
+
+const HANDLERS = ['onAttach', 'onDetach'];
+
+/** Hands the devices that somebody cares for to his handlers: those that are there, then each that comes and goes. */
+class Dispatch {
+  #matches;
+  #handlers;
+  #fail;
+  #leave;
+  /** Signatures of the devices of which onAttach has been told. */
+  #told = new Set();
+  /** Devices that were there, and of which onAttach is still to be told. */
+  #present;
+
+  /** @param fail is told what a handler has thrown, and where */
+  constructor(audience, present, match, handlers, fail) {
+    this.#matches = manifestMatch(match);
+    if (typeof handlers !== 'object' || handlers === null) {
+      throw badArgument(`handlers is ${shown(handlers)}: expected { onAttach, onDetach }`);
+    }
+    for (const name of HANDLERS) {
+      const handler = handlers[name];
+      if (handler !== undefined && typeof handler !== 'function') {
+        throw badArgument(`handlers.${name} is ${shown(handler)}: expected a function`);
+      }
+    }
+    this.#handlers = handlers;
+    this.#fail = fail;
+    this.#present = [...present];
+    this.#leave = audience.add(this);
+    // Not before the caller has what ends it.
+    queueMicrotask(() => this.#begin());
+  }
+
+  dispose() {
+    this.#leave();
+    this.#present = [];
+    this.#told.clear();
+  }
+
+  [Symbol.dispose ?? Symbol.for('nodejs.dispose')]() {
+    this.dispose();
+  }
+
+  transition(type, device) {
+    this.#begin();
+    if (type === 'attach') this.#attach(device);
+    else if (this.#told.delete(device.signature)) this.#call('onDetach', device);
+  }
+
+  /** The daemon has stopped: what is there after its next start attaches anew. */
+  end() {
+    this.#present = [];
+    this.#told.clear();
+  }
+
+  #begin() {
+    while (this.#present.length > 0) this.#attach(this.#present.shift());
+  }
+
+  #attach(device) {
+    // Somebody who asks from within a listener finds the device present and is told of it as well.
+    if (this.#told.has(device.signature) || !this.#isMeant(device)) return;
+    this.#told.add(device.signature);
+    this.#call('onAttach', device);
+  }
+
+  #isMeant(device) {
+    try {
+      return this.#matches(device);
+    } catch (thrown) {
+      this.#failed('match', thrown);
+      return false;
+    }
+  }
+
+  #call(name, device) {
+    try {
+      const given = this.#handlers[name]?.(device);
+      if (typeof given?.then === 'function') Promise.resolve(given).catch((thrown) => this.#failed(name, thrown));
+    } catch (thrown) {
+      this.#failed(name, thrown);
+    }
+  }
+
+  #failed(name, thrown) {
+    this.#fail(coded('ERR_USB_HANDLER', `${name} has thrown: ${reasonOf(thrown)}`, { cause: thrown }), `dispatch:${name}`);
+  }
+}
+
+module.exports = { Dispatch };

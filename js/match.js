@@ -1,0 +1,135 @@
+'use strict';
+
+// Which devices somebody means: a description, a function, or the `permissions.usb` of an AutoWeave plugin's manifest.
+
+const { badArgument } = require('./failure.js');
+const { shown } = require('./device-values.js');
+const { nearest } = require('./nearest.js');
+
+const BYTE = 0xff;
+const WORD = 0xffff;
+/** Permissions of AutoWeave's manifests that say nothing about which device is meant. */
+const NOT_OURS = ['exclusive', 'detach_kernel_driver'];
+
+const DESCRIPTION = {
+  vendorId: [id, (device) => device.vendorId],
+  productId: [id, (device) => device.productId],
+  serialNumber: [text, (device) => device.serialNumber],
+  manufacturer: [text, (device) => device.manufacturer],
+  product: [text, (device) => device.product],
+  stableId: [text, (device) => device.stableId],
+  signature: [text, (device) => device.signature],
+  portPath: [text, (device) => device.location.portPath],
+  busNumber: [(value, path) => code(value, path, WORD, false), (device) => device.location.busNumber],
+  deviceAddress: [(value, path) => code(value, path, WORD, false), (device) => device.location.deviceAddress],
+};
+
+const vendors = (value, path) => oneOf(value, path, id, (device, wanted) => device.vendorId === wanted);
+const products = (value, path) => oneOf(value, path, id, (device, wanted) => device.productId === wanted);
+const classes = (value, path) => oneOf(value, path, classCode, hasClass);
+
+const MANIFEST = {
+  vendor_ids: vendors,
+  product_ids: products,
+  device_classes: classes,
+  // AutoWeave's TypeScript has a USBDeviceFilter with the same in its own spelling.
+  vendorIds: vendors,
+  productIds: products,
+  deviceClass: classes,
+  interfaces: (value, path) => oneOf(value, path, interfaceClass, hasInterface),
+};
+
+/** A function that says whether a device is meant by `match`: a description or a function. */
+function deviceMatch(match) {
+  if (typeof match === 'function') return match;
+  const conditions = conditionsOf(match, 'match', [...Object.keys(DESCRIPTION), 'class'], (key, value) => {
+    if (key === 'class') {
+      const wanted = classCode(value, 'match.class');
+      return (device) => hasClass(device, wanted);
+    }
+    const [check, get] = DESCRIPTION[key];
+    const wanted = check(value, `match.${key}`);
+    return (device) => get(device) === wanted;
+  });
+  return (device) => conditions.every((holds) => holds(device));
+}
+
+/** The same for a manifest's lists: one of each list has to fit; an empty list, like none, asks for nothing. */
+function manifestMatch(match) {
+  if (typeof match === 'function') return match;
+  const known = [...Object.keys(MANIFEST), ...NOT_OURS];
+  const conditions = conditionsOf(match, 'match', known, (key, value) => {
+    return NOT_OURS.includes(key) ? () => true : MANIFEST[key](value, `match.${key}`);
+  });
+  return (device) => conditions.every((holds) => holds(device));
+}
+
+function conditionsOf(match, path, known, condition) {
+  if (typeof match !== 'object' || match === null || Array.isArray(match)) {
+    throw badArgument(`${path} is ${shown(match)}: expected an object or a function`);
+  }
+  const conditions = [];
+  for (const [key, value] of Object.entries(match)) {
+    if (!known.includes(key)) throw badArgument(`${path}.${key} is no known key: ${nearest(key, known)}`);
+    if (value !== undefined) conditions.push(condition(key, value));
+  }
+  return conditions;
+}
+
+function oneOf(list, path, check, fits) {
+  if (!Array.isArray(list)) throw badArgument(`${path} is ${shown(list)}: expected a list`);
+  const wanted = list.map((entry, at) => check(entry, `${path}[${at}]`));
+  return (device) => wanted.length === 0 || wanted.some((entry) => fits(device, entry));
+}
+
+function hasClass(device, wanted) {
+  return device.deviceDescriptor.bDeviceClass === wanted || hasInterface(device, { class: wanted });
+}
+
+function hasInterface(device, wanted) {
+  return device.interfaces.some((found) => {
+    return ['class', 'subclass', 'protocol'].every((part) => wanted[part] === undefined || found[part] === wanted[part]);
+  });
+}
+
+function id(value, path) {
+  return code(value, path, WORD);
+}
+
+function classCode(value, path) {
+  return code(value, path, BYTE);
+}
+
+/** A class code, `cc/ss/pp` in hex as in the stream, or an object of numbers; what is not said may be anything. */
+function interfaceClass(value, path) {
+  if (typeof value === 'object' && value !== null) {
+    const wanted = {};
+    for (const [part, of] of Object.entries(value)) {
+      const known = ['class', 'subclass', 'protocol'];
+      if (!known.includes(part)) throw badArgument(`${path}.${part} is no known key: ${nearest(part, known)}`);
+      if (of !== undefined) wanted[part] = classCode(of, `${path}.${part}`);
+    }
+    return wanted;
+  }
+  const parts = typeof value === 'string' ? value.split('/') : [value];
+  if (parts.length > 3) throw badArgument(`${path} is ${shown(value)}: expected class/subclass/protocol in hex`);
+  const [cc, ss, pp] = parts.map((part) => classCode(part, path));
+  return { class: cc, subclass: ss, protocol: pp };
+}
+
+/** A number, or hex digits with or without 0x, as manifests have them. */
+function code(value, path, most, hex = true) {
+  const isHex = hex && typeof value === 'string' && /^(0x)?[0-9a-f]+$/i.test(value);
+  const number = isHex ? Number.parseInt(value, 16) : value;
+  if (!Number.isInteger(number) || number < 0 || number > most) {
+    throw badArgument(`${path} is ${shown(value)}: expected a whole number from 0 to ${most}${hex ? ', or that in hex as text' : ''}`);
+  }
+  return number;
+}
+
+function text(value, path) {
+  if (typeof value !== 'string') throw badArgument(`${path} is ${shown(value)}: expected a text`);
+  return value;
+}
+
+module.exports = { deviceMatch, manifestMatch };

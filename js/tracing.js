@@ -1,0 +1,29 @@
+'use strict';
+
+const { coded } = require('./failure.js');
+const { shown } = require('./device-values.js');
+const { nearest } = require('./nearest.js');
+
+const LEVELS = ['off', 'error', 'warn', 'info', 'debug', 'trace'];
+
+/** `initializeTracing` of an addon; one that has no logs to set takes any level. */
+function tracingOf(addon) {
+  return function initializeTracing(options = {}) {
+    if (typeof options !== 'object' || options === null) {
+      throw coded('ERR_USB_CONFIG', `options is ${shown(options)}: expected an object`);
+    }
+    for (const key of Object.keys(options)) {
+      if (key !== 'level') throw coded('ERR_USB_CONFIG', `${key} is no known key: ${nearest(key, ['level'])}`);
+    }
+    const { level } = options;
+    if (level !== undefined && !LEVELS.includes(level)) {
+      throw coded('ERR_USB_CONFIG', `level is ${shown(level)}: expected one of ${LEVELS.join(', ')}`);
+    }
+    // LOG_LEVEL is other programs' as well: a level that is only theirs is no mistake.
+    const environment = process.env.LOG_LEVEL?.toLowerCase();
+    const inForce = level ?? (LEVELS.includes(environment) ? environment : 'info');
+    addon.initializeTracing?.(JSON.stringify({ level: inForce }));
+  };
+}
+
+module.exports = { tracingOf };

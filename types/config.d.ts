@@ -1,0 +1,144 @@
+// What a daemon is given at its making. A bad value or an unknown key is an ERR_USB_CONFIG that names it.
+
+/** Every key is optional; `undefined` is as good as missing. */
+export interface USBDaemonConfig {
+  /** Where events are published; `false` publishes nothing. */
+  redis?: USBRedisConfig | false;
+  monitoring?: USBMonitoringOptions;
+  /** Which devices are told of. */
+  filters?: USBFilterConfig;
+  /** How fast events are published. */
+  performance?: USBPerformanceConfig;
+  fallback?: USBFallbackConfig;
+  outbox?: USBOutboxConfig;
+  /** Which sources listen: names, or a switch or options for each. Default: all but `simulated`. */
+  sources?: USBSourceName[] | USBSourceSwitches;
+  /** Time in ms that `stop()` gives to events that still wait for Redis; default 2000. */
+  shutdown_ms?: number;
+}
+
+export type USBSourceName = 'netlink' | 'libusb' | 'snapshot' | 'simulated';
+
+export interface USBSourceSwitches {
+  /** The kernel's uevents. `receive_buffer` in bytes; as large as allowed where absent. */
+  netlink?: boolean | { receive_buffer?: number };
+  /** libusb's hotplug callbacks. */
+  libusb?: boolean;
+  /** Comparison with sysfs. */
+  snapshot?: boolean;
+  /** Scripted devices, for tests and demonstrations. */
+  simulated?: boolean;
+}
+
+/** Where events are stored before they are published. */
+export interface USBOutboxConfig {
+  /** The file, for one daemon at a time. In memory where absent or `:memory:`: what waits then ends with the process. */
+  path?: string;
+  /** Published events that are kept for `usb-daemon tail` and `on_reset: 'replay'`; default 100,000 on disk, 1,000 in memory. */
+  retain?: number;
+  /** Events that may wait for Redis, and separately for this process's event loop, before a gap is reported; default 100,000. */
+  max_events?: number;
+  /** Which events go when that many wait; default `drop-oldest`. Either way a `gap` event says how many. */
+  when_full?: 'drop-oldest' | 'drop-newest';
+  /** Each commit waits for the disk and survives a loss of power; default false: it survives a crash of the process. */
+  fsync?: boolean;
+  /** `start()` rejects with ERR_USB_OUTBOX where the file cannot be used; default false: events are kept in memory, and an `error` event says so. */
+  required?: boolean;
+}
+
+export interface USBRedisConfig {
+  /** `redis://`, `rediss://` or `redis+unix://`; what it says goes before the keys below. */
+  url?: string;
+  /** Default REDIS_HOST, else `localhost`. */
+  host?: string;
+  /** Default REDIS_PORT, else 6379. */
+  port?: number;
+  /** Unix socket; goes before host and port. */
+  path?: string;
+  /** Encryption: true for the system's authorities, or certificates, each a PEM text or the name of a file. */
+  tls?: boolean | { ca?: string; cert?: string; key?: string };
+  /** Database number; default REDIS_DB, else 0. */
+  db?: number;
+  /** ACL user. */
+  username?: string;
+  /** Default REDIS_PASSWORD. Never printed. */
+  password?: string;
+  /** Key of the stream; default `aw:hotplug`. */
+  stream?: string;
+  /**
+   * Entries that the stream keeps; all of them where absent. What a consumer group has not acknowledged is kept
+   * beyond that, and an `error` event (ERR_USB_LAG) names the group.
+   */
+  maxlen?: number;
+  /**
+   * What follows when the server has forgotten what it had taken (emptied, or another one): `continue` goes on with
+   * the next event (default), `replay` publishes again what the outbox has kept. An `error` event says so either way.
+   */
+  on_reset?: 'continue' | 'replay';
+  /** Time in ms after which a connection attempt or an answer counts as failed; default 2000. */
+  timeout_ms?: number;
+}
+
+export interface USBMonitoringOptions {
+  /** Whether the HTTP server runs; default true. */
+  enabled?: boolean;
+  /** Address that it listens on; default 127.0.0.1. */
+  host?: string;
+  /** Port that it listens on; default 8080. */
+  healthcheck_port?: number;
+  /** Reconcile period in ms, whether or not the server runs; 10 to 86,400,000, default 5000. */
+  interval?: number;
+}
+
+/**
+ * Lists come before rules; an empty or missing list lets everything through. The detach of a device that was filtered is
+ * filtered as well.
+ */
+export interface USBFilterConfig {
+  /** Vendor IDs; where any are named, only their devices are told of. */
+  vendor_whitelist?: number[];
+  /** Vendor IDs whose devices are not told of. */
+  vendor_blacklist?: number[];
+  /** Class codes; where any are named, only devices of such a class, or with such an interface, are told of. */
+  device_class_filter?: number[];
+  /** In their order; the first `allow` or `deny` that fits decides, `tag` goes on to the next one. */
+  rules?: USBFilterRule[];
+}
+
+/** `tags` belong to `tag`, and only to it. */
+export type USBFilterRule =
+  | { match: USBFilterMatch; action: 'allow' | 'deny'; tags?: undefined }
+  | { match: USBFilterMatch; action: 'tag'; tags: string[] };
+
+/** All that is said has to fit. Texts are globs: `*` is any characters, `?` is any one. */
+export interface USBFilterMatch {
+  vendor_id?: number;
+  product_id?: number;
+  serial?: string;
+  manufacturer?: string;
+  product?: string;
+  /** Class of the device or of one of its interfaces; so subclass and protocol. */
+  class?: number;
+  subclass?: number;
+  protocol?: number;
+  port_path?: string;
+  bus_number?: number;
+  /** Mbit/s. */
+  speed?: number;
+}
+
+export interface USBPerformanceConfig {
+  /** Events published in a second at most, after a second's worth at once; 0 is unlimited, default 100. What is more waits; nothing is dropped. */
+  max_events_per_second?: number;
+  /** Time in ms within which further reports of the same transition are no news; default 50. A new address is always news. */
+  debounce_ms?: number;
+  /** Events that one publish carries at most; 1 to 10,000, default 10. */
+  batch_size?: number;
+}
+
+export interface USBFallbackConfig {
+  /** Whether the kernel's and udev's own events are heard; false leaves libusb and the snapshot. Default true on Linux. */
+  enable_udev?: boolean;
+  /** Where `usb-daemon udev install` puts the helper; default `/usr/local/bin/autoweave-udev-notify`. */
+  udev_script_path?: string;
+}

@@ -1,0 +1,156 @@
+// A device as events describe it, as a program tells of one, and as somebody asks for one.
+
+/** USB's device descriptor. Of a `partial` device that had left, only IDs, class and release are known, the rest is 0. */
+export interface USBDeviceDescriptor {
+  bLength: number;
+  bDescriptorType: number;
+  /** Binary-coded decimal: 0x0210 is USB 2.1. */
+  bcdUSB: number;
+  bDeviceClass: number;
+  bDeviceSubClass: number;
+  bDeviceProtocol: number;
+  bMaxPacketSize0: number;
+  idVendor: number;
+  idProduct: number;
+  bcdDevice: number;
+  iManufacturer: number;
+  iProduct: number;
+  iSerialNumber: number;
+  bNumConfigurations: number;
+}
+
+/** One attached device, in one of its events: plain data. */
+export interface USBDeviceInfo {
+  vendorId: number;
+  productId: number;
+  deviceDescriptor: USBDeviceDescriptor;
+  serialNumber?: string;
+  manufacturer?: string;
+  product?: string;
+  location: {
+    busNumber: number;
+    /** New after each replug; wraps at 127. */
+    deviceAddress: number;
+    /** Hub ports joined by dots (`4.2`), `0` for a root hub. */
+    portPath: string;
+  };
+  /** When this transition was observed, in ms since 1970. */
+  timestamp: number;
+  /** First 16 hex digits of SHA-256 over `vid:pid:bus:address`. Names an attachment, but may come again. */
+  signature: string;
+  /** When the device came, in ms since 1970. */
+  attachedAt: number;
+  /** `<producer>:<seq>`; never comes again. */
+  eventId: string;
+  /** `vvvv:pppp:<serial>` where the serial number identifies the unit, else `vvvv:pppp@<bus path>-<ports>`. */
+  stableId: string;
+  /** What `stableId` rests on. */
+  identity: 'serial' | 'port';
+  /** Distinct interface classes of all configurations, in the descriptors' order. */
+  interfaces: USBInterfaceClass[];
+  /** Mbit/s, where known. */
+  speed?: number;
+  /** What established the transition. */
+  backend: 'netlink' | 'libusb' | 'snapshot' | 'injected' | 'simulated' | 'udev-helper';
+  /** Set where reconciliation made the event. */
+  synthetic?: 'startup' | 'gap' | 'missed-while-down' | 'reboot';
+  /**
+   * Not all is known: the device had left before it could be read, or its driver kept its strings for longer than
+   * 500 ms. What is missing is unknown, not absent.
+   */
+  partial: boolean;
+  /** Labels that rules of `filters.rules` have given it. */
+  tags?: string[];
+}
+
+export interface USBInterfaceClass {
+  class: number;
+  subclass: number;
+  protocol: number;
+}
+
+/** A device to be simulated; strings that are absent the device does not have. */
+export interface SimulatedDevice {
+  /** Where it is plugged in, as the kernel would call it: `200-1.2`. */
+  name: string;
+  vendorId?: number;
+  productId?: number;
+  manufacturer?: string;
+  product?: string;
+  serialNumber?: string;
+  deviceClass?: number;
+  interfaces?: USBInterfaceClass[];
+  /** Mbit/s: `'480'`. */
+  speed?: string;
+}
+
+/**
+ * A device as the npm package `usb` gives it, as far as it is looked at. Everything is read once, at the call; a property
+ * that is missing where it may be, or null, is as good as undefined.
+ */
+export interface USBDeviceLike {
+  /** IDs are needed; of the rest, what is missing is 0, but for the length and the type of a descriptor. */
+  deviceDescriptor: Pick<USBDeviceDescriptor, 'idVendor' | 'idProduct'> & Partial<USBDeviceDescriptor>;
+  busNumber: number;
+  deviceAddress: number;
+  /** Hub ports from the root on, 7 at most; a root hub has none. */
+  portNumbers?: readonly number[] | null;
+  /** Called before strings are asked for. Where it throws, the device has none. */
+  open?(): void;
+  close?(): void;
+  /** Strings that have not come within 1000 ms of the call are empty; answers that come twice or late are passed over. */
+  getStringDescriptor?(index: number, callback: (error?: any, value?: string) => void): void;
+  /** Ready-made texts, 255 characters at most: nothing is asked of the device for them. */
+  manufacturer?: string | null;
+  product?: string | null;
+  serialNumber?: string | null;
+  /** Ready-made interface classes, or node-usb's own interfaces, which say nothing of their class. */
+  interfaces?: ReadonlyArray<Partial<USBInterfaceClass>> | readonly object[] | null;
+  /** node-usb's active configuration, whose interface classes are taken where none are ready-made. */
+  configDescriptor?: { interfaces?: any } | null;
+  /** Mbit/s. */
+  speed?: number | null;
+}
+
+/** An ID as a number, or as hex digits with or without 0x. */
+export type USBNumber = number | string;
+
+/** What a device has to be, in everything that is said. `{}` is any device; undefined is as good as missing. */
+export interface USBDeviceDescription {
+  vendorId?: USBNumber;
+  productId?: USBNumber;
+  serialNumber?: string;
+  manufacturer?: string;
+  product?: string;
+  stableId?: string;
+  signature?: string;
+  /** Hub ports joined by dots. */
+  portPath?: string;
+  busNumber?: number;
+  deviceAddress?: number;
+  /** Class of the device or of one of its interfaces. */
+  class?: USBNumber;
+}
+
+/**
+ * `permissions.usb` of an AutoWeave plugin's manifest. One of each list has to fit; an empty list, like a missing one, asks
+ * for nothing.
+ */
+export interface USBManifestMatch {
+  vendor_ids?: readonly USBNumber[];
+  product_ids?: readonly USBNumber[];
+  /** Classes of the device or of one of its interfaces. */
+  device_classes?: readonly USBNumber[];
+  /** Interface classes: a class, `class/subclass/protocol` in hex as in the stream, or an object; what is not said may be anything. */
+  interfaces?: ReadonlyArray<USBNumber | { class?: USBNumber; subclass?: USBNumber; protocol?: USBNumber }>;
+  /** Permissions that say nothing about which device is meant. */
+  exclusive?: boolean;
+  detach_kernel_driver?: boolean;
+}
+
+/** The same in AutoWeave's TypeScript. */
+export interface USBDeviceFilter {
+  vendorIds?: readonly USBNumber[];
+  productIds?: readonly USBNumber[];
+  deviceClass?: readonly USBNumber[];
+}

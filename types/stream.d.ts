@@ -1,0 +1,74 @@
+// What is in the stream, and how a consumer goes about it.
+
+import type { USBDeviceDescriptor, USBDeviceInfo, USBInterfaceClass } from './device.js';
+import type { USBError } from './events.js';
+
+/** An event as it is in the stream, whoever wrote it. */
+export interface USBEvent {
+  /** ID of its entry in the stream. */
+  messageId: string;
+  /** What the entry says; where it says nothing, `udev` for the entries of a udev script, else `node-usb`. */
+  source: 'node-usb' | 'udev' | (string & {});
+  action: 'attach' | 'detach';
+  /** 0 where the entry does not say: a udev script cannot know it of a device that has left. */
+  vendorId: number;
+  productId: number;
+  /** Empty where the entry does not say; so the other texts. */
+  deviceSignature: string;
+  manufacturer: string;
+  product: string;
+  serialNumber: string;
+  /** When the transition was observed, in ms since 1970; when its entry was written, where it does not say. */
+  timestamp: number;
+  deviceDescriptor: USBDeviceDescriptor | null;
+  location: { busNumber: number; deviceAddress: number; portPath: string } | null;
+  /** What follows is there where a daemon of this package wrote the entry. `eventId` never comes again. */
+  eventId?: string;
+  seq?: number;
+  host?: string;
+  backend?: USBDeviceInfo['backend'];
+  stableId?: string;
+  /** Mbit/s. */
+  speed?: number;
+  interfaces: USBInterfaceClass[];
+  synthetic?: USBDeviceInfo['synthetic'];
+  traceparent?: string;
+  /** Not all is known. */
+  partial: boolean;
+}
+
+/** How a consumer goes about its work. */
+export interface USBConsumerOptions {
+  /** Where a group that does not exist yet begins: `$`, what comes from now on (default); `0`, everything; or an entry's ID. */
+  start_at?: string;
+  /** Handlers in flight at most, 1 to 1000; default 1, and events are handled in order. */
+  concurrency?: number;
+  /** Entries read ahead at most, 1 to 10,000; default 10. */
+  batch_size?: number;
+  /** How often an event is given to the handler before it is a dead letter; default 5. */
+  max_attempts?: number;
+  /** Pause in ms after the first failure, doubled with each further one; default 100. */
+  retry_ms?: number;
+  /** The longest such pause in ms; default 10,000, or `retry_ms` if that is more. */
+  retry_max_ms?: number;
+  /**
+   * Entries of a member that has given no sign of life for so many ms are taken over; at least 1000, or 0: never. Default
+   * 60,000. It must be the same for all members of a group: each shows signs of life as often as its own value asks for.
+   */
+  claim_idle_ms?: number;
+}
+
+/** An entry that has been moved to the stream `{<stream>}:dead`, with `dead_reason` and its own fields. */
+export interface USBDeadLetter {
+  messageId: string;
+  reason: string;
+  /** How often the handler has had it; 0 where the entry cannot be read. */
+  attempts: number;
+}
+
+export interface ConsumerEvents {
+  dead: [letter: USBDeadLetter];
+  'redis:state': [state: { connected: boolean; address: string; reason?: string }];
+  /** Something failed that does not stop the consumer. Without a listener it is not thrown. */
+  error: [error: USBError];
+}
