@@ -16,8 +16,8 @@ function face(hotplug, attachments) {
     LibUSBException,
     Transfer: refused.Transfer,
     getDeviceList: () => [...(attachments.present()?.values() ?? [])],
-    refHotplugEvents: () => hotplug.refHotplugEvents(),
-    unrefHotplugEvents: () => hotplug.unrefHotplugEvents(),
+    refHotplugEvents: () => hotplug.hold(),
+    unrefHotplugEvents: () => hotplug.letGo(),
     // There is no libusb of the program's own to tell this to.
     setDebugLevel() {},
     useUsbDkBackend() {},

@@ -35,12 +35,12 @@ class Hotplug extends EventEmitter {
     this.#attachments = attachments;
   }
 
-  /** Takes effect while there are listeners, and until the last one goes; so with npm usb 2. */
-  refHotplugEvents() {
+  /** Holds the process. As with npm usb 2, this and its opposite take effect only while there are listeners. */
+  hold() {
     if (this.#isHeard) this.#daemon?.ref();
   }
 
-  unrefHotplugEvents() {
+  letGo() {
     if (this.#isHeard) this.#daemon?.unref();
   }
 
