@@ -111,6 +111,21 @@ describe('a program written for npm usb 2', () => {
     expect(ours.devices).toHaveLength(us.devices.length + 1);
   });
 
+  it.skipIf(!canList)('hears what comes the moment after its listener, and what was present leave then', async () => {
+    bed = await openNamespaceBed({ udevd: true });
+    for (const module of [ours, peer]) {
+      const present = await bed.plug(MOUSE);
+      const watcher_ = await watch(module);
+      const handle = await bed.plug({ ...MOUSE, port: '4' });
+      await bed.unplug(present);
+      await watcher_.hears('attach', handle);
+      await watcher_.hears('detach', present);
+      await bed.unplug(handle);
+      await watcher_.hears('detach', handle);
+      expect(watcher_.account.filter(({ portNumbers }) => portNumbers).map(({ event }) => event).toSorted()).toEqual(['attach', 'detach', 'detach']);
+    }
+  });
+
   it('hears where there is no udevd, no device node and no privilege', async () => {
     bed = await openNamespaceBed({ devfs: false });
     const watcher_ = await watch(ours, { user: 'nobody' });
