@@ -71,6 +71,15 @@ describe('the module', () => {
     expect(Object.keys(same)).toEqual(expect.arrayContaining(['whole', 'default', 'usb', 'getDeviceList']));
   });
 
+  it('is in the package, with its types', () => {
+    const { exports } = require('@autoweave/usb-daemon/package.json');
+    const [{ files }] = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: packageRoot, encoding: 'utf8' }));
+    const packed = files.map(({ path }) => `./${path}`);
+    const targets = Object.values(exports['./usb']).flatMap((conditions) => Object.values(conditions));
+    expect(targets).toHaveLength(4);
+    expect(packed).toEqual(expect.arrayContaining([...targets, './js/usb/entry.js']));
+  });
+
   it('takes a listener on the module itself, as npm usb 1 and AutoWeave have it', async () => {
     const { on, off, usb } = openEntry();
     const listener = () => {};
