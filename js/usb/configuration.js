@@ -19,8 +19,8 @@ function kernelName({ busNumber, portPath }) {
 }
 
 /** The raw descriptors of a device, or null where it is not there, or no longer. */
-function rawDescriptors({ location, vendorId, productId }) {
-  const folder = `${DEVICES}/${kernelName(location)}`;
+function rawDescriptors({ location, vendorId, productId }, devices) {
+  const folder = `${devices}/${kernelName(location)}`;
   try {
     const raw = readFileSync(`${folder}/descriptors`);
     // Asked last: a device that has taken this one's place meanwhile has another address.
@@ -36,11 +36,11 @@ function rawDescriptors({ location, vendorId, productId }) {
  * Value of the configuration that is in force, or undefined. Taken from the names of the interfaces' folders: for
  * `bConfigurationValue` the kernel makes the reader wait until drivers have probed.
  */
-function activeValue(location) {
+function activeValue(location, devices) {
   const name = kernelName(location);
   const stem = location.portPath === '0' ? `${location.busNumber}-0:` : `${name}:`;
   try {
-    const folder = readdirSync(`${DEVICES}/${name}`).find((entry) => entry.startsWith(stem));
+    const folder = readdirSync(`${devices}/${name}`).find((entry) => entry.startsWith(stem));
     return folder && Number.parseInt(folder.slice(stem.length), 10);
   } catch {
     return undefined;
@@ -126,16 +126,16 @@ function parse(raw) {
 }
 
 /** Every configuration of a device; null where they cannot be known, or no longer. */
-function configurationsOf(info) {
-  const raw = rawDescriptors(info);
+function configurationsOf(info, devices = DEVICES) {
+  const raw = rawDescriptors(info, devices);
   return raw && parse(raw);
 }
 
 /** The one of `configurations` that is in force; undefined while there is none. */
-function activeOf(configurations, { location }) {
+function activeOf(configurations, { location }, devices = DEVICES) {
   // Nearly every device has one alone, and its folders come only after its attach.
   if (configurations.length === 1) return configurations[0];
-  const value = activeValue(location);
+  const value = activeValue(location, devices);
   return configurations.find(({ bConfigurationValue }) => bConfigurationValue === value);
 }
 
