@@ -25,6 +25,14 @@ describe('a list', () => {
     expect(getDeviceList()[0]).toBe(first[1]);
   });
 
+  it.each([{ vendorId: 1 }, { productId: 1 }, { portPath: '2' }])('gives another object where another device has the address: %j', (other) => {
+    const list = vi.fn(() => [listed()]);
+    const { getDeviceList } = createEntry({ listDevices: list });
+    const [first] = getDeviceList();
+    list.mockReturnValue([listed(other)]);
+    expect(getDeviceList()[0]).not.toBe(first);
+  });
+
   it('is searched by IDs and by serial number', async () => {
     const wanted = listed({ address: 3, vendorId: 7, productId: 8, serialNumber: 'SN' });
     const { findByIds, findBySerialNumber, getDeviceList } = createEntry({ listDevices: () => [listed(), wanted] });
@@ -121,6 +129,29 @@ describe('a device', () => {
   });
 });
 
+describe('an interface', () => {
+  const setting = { bInterfaceNumber: 3, endpoints: [0x81, 0x02].map((bEndpointAddress) => ({ bEndpointAddress, bmAttributes: 0x13 })) };
+  const known = new required.Interface({ configDescriptor: { interfaces: [[setting]] } }, 0);
+
+  it('says what it is, and which endpoints it has', () => {
+    expect(known).toMatchObject({ id: 0, altSetting: 0, interfaceNumber: 3, descriptor: setting });
+    expect(known.endpoints.map(({ address, direction, transferType, timeout }) => [address, direction, transferType, timeout])).toEqual([
+      [0x81, 'in', 3, 0],
+      [0x02, 'out', 3, 0],
+    ]);
+    expect(known.endpoints[0]).toBeInstanceOf(required.InEndpoint);
+    expect(known.endpoint(0x02)).toBeInstanceOf(required.OutEndpoint);
+    expect(known.endpoint(0x03)).toBeUndefined();
+  });
+
+  it('refuses what would touch the device, as do its endpoints', () => {
+    const all = ['claim', 'release', 'releaseAsync', 'isKernelDriverActive', 'detachKernelDriver', 'attachKernelDriver', 'setAltSetting', 'setAltSettingAsync'];
+    const of = { in: ['transfer', 'transferAsync', 'startPoll', 'stopPoll', 'clearHalt', 'makeTransfer'], out: ['transfer', 'transferAsync', 'transferWithZLP', 'clearHalt', 'makeTransfer'] };
+    const refusals = [known, ...known.endpoints].flatMap((on) => (of[on.direction] ?? all).map((name) => [on, name]));
+    for (const [on, name] of refusals) expect(() => on[name](), name).toThrow(expect.objectContaining({ code: 'ERR_USB_NO_TRANSFER' }));
+  });
+});
+
 describe('configuration descriptors', () => {
   const DEVICE = '12010002000000406d041cc30001010203' + '01';
   const bytes = (...hex) => Buffer.from(DEVICE + hex.join(''), 'hex');
@@ -184,7 +215,7 @@ describe('configuration descriptors', () => {
   it('end where the bytes stop making sense', () => {
     for (const damaged of ['00', '0001', '01ff', 'ff04', '0904', '0504aabbcc', '0705810308000a']) {
       expect(parse(bytes(damaged)), damaged).toEqual([]);
-      expect(parse(bytes(CONFIGURATION, damaged)), damaged).toHaveLength(1);
+      expect(parse(bytes(CONFIGURATION, damaged)).map(({ interfaces }) => interfaces), damaged).toEqual([[]]);
     }
     expect(parse(Buffer.alloc(0))).toEqual([]);
     expect(parse(bytes(...HID))).toEqual([]);

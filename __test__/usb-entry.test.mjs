@@ -3,6 +3,8 @@
 import { execFileSync } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
+import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openDaemon, packageRoot } from './daemon.mjs';
 import { listed } from './listed.mjs';
@@ -29,6 +31,10 @@ function openEntry({ list, config } = {}) {
   const heard = [];
   for (const event of ['attach', 'detach']) entry.usb.on(event, (device) => heard.push({ event, device }));
   return { ...entry, daemons, heard, started: () => daemons.at(-1).heard.waitFor('started') };
+}
+
+async function turns(count) {
+  for (let turn = 0; turn < count; turn += 1) await setImmediate();
 }
 
 const events = (heard) => heard.map(({ event, device }) => `${event} ${device.portNumbers ?? 'root'}`);
@@ -110,6 +116,34 @@ describe('attach and detach', () => {
     expect(heard[2].device).not.toBe(device);
   });
 
+  it('come with the object that a list gave before, and what was not known then is known now', () => {
+    const present = [];
+    const { daemon, heard, getDeviceList } = scripted(present);
+    present.push(listed({ partial: true }));
+    const [device] = getDeviceList();
+    daemon.emit('device:attach', listed({ product: 'Thing' }));
+    expect(heard[0].device).toBe(device);
+    return expect(promisify(device.getStringDescriptor).call(device, 2)).resolves.toBe('Thing');
+  });
+
+  it('give their object up: an equal device at the same address is another one', () => {
+    const present = [];
+    const { daemon, heard, getDeviceList } = scripted(present);
+    daemon.emit('device:attach', listed());
+    present.push(listed());
+    expect(getDeviceList()[0]).toBe(heard[0].device);
+    daemon.emit('device:detach', listed());
+    expect(getDeviceList()[0]).not.toBe(heard[0].device);
+  });
+
+  it('know the hub, though only a list has it', () => {
+    const present = [];
+    const { daemon, heard } = scripted(present);
+    present.push(listed({ address: 1, portPath: '0' }));
+    daemon.emit('device:attach', listed({ portPath: '1' }));
+    expect(heard[0].device.parent.deviceAddress).toBe(1);
+  });
+
   it('are followed by the IDs alone', async () => {
     const { daemons, started, usb } = openEntry();
     const order = [];
@@ -175,10 +209,11 @@ function scripted(present) {
   const daemon = Object.assign(new EventEmitter(), { calls: [] });
   for (const name of ['start', 'stop']) daemon[name] = async () => void daemon.calls.push(name);
   for (const name of ['ref', 'unref']) daemon[name] = () => void daemon.calls.push(name);
-  const { usb } = createEntry({ openDaemon: () => daemon, listDevices: () => present });
+  const openDaemon = vi.fn(() => daemon);
+  const { usb, getDeviceList } = createEntry({ openDaemon, listDevices: () => present });
   const heard = [];
   for (const event of ['attach', 'detach']) usb.on(event, (device) => heard.push({ event, device }));
-  return { daemon, heard, usb };
+  return { daemon, heard, usb, getDeviceList, openDaemon };
 }
 
 describe('the daemon behind it', () => {
@@ -208,6 +243,30 @@ describe('the daemon behind it', () => {
     daemons[0].simulateAttach({ ...KEYBOARD, name: '201-2' });
     expect((await second).portNumbers).toEqual([2]);
     expect(daemons).toHaveLength(1);
+  });
+
+  it('is not stopped where the next listener comes in the same turn', async () => {
+    const { daemon, usb, openDaemon } = scripted([]);
+    usb.removeAllListeners();
+    usb.on('detach', () => {});
+    await turns(2);
+    expect(daemon.calls).toEqual(['start', 'unref', 'ref']);
+    expect(openDaemon).toHaveBeenCalledTimes(1);
+  });
+
+  it('leaves the objects of its devices to lists when it stops', async () => {
+    const present = [];
+    const { daemon, heard, usb, getDeviceList } = scripted(present);
+    daemon.emit('device:attach', listed());
+    usb.removeAllListeners();
+    await turns(2);
+    expect(daemon.calls).toContain('stop');
+    present.push(listed());
+    expect(getDeviceList()[0]).toBe(heard[0].device);
+    present.pop();
+    getDeviceList();
+    present.push(listed());
+    expect(getDeviceList()[0]).not.toBe(heard[0].device);
   });
 
   it('lets the process go, and holds it again, only while there are listeners', () => {
