@@ -41,7 +41,7 @@ class Hotplug extends EventEmitter {
   }
 
   letGo() {
-    if (this.#isHeard) this.#daemon?.unref();
+    this.#daemon?.unref();
   }
 
   #settle() {
