@@ -1,0 +1,300 @@
+// The entry /usb: its exports, its events and the daemon behind them, over simulated devices and lists that the test writes.
+
+import { execFileSync } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import { createRequire } from 'node:module';
+import { setImmediate } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { openDaemon, packageRoot } from './daemon.mjs';
+import { listed } from './listed.mjs';
+import { installPeer } from './peer-usb2.mjs';
+
+const require = createRequire(import.meta.url);
+const required = require('@autoweave/usb-daemon/usb');
+const { createEntry } = require(`${packageRoot}js/usb/entry.js`);
+const peer = require(await installPeer());
+
+const KEYBOARD = { name: '201-1', vendorId: 0x046d, productId: 0xc31c, manufacturer: 'Logitech', product: 'Keyboard', serialNumber: 'K1' };
+
+/** An entry whose daemons are simulated; `daemons` are those that it has opened. */
+function openEntry({ list, config } = {}) {
+  const daemons = [];
+  const entry = createEntry({
+    openDaemon: () => {
+      daemons.push(openDaemon(config));
+      return daemons.at(-1);
+    },
+    listDevices: list,
+  });
+  onTestFinished(() => void entry.usb.removeAllListeners());
+  const heard = [];
+  for (const event of ['attach', 'detach']) entry.usb.on(event, (device) => heard.push({ event, device }));
+  return { ...entry, daemons, heard, started: () => daemons.at(-1).heard.waitFor('started') };
+}
+
+async function turns(count) {
+  for (let turn = 0; turn < count; turn += 1) await setImmediate();
+}
+
+const events = (heard) => heard.map(({ event, device }) => `${event} ${device.portNumbers ?? 'root'}`);
+
+describe('the module', () => {
+  it('has each export of npm usb 2, and the same numbers', () => {
+    expect(Object.keys(required)).toEqual(expect.arrayContaining(Object.keys(peer)));
+    const ours = Object.getOwnPropertyNames(required.usb);
+    const theirs = Object.getOwnPropertyNames(peer.usb).filter((name) => !name.startsWith('_'));
+    expect(ours).toEqual(expect.arrayContaining(theirs));
+    const numbers = (usb) => Object.fromEntries(Object.entries(usb).filter(([name]) => name.startsWith('LIBUSB_')));
+    expect(numbers(required.usb)).toEqual(numbers(peer.usb));
+  });
+
+  it('has each public method of npm usb 2 on devices, interfaces and endpoints', () => {
+    const own = ['refresh', 'startPollTransfers'];
+    for (const name of ['Device', 'Interface', 'Endpoint', 'InEndpoint', 'OutEndpoint']) {
+      const methods = Object.getOwnPropertyNames(peer[name].prototype).filter((method) => !method.startsWith('__') && !own.includes(method));
+      for (const method of methods) expect(method in required[name].prototype, `${name}.${method}`).toBe(true);
+    }
+  });
+
+  it('gives the same things to import and require, by name, as default and as a namespace', () => {
+    // In a process of its own: vitest gives modules a second life.
+    const program = `
+      import whole, * as named from '@autoweave/usb-daemon/usb';
+      import { createRequire } from 'node:module';
+      const required = createRequire(process.cwd() + '/x')('@autoweave/usb-daemon/usb');
+      const same = Object.entries(required).map(([name, value]) => [name, named[name] === value]);
+      console.log(JSON.stringify({ whole: whole === required, ...Object.fromEntries(same) }));
+    `;
+    const same = JSON.parse(execFileSync(process.execPath, ['--input-type=module', '-e', program], { cwd: packageRoot, encoding: 'utf8' }));
+    expect(Object.entries(same).filter(([, isSame]) => !isSame)).toEqual([]);
+    expect(Object.keys(same)).toEqual(expect.arrayContaining(['whole', 'default', 'usb', 'getDeviceList']));
+  });
+
+  it('is in the package, with its types', () => {
+    const { exports } = require('@autoweave/usb-daemon/package.json');
+    const [{ files }] = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: packageRoot, encoding: 'utf8' }));
+    const packed = files.map(({ path }) => `./${path}`);
+    const targets = Object.values(exports['./usb']).flatMap((conditions) => Object.values(conditions));
+    expect(targets).toHaveLength(4);
+    expect(packed).toEqual(expect.arrayContaining([...targets, './js/usb/entry.js']));
+  });
+
+  it('takes a listener on the module itself, as npm usb 1 and AutoWeave have it', async () => {
+    const { on, off, usb } = openEntry();
+    const listener = () => {};
+    expect(on('attach', listener)).toBe(usb);
+    expect(usb.listeners('attach')).toContain(listener);
+    off('attach', listener);
+    expect(usb.listeners('attach')).not.toContain(listener);
+  });
+
+  it('has switches that need no doing', () => {
+    expect(required.useUsbDkBackend()).toBeUndefined();
+    expect(required.usb.setDebugLevel(4)).toBeUndefined();
+    expect(required.usb.INIT_ERROR).toBe(0);
+  });
+});
+
+describe('attach and detach', () => {
+  it('come with one and the same object, which a list gives as well', async () => {
+    let present = [];
+    const { daemons, heard, started, getDeviceList } = openEntry({ list: () => present });
+    await started();
+    daemons[0].simulateAttach(KEYBOARD);
+    await vi.waitUntil(() => heard.length === 1);
+    present = daemons[0].getConnectedDevices();
+    const [device] = getDeviceList();
+    expect(device).toBe(heard[0].device);
+    present = [];
+    daemons[0].simulateDetach('201-1');
+    await vi.waitUntil(() => heard.length === 2);
+    expect(heard[1]).toEqual({ event: 'detach', device: heard[0].device });
+    expect(heard[1].device).toBe(device);
+    daemons[0].simulateAttach(KEYBOARD);
+    await vi.waitUntil(() => heard.length === 3);
+    expect(heard[2].device).not.toBe(device);
+  });
+
+  it('come with the object that a list gave before, and what was not known then is known now', () => {
+    const present = [];
+    const { daemon, heard, getDeviceList } = scripted(present);
+    present.push(listed({ partial: true }));
+    const [device] = getDeviceList();
+    daemon.emit('device:attach', listed({ product: 'Thing' }));
+    expect(heard[0].device).toBe(device);
+    return expect(promisify(device.getStringDescriptor).call(device, 2)).resolves.toBe('Thing');
+  });
+
+  it('give their object up: an equal device at the same address is another one', () => {
+    const present = [];
+    const { daemon, heard, getDeviceList } = scripted(present);
+    daemon.emit('device:attach', listed());
+    present.push(listed());
+    expect(getDeviceList()[0]).toBe(heard[0].device);
+    daemon.emit('device:detach', listed());
+    expect(getDeviceList()[0]).not.toBe(heard[0].device);
+  });
+
+  it('know the hub, though only a list has it', () => {
+    const present = [];
+    const { daemon, heard } = scripted(present);
+    present.push(listed({ address: 1, portPath: '0' }));
+    daemon.emit('device:attach', listed({ portPath: '1' }));
+    expect(heard[0].device.parent.deviceAddress).toBe(1);
+  });
+
+  it('are followed by the IDs alone', async () => {
+    const { daemons, started, usb } = openEntry();
+    const order = [];
+    for (const event of ['attach', 'attachIds', 'detach', 'detachIds']) usb.on(event, (argument) => order.push({ event, argument }));
+    await started();
+    daemons[0].simulateAttach(KEYBOARD);
+    daemons[0].simulateDetach('201-1');
+    await vi.waitUntil(() => order.length === 4);
+    expect(order.map(({ event }) => event)).toEqual(['attach', 'attachIds', 'detach', 'detachIds']);
+    expect(order[1].argument).toEqual({ idVendor: 0x046d, idProduct: 0xc31c });
+    expect(order[3].argument).toEqual({ idVendor: 0x046d, idProduct: 0xc31c });
+  });
+
+  it('are not told of what was present when the first listener came', async () => {
+    const stays = listed({ address: 5 });
+    const { daemon, heard } = scripted([stays]);
+    daemon.emit('device:attach', { ...stays, synthetic: 'startup' });
+    daemon.emit('started');
+    expect(heard).toEqual([]);
+    daemon.emit('device:detach', stays);
+    expect(events(heard)).toEqual(['detach 1']);
+  });
+
+  it('are told of what came and left between the first listener and the start', async () => {
+    const [left, came] = [listed({ address: 5 }), listed({ address: 6, portPath: '2' })];
+    const { daemon, heard } = scripted([left]);
+    daemon.emit('device:attach', { ...came, synthetic: 'startup' });
+    daemon.emit('started');
+    expect(events(heard)).toEqual(['attach 2', 'detach 1']);
+  });
+
+  it('are told once where a device is in the list already and its uevent comes after', async () => {
+    const both = listed({ address: 5 });
+    const { daemon, heard } = scripted([both]);
+    daemon.emit('device:attach', both);
+    daemon.emit('started');
+    expect(heard).toEqual([]);
+  });
+
+  it('reach the other listeners where one throws', async () => {
+    const { daemon, usb } = scripted([]);
+    const uncaught = [];
+    const listeners = process.rawListeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    process.on('uncaughtException', (error) => uncaught.push(error.message));
+    onTestFinished(() => {
+      process.removeAllListeners('uncaughtException');
+      for (const listener of listeners) process.on('uncaughtException', listener);
+    });
+    const heard = [];
+    usb.prependListener('attach', () => {
+      throw new Error('mine');
+    });
+    usb.on('attach', () => heard.push('second'));
+    daemon.emit('device:attach', listed());
+    await vi.waitUntil(() => uncaught.length > 0);
+    expect([heard, uncaught]).toEqual([['second'], ['mine']]);
+  });
+});
+
+/** An entry over a daemon that says only what the test makes it say; `present` is listed when the first listener comes. */
+function scripted(present) {
+  const daemon = Object.assign(new EventEmitter(), { calls: [] });
+  for (const name of ['start', 'stop']) daemon[name] = async () => void daemon.calls.push(name);
+  for (const name of ['ref', 'unref']) daemon[name] = () => void daemon.calls.push(name);
+  const openDaemon = vi.fn(() => daemon);
+  const { usb, getDeviceList } = createEntry({ openDaemon, listDevices: () => present });
+  const heard = [];
+  for (const event of ['attach', 'detach']) usb.on(event, (device) => heard.push({ event, device }));
+  return { daemon, heard, usb, getDeviceList, openDaemon };
+}
+
+describe('the daemon behind it', () => {
+  it('runs while there is a listener for attach or detach, and is another one after that', async () => {
+    const { daemons, started, usb } = openEntry();
+    await started();
+    expect(daemons).toHaveLength(1);
+    usb.removeAllListeners();
+    await daemons[0].heard.waitFor('stopped');
+    usb.on('attachIds', () => {});
+    usb.on('error', () => {});
+    expect(daemons).toHaveLength(1);
+    usb.once('detach', () => {});
+    await started();
+    expect(daemons).toHaveLength(2);
+  });
+
+  it('goes on where a listener that was alone sets up the next one', async () => {
+    const { daemons, started, usb } = openEntry();
+    await started();
+    usb.removeAllListeners();
+    const next = () => new Promise((resolve) => usb.once('attach', resolve));
+    const first = next();
+    daemons[0].simulateAttach(KEYBOARD);
+    await first;
+    const second = next();
+    daemons[0].simulateAttach({ ...KEYBOARD, name: '201-2' });
+    expect((await second).portNumbers).toEqual([2]);
+    expect(daemons).toHaveLength(1);
+  });
+
+  it('is not stopped where the next listener comes in the same turn', async () => {
+    const { daemon, usb, openDaemon } = scripted([]);
+    usb.removeAllListeners();
+    usb.on('detach', () => {});
+    await turns(2);
+    expect(daemon.calls).toEqual(['start', 'unref', 'ref']);
+    expect(openDaemon).toHaveBeenCalledTimes(1);
+  });
+
+  it('leaves the objects of its devices to lists when it stops', async () => {
+    const present = [];
+    const { daemon, heard, usb, getDeviceList } = scripted(present);
+    daemon.emit('device:attach', listed());
+    usb.removeAllListeners();
+    await turns(2);
+    expect(daemon.calls).toContain('stop');
+    present.push(listed());
+    expect(getDeviceList()[0]).toBe(heard[0].device);
+    present.pop();
+    getDeviceList();
+    present.push(listed());
+    expect(getDeviceList()[0]).not.toBe(heard[0].device);
+  });
+
+  it('lets the process go, and holds it again, only while there are listeners', () => {
+    const { daemon, usb } = scripted([]);
+    usb.unrefHotplugEvents();
+    usb.refHotplugEvents();
+    expect(daemon.calls).toEqual(['start', 'unref', 'ref']);
+    usb.removeAllListeners('attach').removeAllListeners('detach');
+    expect(daemon.calls.splice(3)).toEqual(['unref']);
+    usb.refHotplugEvents();
+    expect(daemon.calls).toHaveLength(3);
+  });
+
+  it('tells errors to those who listen for them', async () => {
+    const { daemon, usb } = scripted([]);
+    daemon.emit('error', new Error('nobody listens'), 'netlink');
+    const heard = [];
+    usb.on('error', (error) => heard.push(error.message));
+    daemon.emit('error', new Error('a source'), 'netlink');
+    expect(heard).toEqual(['a source']);
+  });
+
+  it('is named in a warning where it cannot start and nobody listens for errors', async () => {
+    const warning = new Promise((resolve) => process.once('warning', resolve));
+    const failure = Object.assign(new Error('no thread'), { code: 'ERR_USB_SYSTEM' });
+      const daemon = Object.assign(new EventEmitter(), { start: () => Promise.reject(failure), ref() {}, unref() {} });
+    const { usb } = createEntry({ openDaemon: () => daemon, listDevices: () => [] });
+    usb.on('attach', () => {});
+    expect(await warning).toBe(failure);
+  });
+});

@@ -1,0 +1,114 @@
+'use strict';
+
+const { EventEmitter } = require('node:events');
+const { tell } = require('../tell.js');
+
+const CHANGES = ['addListener', 'on', 'prependListener', 'off', 'removeListener', 'removeAllListeners'];
+
+/**
+ * The emitter of `attach` and `detach`. A daemon runs while one of them has a listener, and holds the process meanwhile.
+ *
+ * As with npm usb 2, what was present when the first listener came is not announced.
+ */
+class Hotplug extends EventEmitter {
+  #openDaemon;
+  #attachments;
+  #daemon = null;
+  #isHeard = false;
+  #idle;
+
+  static {
+    for (const name of CHANGES) {
+      const inherited = EventEmitter.prototype[name];
+      const changed = function (...args) {
+        inherited.apply(this, args);
+        this.#settle();
+        return this;
+      };
+      Object.defineProperty(this.prototype, name, { value: changed, writable: true, configurable: true });
+    }
+  }
+
+  constructor({ openDaemon, attachments }) {
+    super();
+    this.#openDaemon = openDaemon;
+    this.#attachments = attachments;
+  }
+
+  /** Holds the process. As with npm usb 2, this and its opposite take effect only while there are listeners. */
+  hold() {
+    if (this.#isHeard) this.#daemon?.ref();
+  }
+
+  letGo() {
+    this.#daemon?.unref();
+  }
+
+  #settle() {
+    const isHeard = this.listenerCount('attach') + this.listenerCount('detach') > 0;
+    if (isHeard === this.#isHeard) return;
+    this.#isHeard = isHeard;
+    if (isHeard) this.#begin();
+    else this.#cease();
+  }
+
+  #begin() {
+    clearImmediate(this.#idle);
+    if (this.#daemon) {
+      this.#daemon.ref();
+      return;
+    }
+    // Taken before the call returns: what comes from here on is told, whenever the daemon gets to hear of it.
+    const present = this.#attachments.present();
+    // A daemon for each run: what an earlier one has still to say is not for the listeners of this one.
+    const daemon = this.#openDaemon();
+    this.#daemon = daemon;
+    this.#follow(daemon, present);
+    daemon.start().catch((error) => this.#fail(daemon, error));
+  }
+
+  #follow(daemon, present) {
+    const whileOurs = (event, listener) => daemon.on(event, (...args) => this.#daemon === daemon && listener(...args));
+    whileOurs('device:attach', (info) => {
+      const { at, device } = this.#attachments.attach(info);
+      const wasPresent = present ? present.delete(at) : info.synthetic === 'startup';
+      if (!wasPresent) this.#announce('attach', device);
+    });
+    whileOurs('device:detach', (info) => this.#announce('detach', this.#attachments.detach(info)));
+    whileOurs('started', () => {
+      // Present when the listener came, gone before the daemon could see it.
+      for (const device of present?.values() ?? []) this.#announce('detach', device);
+      present?.clear();
+    });
+    whileOurs('error', (error, context) => tell(this, 'error', error, context));
+  }
+
+  #announce(event, device) {
+    const { idVendor, idProduct } = device.deviceDescriptor;
+    tell(this, event, device);
+    tell(this, `${event}Ids`, { idVendor, idProduct });
+  }
+
+  #cease() {
+    this.#daemon?.unref();
+    // Later: a `once` whose listener waits for the next device at once goes on with the same daemon.
+    this.#idle = setImmediate(() => {
+      const daemon = this.#daemon;
+      this.#daemon = null;
+      this.#attachments.settle();
+      daemon?.stop().catch((error) => tell(this, 'error', error, 'stop'));
+    });
+  }
+
+  /** The next listener that comes first tries again. */
+  #fail(daemon, error) {
+    if (this.#daemon !== daemon) return;
+    this.#daemon = null;
+    this.#attachments.settle();
+    if (this.listenerCount('error') > 0) tell(this, 'error', error, 'start');
+    // Silence would be taken for a bus on which nothing happens.
+    else process.emitWarning(error);
+  }
+}
+
+module.exports = { Hotplug };

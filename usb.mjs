@@ -1,0 +1,31 @@
+import module from './usb.js';
+
+export default module;
+export const {
+  usb,
+  getDeviceList,
+  findByIds,
+  findBySerialNumber,
+  useUsbDkBackend,
+  Device,
+  LibUSBException,
+  Interface,
+  Endpoint,
+  InEndpoint,
+  OutEndpoint,
+  Transfer,
+  Capability,
+  webusb,
+  getWebUsb,
+  WebUSB,
+  WebUSBDevice,
+  on,
+  once,
+  off,
+  addListener,
+  removeListener,
+  removeAllListeners,
+  refHotplugEvents,
+  unrefHotplugEvents,
+  setDebugLevel,
+} = module;
