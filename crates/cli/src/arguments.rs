@@ -24,7 +24,11 @@ Examples:
   usb-daemon --simulate --no-redis    see it work where there is no USB
   usb-daemon doctor                   what is missing here, and what to do about it
 
-Exit codes: 0 stopped, 1 failed, 2 bad arguments or configuration; `usb-daemon COMMAND --help` has those of each command.
+Exit codes (`usb-daemon COMMAND --help` has those of each command):
+  0  stopped
+  1  failed
+  2  bad arguments or configuration
+
 LOG_LEVEL (error, warn, info, debug, trace) sets what is logged to stderr.";
 
 #[derive(Debug, Parser)]
@@ -122,7 +126,10 @@ Examples:
   usb-daemon tail --json | head           the oldest events that are kept, as NDJSON
   usb-daemon tail --since 2h --follow     those of the last two hours, and what comes
 
-Exit codes: 0 done, stopped or nobody reads any more, 1 the outbox cannot be read, 2 bad arguments.";
+Exit codes:
+  0  done, stopped or nobody reads any more
+  1  the outbox cannot be read
+  2  bad arguments";
 
 #[derive(Args, Debug)]
 pub(crate) struct TailArguments {

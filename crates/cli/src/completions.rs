@@ -13,7 +13,10 @@ Examples:
   usb-daemon completions zsh > \"${fpath[1]}/_usb-daemon\"
   usb-daemon completions fish > ~/.config/fish/completions/usb-daemon.fish
 
-Exit codes: 0 done; 1 failed; 2 bad arguments.";
+Exit codes:
+  0  done
+  1  failed
+  2  bad arguments";
 
 #[derive(Args, Debug)]
 pub(crate) struct CompletionsArguments {

@@ -26,8 +26,10 @@ Examples:
   usb-daemon health --json | jq .sources
   HEALTHCHECK CMD [\"usb-daemon\", \"health\"]          in a Dockerfile
 
-Exit codes: 0 healthy or degraded (it hears, but Redis is away or a source has failed); 1 unhealthy, or no daemon
-answers; 2 bad arguments or configuration.";
+Exit codes:
+  0  healthy, or degraded: it hears, but Redis is away or a source has failed
+  1  unhealthy, or no daemon answers
+  2  bad arguments or configuration";
 
 #[derive(Args, Debug)]
 pub(crate) struct HealthArguments {

@@ -24,10 +24,13 @@ Examples:
   usb-daemon list --class storage --columns    drives, a line each
   usb-daemon list --json | jq -r .stableId     one object a device, as attach events have it, without eventId
 
-Needs no daemon and no rights: sysfs is read, and no device is opened. A device whose driver keeps it busy for half a
+Needs no daemon and no rights: sysfs is read, and no device is opened. A device whose driver keeps it busy for half a \
 second is listed without its strings (partial).
 
-Exit codes: 0 done, whether or not there is anything; 1 the bus cannot be listed; 2 bad arguments.";
+Exit codes:
+  0  done, whether or not there is anything
+  1  the bus cannot be listed
+  2  bad arguments";
 
 #[derive(Args, Debug)]
 pub(crate) struct ListArguments {

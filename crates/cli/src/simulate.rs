@@ -23,11 +23,13 @@ Examples:
   usb-daemon simulate --count 1000 --rate 500 --no-redis
   usb-daemon simulate --json --redis-url redis://far:6379 | tail -n 1
 
-Real devices are left out, and nothing is stored: what Redis has not taken at the end is given up, and said.
-The last line is the sum; with --json it is {\"type\":\"sum\", …}.
+Real devices are left out, and nothing is stored: what Redis has not taken at the end is given up, and said. The last \
+line is the sum, on stderr; with --json on stdout, as {\"type\":\"sum\", …}.
 
-Exit codes: 0 all was published (--no-redis: went through); 1 failed, or not all was published; 2 bad arguments or
-configuration.";
+Exit codes:
+  0  all was published; with --no-redis, went through
+  1  failed, or not all was published
+  2  bad arguments or configuration";
 
 #[derive(Args, Debug)]
 pub(crate) struct SimulateArguments {
@@ -57,7 +59,12 @@ pub(crate) fn simulate(arguments: &SimulateArguments, stopper: &Arc<Stopper>) ->
         Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())))
     };
     let daemon = Daemon::start(&config, Arc::clone(&delivery))?;
-    let print = move |notice: &Notice, out: &mut io::StdoutLock<'_>| print(notice, json, out);
+    let print = move |notice: &Notice, out: &mut io::StdoutLock<'_>| match notice {
+        // Real sources are off, and what Redis has not taken is said at the end.
+        Notice::Source(_) => Ok(()),
+        Notice::Error { error, .. } if error.code == Code::Redis => Ok(()),
+        notice => print(notice, json, out),
+    };
     let printed = Printer { delivery, stopper: Arc::clone(stopper), print }.start()?;
     let steps = CYCLE.saturating_mul(arguments.count as usize);
     let pause = Duration::from_secs_f64(arguments.rate.recip());

@@ -54,6 +54,12 @@ impl Style {
     }
 }
 
+/// Columns of the terminal that stdout is.
+pub(crate) fn width_of_stdout() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(stdout()).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

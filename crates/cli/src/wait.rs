@@ -25,13 +25,17 @@ pub(crate) const AFTER_HELP: &str = "\
 Examples:
   usb-daemon wait --vendor 0403 --product 6001 --timeout 30s && ./flash.sh
   usb-daemon wait --class storage --json | jq -r .location.portPath
-  usb-daemon wait --serial A1B2C3 --gone          until it may be pulled out of the list
+  usb-daemon wait --serial A1B2C3 --gone          until it has been pulled
   usb-daemon wait --port 1-4.2 --timeout 0s       is there anything in that socket now?
 
-What is connected already counts. The device is printed: as a line, or with --json as one object like those of `list`.
+What is connected already counts. The device is printed: as a line, or with --json as one object like those of `list`. \
+With --gone it is the one that left last, and nothing where none was there.
 
-Exit codes: 0 it is there (--gone: none is there any more); 1 failed, or stopped before; 2 bad arguments or
-configuration; 3 the time ran out.";
+Exit codes:
+  0  it is there; with --gone, none is there any more
+  1  failed, or stopped before
+  2  bad arguments or configuration
+  3  the time ran out";
 
 #[derive(Args, Debug)]
 pub(crate) struct WaitArguments {

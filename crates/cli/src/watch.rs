@@ -28,10 +28,13 @@ Examples:
   usb-daemon watch | jq -r '.type + \" \" + .info.stableId'
   usb-daemon watch --json | head -n 1                ends with its reader
 
-Needs no rights, no Redis and no daemon, and leaves nothing behind. What is wrong with the sources is said on stderr.
+Needs no rights, no Redis and no daemon, and leaves nothing behind. What is wrong with the sources is said on stderr. \
 NO_COLOR, set to anything, takes the color away.
 
-Exit codes: 0 stopped, or nobody reads any more; 1 failed; 2 bad arguments or configuration.";
+Exit codes:
+  0  stopped, or nobody reads any more
+  1  failed
+  2  bad arguments or configuration";
 
 #[derive(Args, Debug)]
 pub(crate) struct WatchArguments {
