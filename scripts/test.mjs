@@ -14,7 +14,7 @@ const checkout = fileURLToPath(new URL('..', import.meta.url));
 const SUITES = {
   lint: { run: () => command('npm', ['run', '--silent', 'lint']), countless: true },
   unit: { run: cargoTest },
-  simulated: { run: () => vitest(['simulated', 'redis', 'consumer', 'consumer-group', 'consumer-outages', 'consumer-lifetime', 'dead-letters', 'arguments', 'event-publisher', 'exactly-once', 'watermark', 'outbox', 'outbox-backlog', 'redis-connections', 'chaos', 'cli', 'tail', 'http', 'lifecycle', 'package', 'guarantees'].map((file) => `__test__/${file}.test`)) },
+  simulated: { run: () => vitest(['simulated', 'redis', 'consumer', 'consumer-group', 'consumer-outages', 'consumer-lifetime', 'dead-letters', 'arguments', 'event-publisher', 'exactly-once', 'watermark', 'outbox', 'outbox-backlog', 'redis-connections', 'chaos', 'cli', 'cli-commands', 'tail', 'http', 'lifecycle', 'package', 'guarantees'].map((file) => `__test__/${file}.test`)) },
   namespace: { run: () => vitest(['__test__/namespace']) },
   kernel: { run: () => vitest(['__test__/kernel']) },
 };

@@ -41,5 +41,6 @@ pub(crate) fn completions(arguments: &CompletionsArguments) -> Result<(), Error>
     generate(shell, &mut Arguments::command(), "usb-daemon", &mut script);
     let script = String::from_utf8(script)
         .map_err(|error| Error::new(Code::System, format!("the script is no text: {error}")))?;
-    print_once(&script)
+    // Where a program's name has a hyphen, clap_complete's two halves do not agree on its name (clap-rs/clap#6421).
+    print_once(&script.replace("usb__subcmd__daemon", "usb__daemon"))
 }

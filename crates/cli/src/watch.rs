@@ -47,11 +47,11 @@ pub(crate) struct WatchArguments {
     #[arg(
         long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new(),
         action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_name = "YES|NO", hide_possible_values = true, overrides_with = "no_json"
+        value_name = "YES|NO", hide_possible_values = true
     )]
     json: Option<bool>,
-    /// Print lines for people, in a pipe too (as `USB_DAEMON_JSON=0`)
-    #[arg(long, overrides_with = "json")]
+    /// Print lines for people, in a pipe too; goes before --json (as `USB_DAEMON_JSON=0`)
+    #[arg(long)]
     no_json: bool,
     #[command(flatten)]
     listen: ListenArguments,

@@ -23,6 +23,10 @@ pub(super) fn outbox(config: &Config, tell: Tell<'_>) {
         ));
     };
     let folder = existing(path);
+    if !folder.is_dir() {
+        let found = format!("{}: {} is no folder", path.display(), folder.display());
+        return tell(Finding::fail(SUBJECT, found, "give outbox.path a place that this user may write to"));
+    }
     let target = if path.exists() { path } else { folder.as_path() };
     // By effective rights, as writing goes.
     if let Err(error) = accessat(CWD, target, Access::WRITE_OK, AtFlags::EACCESS) {
