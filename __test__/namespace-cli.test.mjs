@@ -166,7 +166,8 @@ describe('watch', () => {
 
   it('says on stderr that uevents are not heard, once that is proven', async () => {
     await open([], { deaf: true });
-    const watching = start(['watch', '--vendor', '0627', '--interval', '100']);
+    const watching = start(['watch', '--vendor', '0627', '--interval', '100'], { env: { LOG_LEVEL: 'debug' } });
+    await started(watching, 0);
     await bed.plug(MOUSE);
     expect(JSON.parse(await watching.waitForLine(() => true)).info.vendorId).toBe(0x0627);
     await until(() => /^netlink +deaf .*snapshots decide$/m.test(watching.stderrText()), 'the word of it');
