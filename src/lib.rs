@@ -7,4 +7,4 @@ mod consumer;
 mod daemon;
 mod event_publisher;
 mod failure;
-mod present;
+pub mod present;

@@ -1,6 +1,7 @@
 //! The outbox: whether it can be written, by whom it is held, and how much room there is.
 
-use std::fs::{metadata, read_to_string};
+use std::fs::{File, metadata, read_to_string};
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,8 @@ use crate::outbox::{History, Since};
 const SUBJECT: &str = "outbox";
 /// Bytes below which room is scarce: 100,000 events of some 600 bytes, and the log beside them.
 const SCARCE: u64 = 128 << 20;
+/// Bytes of a database's header, whose application ID stands at 68.
+const HEADER: u64 = 100;
 
 pub(super) fn outbox(config: &Config, tell: Tell<'_>) {
     let Some(path) = config.outbox.file() else {
@@ -34,14 +37,36 @@ pub(super) fn outbox(config: &Config, tell: Tell<'_>) {
         return tell(Finding::fail(SUBJECT, found, "give outbox.path a place that this user may write to"));
     }
     if path.exists()
-        && let Err(error) = History::open(path, Since::Beginning)
+        && let Err(why) = readable(path)
     {
-        return tell(Finding::fail(SUBJECT, error.message, "move it away, or choose another outbox.path"));
+        return tell(Finding::fail(SUBJECT, why, "move it away, or choose another outbox.path"));
     }
     tell(Finding::ok(SUBJECT, held(path)));
     if let Ok(space) = statvfs(&folder) {
         tell(room(space.f_bavail.saturating_mul(space.f_frsize), &folder));
     }
+}
+
+/// Whether it is an outbox of ours.
+fn readable(path: &Path) -> Result<(), String> {
+    if beside(path, "-wal").exists() {
+        return History::open(path, Since::Beginning).map(drop).map_err(|error| error.message);
+    }
+    // SQLite would make its log and index beside the file, and leave them there: so its header has to do.
+    let refused = |why: &str| Err(format!("the outbox {} cannot be used: {why}", path.display()));
+    let mut header = Vec::new();
+    match File::open(path).and_then(|file| file.take(HEADER).read_to_end(&mut header)) {
+        Err(error) => refused(&error.to_string()),
+        Ok(0) => Ok(()),
+        Ok(_) if header.starts_with(b"SQLite format 3\0") && header.get(68..72) == Some(b"AWUS") => Ok(()),
+        Ok(_) => refused("it is no outbox"),
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// The nearest folder above `path` that is there.
@@ -52,9 +77,7 @@ fn existing(path: &Path) -> PathBuf {
 
 fn held(path: &Path) -> String {
     let path_shown = path.display();
-    let mut lock = path.as_os_str().to_owned();
-    lock.push(".lock");
-    let holder = metadata(&lock).ok().and_then(|lock| {
+    let holder = metadata(beside(path, ".lock")).ok().and_then(|lock| {
         // Looked up and not tried: a lock held for an instant would drive away a daemon that starts just then.
         holder(&read_to_string("/proc/locks").ok()?, lock.ino())
     });
@@ -105,6 +128,30 @@ mod tests {
     fn the_folder_that_counts_is_the_nearest_that_is_there() {
         assert_eq!(existing(Path::new("/tmp/no/such/folder/outbox.db")), Path::new("/tmp"));
         assert_eq!(existing(Path::new("outbox.db")), Path::new("."));
+    }
+
+    #[test]
+    fn a_file_is_told_from_an_outbox_without_leaving_anything_beside_it() {
+        let folder = std::env::temp_dir().join(format!("usb-daemon-store-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let mut ours = [0; 100];
+        ours[..16].copy_from_slice(b"SQLite format 3\0");
+        ours[68..72].copy_from_slice(b"AWUS");
+        let mut foreign = ours;
+        foreign[68] = 0;
+        for (name, content, expected) in [
+            ("ours", &ours[..], true),
+            ("empty", &[], true),
+            ("foreign", &foreign, false),
+            ("short", b"SQLite", false),
+        ] {
+            let path = folder.join(name);
+            std::fs::write(&path, content).expect("a file");
+            assert_eq!(readable(&path).is_ok(), expected, "{name}");
+        }
+        let left = folder.read_dir().expect("a listing").count();
+        std::fs::remove_dir_all(&folder).expect("removed");
+        assert_eq!(left, 4);
     }
 
     #[test]
