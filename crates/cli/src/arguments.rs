@@ -14,6 +14,7 @@ use crate::health::{self, HealthArguments};
 use crate::list::{self, ListArguments};
 use crate::outbox_path;
 use crate::simulate::{self, SimulateArguments};
+use crate::tail::{self, TailArguments};
 use crate::wait::{self, WaitArguments};
 use crate::watch::{self, WatchArguments};
 
@@ -70,7 +71,7 @@ pub(crate) enum Command {
     #[command(after_help = wait::AFTER_HELP)]
     Wait(WaitArguments),
     /// Print what the outbox holds, with or without a daemon that runs.
-    #[command(after_help = AFTER_TAIL_HELP)]
+    #[command(after_help = tail::AFTER_HELP)]
     Tail(TailArguments),
     /// Let simulated devices come and go, so many times, and say what was published.
     #[command(after_help = simulate::AFTER_HELP, mut_args = |arg| only(arg, &SIMULATING))]
@@ -119,35 +120,6 @@ const DOCTORING: [&str; 11] = [
 fn only(arg: Arg, shown: &[&str]) -> Arg {
     let hidden = !shown.contains(&arg.get_id().as_str());
     arg.hide(hidden)
-}
-
-const AFTER_TAIL_HELP: &str = "\
-Examples:
-  usb-daemon tail --json | head           the oldest events that are kept, as NDJSON
-  usb-daemon tail --since 2h --follow     those of the last two hours, and what comes
-
-Exit codes:
-  0  done, stopped or nobody reads any more
-  1  the outbox cannot be read
-  2  bad arguments";
-
-#[derive(Args, Debug)]
-pub(crate) struct TailArguments {
-    /// Begin with this event: its number, its time in UTC (2026-11-24T08:00:00Z), or how long ago (90s, 2h)
-    #[arg(long, value_name = "SEQ|TIME", env = "USB_DAEMON_SINCE", hide_env_values = true)]
-    pub(crate) since: Option<String>,
-    /// Go on with what comes
-    #[arg(long, env = "USB_DAEMON_FOLLOW", hide_env_values = true, value_parser = FalseyValueParser::new())]
-    pub(crate) follow: bool,
-    /// Print every event as one JSON object a line
-    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
-    pub(crate) json: bool,
-    /// The outbox [default: that of the configuration, else that of `usb-daemon run`]
-    #[arg(long, value_name = "FILE", env = "USB_DAEMON_OUTBOX", hide_env_values = true)]
-    pub(crate) outbox: Option<PathBuf>,
-    /// Configuration file (JSON)
-    #[arg(long, value_name = "FILE", env = "USB_DAEMON_CONFIG", hide_env_values = true)]
-    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
