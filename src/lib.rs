@@ -7,3 +7,4 @@ mod consumer;
 mod daemon;
 mod event_publisher;
 mod failure;
+pub mod present;

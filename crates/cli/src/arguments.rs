@@ -8,15 +8,28 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde_json::{Map, Value, json};
 use usb_daemon_core::{Code, Error};
 
+use crate::completions::{self, CompletionsArguments};
+use crate::doctor::{self, DoctorArguments};
+use crate::health::{self, HealthArguments};
+use crate::list::{self, ListArguments};
 use crate::outbox_path;
+use crate::simulate::{self, SimulateArguments};
+use crate::tail::{self, TailArguments};
+use crate::wait::{self, WaitArguments};
+use crate::watch::{self, WatchArguments};
 
 const AFTER_HELP: &str = "\
 Examples:
   usb-daemon                          run, and print each device that comes or goes
   usb-daemon --json | jq .info        the same as NDJSON
   usb-daemon --simulate --no-redis    see it work where there is no USB
+  usb-daemon doctor                   what is missing here, and what to do about it
 
-Exit codes: 0 stopped, 1 failed, 2 bad arguments or configuration.
+Exit codes (`usb-daemon COMMAND --help` has those of each command):
+  0  stopped
+  1  failed
+  2  bad arguments or configuration
+
 LOG_LEVEL (error, warn, info, debug, trace) sets what is logged to stderr.";
 
 #[derive(Debug, Parser)]
@@ -48,35 +61,65 @@ pub(crate) enum Command {
     /// Run the daemon (the default).
     #[command(after_help = AFTER_HELP)]
     Run(RunArguments),
+    /// List what is connected now.
+    #[command(after_help = list::AFTER_HELP)]
+    List(ListArguments),
+    /// Print devices as they come and go, and leave nothing behind.
+    #[command(after_help = watch::AFTER_HELP)]
+    Watch(WatchArguments),
+    /// Wait until a device is there, or gone.
+    #[command(after_help = wait::AFTER_HELP)]
+    Wait(WaitArguments),
     /// Print what the outbox holds, with or without a daemon that runs.
-    #[command(after_help = AFTER_TAIL_HELP)]
+    #[command(after_help = tail::AFTER_HELP)]
     Tail(TailArguments),
+    /// Let simulated devices come and go, so many times, and say what was published.
+    #[command(after_help = simulate::AFTER_HELP, mut_args = |arg| only(arg, &SIMULATING))]
+    Simulate(SimulateArguments),
+    /// Ask a running daemon how it is.
+    #[command(after_help = health::AFTER_HELP)]
+    Health(HealthArguments),
+    /// Say what a daemon would find here, and what to do about it.
+    #[command(after_help = doctor::AFTER_HELP, mut_args = |arg| only(arg, &DOCTORING))]
+    Doctor(DoctorArguments),
+    /// Print a script with which a shell completes commands and options.
+    #[command(after_help = completions::AFTER_HELP)]
+    Completions(CompletionsArguments),
 }
 
-const AFTER_TAIL_HELP: &str = "\
-Examples:
-  usb-daemon tail --json | head           the oldest events that are kept, as NDJSON
-  usb-daemon tail --since 2h --follow     those of the last two hours, and what comes
+/// Options of a run that mean something to a demonstration, and to a diagnosis.
+const SIMULATING: [&str; 12] = [
+    "count",
+    "rate",
+    "config",
+    "json",
+    "no_redis",
+    "redis_url",
+    "redis_host",
+    "redis_port",
+    "redis_db",
+    "redis_username",
+    "redis_stream",
+    "redis_password",
+];
+const DOCTORING: [&str; 11] = [
+    "config",
+    "json",
+    "no_redis",
+    "outbox",
+    "redis_url",
+    "redis_host",
+    "redis_port",
+    "redis_db",
+    "redis_username",
+    "redis_stream",
+    "redis_password",
+];
 
-Exit codes: 0 done, stopped or nobody reads any more, 1 the outbox cannot be read, 2 bad arguments.";
-
-#[derive(Args, Debug)]
-pub(crate) struct TailArguments {
-    /// Begin with this event: its number, its time in UTC (2026-11-24T08:00:00Z), or how long ago (90s, 2h)
-    #[arg(long, value_name = "SEQ|TIME", env = "USB_DAEMON_SINCE", hide_env_values = true)]
-    pub(crate) since: Option<String>,
-    /// Go on with what comes
-    #[arg(long, env = "USB_DAEMON_FOLLOW", hide_env_values = true, value_parser = FalseyValueParser::new())]
-    pub(crate) follow: bool,
-    /// Print every event as one JSON object a line
-    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
-    pub(crate) json: bool,
-    /// The outbox [default: that of the configuration, else that of `usb-daemon run`]
-    #[arg(long, value_name = "FILE", env = "USB_DAEMON_OUTBOX", hide_env_values = true)]
-    pub(crate) outbox: Option<PathBuf>,
-    /// Configuration file (JSON)
-    #[arg(long, value_name = "FILE", env = "USB_DAEMON_CONFIG", hide_env_values = true)]
-    pub(crate) config: Option<PathBuf>,
+/// Help shows these; the others are taken all the same, so that one environment suits every command.
+fn only(arg: Arg, shown: &[&str]) -> Arg {
+    let hidden = !shown.contains(&arg.get_id().as_str());
+    arg.hide(hidden)
 }
 
 #[derive(Args, Debug)]

@@ -1,12 +1,24 @@
 //! The command line of `usb-daemon`: arguments, environment and configuration file in, lines out.
 
 mod arguments;
+mod class;
+mod completions;
+mod doctor;
+mod health;
 mod line;
+mod list;
+mod listening;
 mod logging;
 mod outbox_path;
+mod printer;
 mod run;
+mod selection;
+mod simulate;
 mod stopper;
+mod style;
 mod tail;
+mod wait;
+mod watch;
 
 use std::io::{Write as _, stderr};
 use std::sync::Arc;
@@ -19,6 +31,7 @@ mod exit {
     pub(crate) const OK: u8 = 0;
     pub(crate) const FAILED: u8 = 1;
     pub(crate) const USAGE: u8 = 2;
+    pub(crate) const TIMED_OUT: u8 = 3;
 }
 
 /// One call of the program.
@@ -54,17 +67,29 @@ impl Invocation {
             return exit::USAGE;
         }
         let done = match command {
-            Command::Run(arguments) => run::run(&arguments, &self.stopper),
-            Command::Tail(arguments) => tail::tail(&arguments, &self.stopper),
+            Command::Run(arguments) => run::run(&arguments, &self.stopper).map(|()| exit::OK),
+            Command::List(arguments) => list::list(&arguments).map(|()| exit::OK),
+            Command::Watch(arguments) => watch::watch(arguments, &self.stopper).map(|()| exit::OK),
+            Command::Wait(arguments) => wait::wait(&arguments, &self.stopper),
+            Command::Tail(arguments) => tail::tail(&arguments, &self.stopper).map(|()| exit::OK),
+            Command::Simulate(arguments) => simulate::simulate(&arguments, &self.stopper),
+            Command::Health(arguments) => health::health(&arguments),
+            Command::Doctor(arguments) => doctor::doctor(&arguments),
+            Command::Completions(arguments) => completions::completions(&arguments).map(|()| exit::OK),
         };
         match done {
-            Ok(()) => exit::OK,
+            Ok(code) => code,
             Err(error) => {
-                status(&format!("error: {error} [{}]", error.code.as_str()));
+                complain(&error);
                 if error.code == usb_daemon_core::Code::Config { exit::USAGE } else { exit::FAILED }
             }
         }
     }
+}
+
+/// Says what went wrong.
+fn complain(error: &usb_daemon_core::Error) {
+    status(&format!("error: {error} [{}]", error.code.as_str()));
 }
 
 /// Writes one line to stderr. Where nobody reads that, it is not worth ending for.

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
-use usb_daemon_core::{Event, Gap, Guarantee, Notice, OutboxStatus, RedisStatus, SourceStatus};
+use usb_daemon_core::{Action, Event, Gap, Guarantee, Notice, OutboxStatus, RedisStatus, SourceStatus};
 
 use crate::status;
+use crate::style::{Ink, Style};
 
 /// Where a line belongs: events on stdout, where a pipe reads them, all else on stderr.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(crate) fn print(notice: &Notice, json: bool, out: &mut impl Write) -> io::Re
 /// The line of a notice, if a person needs one.
 fn line(notice: &Notice) -> Option<Line> {
     Some(match notice {
-        Notice::Transition(event) => Line::Event(transition(event)),
+        Notice::Transition(event) => Line::Event(transition(event, Style::Plain)),
         Notice::Source(SourceStatus { source, state, reason }) => {
             Line::Status(format!("{source:<9} {:<12} {reason}", format!("{state:?}").to_lowercase()))
         }
@@ -47,14 +48,16 @@ fn line(notice: &Notice) -> Option<Line> {
     })
 }
 
-fn transition(event: &Event) -> String {
+/// One transition.
+pub(crate) fn transition(event: &Event, style: Style) -> String {
     let attachment = &event.attachment;
     let device = &attachment.device;
     let descriptor = &device.descriptor;
+    let ink = if event.action == Action::Attach { Ink::Good } else { Ink::Bad };
     let mut line = format!(
         "{}  {}  {:>3}:{:03}  port {:<8} {:04x}:{:04x}",
-        time(event.timestamp_ms),
-        event.action.as_str(),
+        style.paint(Ink::Faint, &time(event.timestamp_ms)),
+        style.paint(ink, event.action.as_str()),
         device.address.bus,
         device.address.device,
         device.port_path.to_string(),
@@ -70,11 +73,11 @@ fn transition(event: &Event) -> String {
         let _ = write!(line, " serial {}", printable(serial));
     }
     let remark = match (event.synthetic, device.partial) {
-        (Some(synthetic), _) => format!("{}, {}", event.backend.as_str(), synthetic.as_str()),
-        (None, true) => format!("{}, partial", event.backend.as_str()),
-        (None, false) => event.backend.as_str().to_owned(),
+        (Some(synthetic), _) => format!("({}, {})", event.backend.as_str(), synthetic.as_str()),
+        (None, true) => format!("({}, partial)", event.backend.as_str()),
+        (None, false) => format!("({})", event.backend.as_str()),
     };
-    format!("{line}  ({remark})")
+    format!("{line}  {}", style.paint(Ink::Faint, &remark))
 }
 
 fn redis(status: &RedisStatus) -> String {
@@ -111,7 +114,7 @@ fn time(ms: u64) -> String {
 }
 
 /// Device strings are hostile: nothing in them may move the cursor or colour the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     escaped(text, |character| matches!(character, '\'' | '"'))
 }
 

@@ -45,6 +45,15 @@ impl Stopper {
         waited.unwrap_or_else(PoisonError::into_inner).0.stopped
     }
 
+    /// Waits until there is something to take, but only so long; true once it is time to end.
+    pub(crate) fn is_stopped_when_woken(&self, time: Duration) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(state, time, |state| !state.stopped && !state.woken);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.woken = false;
+        state.stopped
+    }
+
     /// Waits until there is something to print. True when it is the last.
     pub(crate) fn wait_until_woken(&self) -> bool {
         let mut state = self.wait_until(|state| state.woken || state.complete);

@@ -7,9 +7,11 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use clap::Args;
+use clap::builder::FalseyValueParser;
 use usb_daemon_core::{Code, Config, Error, History, Notice, Since};
 
-use crate::arguments::{TailArguments, read};
+use crate::arguments::read;
 use crate::line::print;
 use crate::outbox_path;
 use crate::stopper::Stopper;
@@ -19,6 +21,35 @@ const BATCH: usize = 256;
 const LOOK: Duration = Duration::from_millis(50);
 /// Time that a stop gives to what is being printed.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+pub(crate) const AFTER_HELP: &str = "\
+Examples:
+  usb-daemon tail --json | head           the oldest events that are kept, as NDJSON
+  usb-daemon tail --since 2h --follow     those of the last two hours, and what comes
+
+Exit codes:
+  0  done, stopped or nobody reads any more
+  1  the outbox cannot be read
+  2  bad arguments";
+
+#[derive(Args, Debug)]
+pub(crate) struct TailArguments {
+    /// Begin with this event: its number, its time in UTC (2026-11-24T08:00:00Z), or how long ago (90s, 2h)
+    #[arg(long, value_name = "SEQ|TIME", env = "USB_DAEMON_SINCE", hide_env_values = true)]
+    since: Option<String>,
+    /// Go on with what comes
+    #[arg(long, env = "USB_DAEMON_FOLLOW", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    follow: bool,
+    /// Print every event as one JSON object a line
+    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    json: bool,
+    /// The outbox [default: that of the configuration, else that of `usb-daemon run`]
+    #[arg(long, value_name = "FILE", env = "USB_DAEMON_OUTBOX", hide_env_values = true)]
+    outbox: Option<PathBuf>,
+    /// Configuration file (JSON)
+    #[arg(long, value_name = "FILE", env = "USB_DAEMON_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+}
 
 /// Prints what the outbox holds; with `--follow`, until stopped or nobody reads stdout any more.
 pub(crate) fn tail(arguments: &TailArguments, stopper: &Arc<Stopper>) -> Result<(), Error> {

@@ -229,7 +229,7 @@ fn run_engine(engine: Engine, hub: &Hub) {
 }
 
 /// Names the kernel's run; empty where /proc does not tell.
-fn boot_id() -> String {
+pub(crate) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map(|id| id.trim().to_owned())
         .unwrap_or_default()

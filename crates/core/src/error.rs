@@ -27,6 +27,8 @@ pub enum Code {
     NotRunning,
     /// `ERR_USB_SYSTEM`: the process can have no further thread, descriptor or random number.
     System,
+    /// `ERR_USB_TIMEOUT`: what was waited for has not come in time.
+    Timeout,
     /// `ERR_USB_DEVICE`: a device was described in a way that none can be.
     Device,
 }
@@ -46,6 +48,7 @@ impl Code {
             Self::Outbox => "ERR_USB_OUTBOX",
             Self::NotRunning => "ERR_USB_NOT_RUNNING",
             Self::System => "ERR_USB_SYSTEM",
+            Self::Timeout => "ERR_USB_TIMEOUT",
             Self::Device => "ERR_USB_DEVICE",
         }
     }

@@ -146,7 +146,18 @@ impl Event {
 
     /// The contract's `USBDeviceInfo`, ready to be serialized.
     pub fn info(&self) -> DeviceInfo<'_> {
-        let Attachment { device, signature, stable_id, attached_at_ms, tags, .. } = &*self.attachment;
+        DeviceInfo {
+            event_id: Some(self.event_id()),
+            synthetic: self.synthetic,
+            ..self.attachment.info(self.timestamp_ms, self.backend)
+        }
+    }
+}
+
+impl Attachment {
+    /// `USBDeviceInfo` of a device that is there, without any event of it.
+    pub(crate) fn info(&self, timestamp_ms: u64, backend: Backend) -> DeviceInfo<'_> {
+        let Self { device, signature, stable_id, attached_at_ms, tags, .. } = self;
         DeviceInfo {
             vendor_id: device.descriptor.id_vendor,
             product_id: device.descriptor.id_product,
@@ -159,17 +170,17 @@ impl Event {
                 device_address: device.address.device,
                 port_path: device.port_path.to_string(),
             },
-            timestamp: self.timestamp_ms,
+            timestamp: timestamp_ms,
             signature,
             attached_at: *attached_at_ms,
-            event_id: self.event_id(),
+            event_id: None,
             stable_id: &stable_id.id,
             identity: stable_id.identity,
             interfaces: &device.interfaces,
             speed: device.speed.as_deref().and_then(|speed| speed.parse().ok()),
-            backend: self.backend,
+            backend,
             tags,
-            synthetic: self.synthetic,
+            synthetic: None,
             partial: device.partial,
         }
     }
@@ -192,7 +203,8 @@ pub struct DeviceInfo<'a> {
     timestamp: u64,
     signature: &'a str,
     attached_at: u64,
-    event_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<String>,
     stable_id: &'a str,
     identity: Identity,
     interfaces: &'a [InterfaceClass],

@@ -124,7 +124,7 @@ impl Demonstration {
     pub fn start(pause: Duration, send: impl Fn(SimulatedCommand) + Send + 'static) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
         let thread = thread::Builder::new().name("aw-simulated".into()).spawn(move || {
-            for command in script() {
+            for command in demonstration() {
                 send(command);
                 if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
                     return;
@@ -146,8 +146,12 @@ impl Drop for Demonstration {
     }
 }
 
-/// Endless: plugs in the cast one after another, pulls them in the same order, and starts again with new addresses.
-fn script() -> impl Iterator<Item = SimulatedCommand> {
+/// So many steps of the [`demonstration`] make a cycle: everything has come and gone.
+pub const CYCLE: usize = 2 * CAST.len();
+
+/// Endless: plugs in the cast one after another, pulls it from the last to the first, and starts again with new
+/// addresses.
+pub fn demonstration() -> impl Iterator<Item = SimulatedCommand> {
     (0_u16..).flat_map(|round| {
         let size = u16::try_from(CAST.len()).unwrap_or(u16::MAX);
         let plugs = CAST.iter().zip(0..).map(move |(actor, at)| {
@@ -224,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_script_plugs_and_pulls_the_whole_cast_again_and_again() {
-        let steps: Vec<SimulatedCommand> = script().take(CAST.len() * 4).collect();
+        let steps: Vec<SimulatedCommand> = demonstration().take(CAST.len() * 4).collect();
         let plugs = steps.iter().filter(|step| matches!(step, SimulatedCommand::Plug(_))).count();
         assert_eq!((steps.len(), plugs), (16, 8));
         let SimulatedCommand::Plug(first) = &steps[0] else { panic!("the hub comes first") };

@@ -1,6 +1,7 @@
 //! What sysfs says: which devices are on the bus, and what each one is. Never opens a device.
 
 mod describe;
+mod drivers;
 mod scan;
 
 use std::collections::HashMap;

@@ -10,8 +10,6 @@ use super::{Uevent, UeventError};
 
 const KERNEL_GROUP: u32 = 1;
 const KERNEL_PORT: u32 = 0;
-/// The kernel takes no memory for a buffer until messages wait in it, so a stopped daemon costs what it missed.
-const WANTED_BUFFER: usize = 128 << 20;
 /// Today's kernels write at most 2 KiB of environment; a longer message is noticed and makes room for itself.
 const FIRST_MESSAGE_SIZE: usize = 8 << 10;
 
@@ -40,6 +38,10 @@ pub enum Received {
 }
 
 impl UeventSocket {
+    /// Bytes of receive buffer that are asked for where nobody says how many. The kernel takes no memory for a buffer until
+    /// messages wait in it, so a stopped daemon costs what it missed.
+    pub const WANTED_BUFFER: usize = 128 << 20;
+
     /// Opens a socket. `receive_buffer` in bytes overrides the wish for as much as is allowed.
     ///
     /// # Errors
@@ -51,7 +53,7 @@ impl UeventSocket {
             SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
             Some(KOBJECT_UEVENT),
         )?;
-        let wanted = receive_buffer.unwrap_or(WANTED_BUFFER);
+        let wanted = receive_buffer.unwrap_or(Self::WANTED_BUFFER);
         // Beyond net.core.rmem_max only with CAP_NET_ADMIN in the initial user namespace; without, as much as may be.
         if sockopt::set_socket_recv_buffer_size_force(&fd, wanted).is_err() {
             sockopt::set_socket_recv_buffer_size(&fd, wanted)?;

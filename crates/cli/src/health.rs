@@ -1,0 +1,175 @@
+//! `usb-daemon health`: asks a running daemon how it is, for HEALTHCHECK and the like.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use serde_json::{Map, Value};
+use usb_daemon_core::{Code, Config, Error};
+
+use crate::arguments::read;
+use crate::exit;
+use crate::line::on_one_line;
+use crate::printer::print_once;
+use crate::style::{Ink, Style};
+use crate::wait::time;
+
+/// A daemon with ten thousand devices says no more; somebody else might never end.
+const LONGEST: u64 = 1 << 20;
+
+pub(crate) const AFTER_HELP: &str = "\
+Examples:
+  usb-daemon health                                 of the daemon on this machine
+  usb-daemon health --json | jq .sources
+  HEALTHCHECK CMD [\"usb-daemon\", \"health\"]          in a Dockerfile
+
+Exit codes:
+  0  healthy, or degraded: it hears, but Redis is away or a source has failed
+  1  unhealthy, or no daemon answers
+  2  bad arguments or configuration";
+
+#[derive(Args, Debug)]
+pub(crate) struct HealthArguments {
+    /// Address of the health endpoint [default: that of the configuration, else 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS", env = "USB_DAEMON_HTTP_HOST", hide_env_values = true)]
+    http_host: Option<IpAddr>,
+    /// Port of the health endpoint [default: that of the configuration, else 8080]
+    #[arg(long, value_name = "PORT", env = "USB_DAEMON_HTTP_PORT", hide_env_values = true)]
+    http_port: Option<u16>,
+    /// How long an answer may take
+    #[arg(long, value_name = "TIME", env = "USB_DAEMON_TIMEOUT", hide_env_values = true, default_value = "2s", value_parser = time)]
+    timeout: Duration,
+    /// Print the whole answer, as JSON on one line
+    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    json: bool,
+    /// Configuration file (JSON) of the daemon
+    #[arg(long, value_name = "FILE", env = "USB_DAEMON_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+}
+
+/// Asks, and gives the exit code.
+pub(crate) fn health(arguments: &HealthArguments) -> Result<u8, Error> {
+    let address = address(arguments)?;
+    let unreachable = |why: String| {
+        let message = format!("no usb-daemon answers at {address}: {why}");
+        Error::new(Code::NotRunning, message)
+    };
+    let body = get(address, arguments.timeout).map_err(|error| unreachable(explain(&error)))?;
+    let health: Value = serde_json::from_slice(&body)
+        .map_err(|_| unreachable("what answers there is something else: see --http-port".into()))?;
+    let Some(status) = health["status"].as_str() else {
+        return Err(unreachable("what answers there does not say how it is: see --http-port".into()));
+    };
+    let line = if arguments.json { health.to_string() } else { line(status, &health, Style::of_stdout()) };
+    print_once(&format!("{line}\n"))?;
+    Ok(if matches!(status, "healthy" | "degraded") { exit::OK } else { exit::FAILED })
+}
+
+fn address(arguments: &HealthArguments) -> Result<SocketAddr, Error> {
+    let root = match &arguments.config {
+        Some(path) => read(path)?,
+        None => Map::new(),
+    };
+    let monitoring = Config::from_json(&Value::Object(root).to_string())?.monitoring;
+    let given = arguments.http_host.is_some() || arguments.http_port.is_some();
+    if !monitoring.enabled && !given {
+        let message = "this daemon has no health endpoint (monitoring.enabled is false)";
+        return Err(Error::new(Code::Config, message));
+    }
+    let host = match arguments.http_host.unwrap_or(monitoring.host) {
+        // Whoever listens everywhere listens here.
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        host => host,
+    };
+    Ok(SocketAddr::new(host, arguments.http_port.unwrap_or(monitoring.healthcheck_port)))
+}
+
+/// The body of /health, whatever the status is: that of an unhealthy daemon is 503.
+fn get(address: SocketAddr, patience: Duration) -> io::Result<Vec<u8>> {
+    let until = Instant::now() + patience;
+    let left = || match until.saturating_duration_since(Instant::now()) {
+        Duration::ZERO => Err(io::Error::from(io::ErrorKind::TimedOut)),
+        left => Ok(left),
+    };
+    let mut stream = TcpStream::connect_timeout(&address, left()?)?;
+    stream.set_write_timeout(Some(left()?))?;
+    let request = format!(
+        "GET /health HTTP/1.1\r\nHost: {address}\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    let mut part = [0; 4096];
+    // One deadline for all of it: each part may come in time and the whole never end.
+    while (answer.len() as u64) < LONGEST {
+        stream.set_read_timeout(Some(left()?))?;
+        match stream.read(&mut part)? {
+            0 => break,
+            length => answer.extend_from_slice(&part[..length]),
+        }
+    }
+    let end_of_head = answer.windows(4).position(|four| four == b"\r\n\r\n");
+    Ok(end_of_head.map(|at| answer.split_off(at + 4)).unwrap_or_default())
+}
+
+fn explain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "nobody listens there".into(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "it took too long (--timeout)".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// `healthy   up 12s, 4 devices; netlink up, libusb unavailable, snapshot up; redis up`
+fn line(status: &str, health: &Value, style: Style) -> String {
+    let ink = match status {
+        "healthy" => Ink::Good,
+        "degraded" => Ink::Doubtful,
+        _ => Ink::Bad,
+    };
+    let uptime = health["uptime"].as_f64().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let uptime = Duration::from_secs(uptime.unwrap_or_default().as_secs());
+    let devices = &health["connectedDevices"];
+    let mut parts = vec![format!("up {}, {devices} devices", humantime::format_duration(uptime))];
+    let sources = health["sources"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    let sources: Vec<String> = sources
+        .iter()
+        .map(|source| format!("{} {}", text(&source["source"]), text(&source["state"])))
+        .collect();
+    parts.push(sources.join(", "));
+    if let Some(redis) = health.get("redis") {
+        let waiting = &redis["waiting"];
+        parts.push(match redis["connected"].as_bool() {
+            Some(true) => "redis up".to_owned(),
+            _ => format!("redis away, {waiting} events wait"),
+        });
+    }
+    if let Some(reason) = health["outbox"]["reason"].as_str() {
+        parts.push(format!("outbox: {reason}"));
+    }
+    parts.retain(|part| !part.is_empty());
+    format!("{}  {}", style.paint(ink, &on_one_line(status)), on_one_line(&parts.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_line_says_what_keeps_it_from_being_healthy() {
+        let health = json!({
+            "status": "degraded", "uptime": 61.9, "connectedDevices": 3,
+            "sources": [{ "source": "netlink", "state": "up" }, { "source": "libusb", "state": "failed" }],
+            "redis": { "connected": false, "waiting": 7 }, "outbox": { "reason": "disk\nfull" },
+        });
+        assert_eq!(
+            line("degraded", &health, Style::Plain),
+            "degraded  up 1m 1s, 3 devices; netlink up, libusb failed; redis away, 7 events wait; outbox: disk\\nfull"
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! Listening without leaving a trace: a daemon without outbox file, Redis or HTTP, for `watch` and `wait`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+use usb_daemon_core::{Config, Daemon, Delivery, Error};
+
+use crate::arguments::read;
+use crate::stopper::Stopper;
+
+#[derive(Args, Debug)]
+pub(crate) struct ListenArguments {
+    /// Configuration file (JSON), for its sources
+    #[arg(long, value_name = "FILE", env = "USB_DAEMON_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
+    /// Reconcile period in ms [default: 1000]
+    #[arg(long, value_name = "MS", env = "USB_DAEMON_INTERVAL", hide_env_values = true)]
+    interval: Option<u32>,
+}
+
+/// Where nothing else tells, what is new is found by the next snapshot: somebody looks on.
+const INTERVAL_MS: u32 = 1000;
+
+impl ListenArguments {
+    /// Starts to listen. The stopper is woken when there is something to take.
+    pub(crate) fn listen(&self, stopper: &Arc<Stopper>) -> Result<(Daemon, Arc<Delivery>), Error> {
+        let root = match &self.config {
+            Some(path) => read(path)?,
+            None => Map::new(),
+        };
+        let config = Config::from_json(&self.over(root).to_string())?;
+        let stopper = Arc::clone(stopper);
+        let delivery = Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())));
+        Ok((Daemon::start(&config, Arc::clone(&delivery))?, delivery))
+    }
+
+    fn over(&self, mut root: Map<String, Value>) -> Value {
+        root.insert("redis".into(), false.into());
+        root.insert("outbox".into(), json!({}));
+        // libusb only confirms, and its start reads every device.
+        root.entry("sources").or_insert_with(|| json!({ "libusb": false }));
+        // Anything but an object is refused, by name, when the configuration is read.
+        if let Value::Object(monitoring) = root.entry("monitoring").or_insert_with(|| json!({})) {
+            monitoring.insert("enabled".into(), false.into());
+            if let Some(interval) = self.interval {
+                monitoring.insert("interval".into(), interval.into());
+            }
+            monitoring.entry("interval").or_insert(INTERVAL_MS.into());
+        }
+        Value::Object(root)
+    }
+}
+
+/// Whether this machine has USB at all, so far.
+pub(crate) fn has_usb_bus() -> bool {
+    Path::new("/sys/bus/usb").exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_published_stored_or_served_whatever_the_file_says() {
+        let file = json!({
+            "redis": { "host": "h" }, "outbox": { "path": "/x", "required": true }, "sources": ["snapshot"],
+            "monitoring": { "enabled": true, "interval": 50 },
+        });
+        let Value::Object(file) = file else { panic!("an object") };
+        let over = |interval| ListenArguments { config: None, interval }.over(file.clone());
+        let expected = json!({
+            "redis": false, "outbox": {}, "sources": ["snapshot"], "monitoring": { "enabled": false, "interval": 50 },
+        });
+        assert_eq!(over(None), expected);
+        assert_eq!(over(Some(70))["monitoring"]["interval"], 70, "an argument goes before the file");
+    }
+}

@@ -1,0 +1,177 @@
+//! Which devices are meant: the options that `list`, `watch` and `wait` share.
+
+use std::fmt;
+
+use clap::Args;
+use usb_daemon_core::{Device, PortPath};
+
+use crate::class;
+
+/// A device is meant where every option that is given fits.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Which devices")]
+pub(crate) struct Selection {
+    /// Vendor ID in hex, 046d or 0x046d; several with commas between
+    #[arg(long, value_name = "ID", env = "USB_DAEMON_VENDOR", hide_env_values = true, value_delimiter = ',', value_parser = id)]
+    vendor: Vec<u16>,
+    /// Product ID in hex, as for the vendor
+    #[arg(long, value_name = "ID", env = "USB_DAEMON_PRODUCT", hide_env_values = true, value_delimiter = ',', value_parser = id)]
+    product: Vec<u16>,
+    /// Serial number, as the device has it
+    #[arg(long, value_name = "TEXT", env = "USB_DAEMON_SERIAL", hide_env_values = true)]
+    serial: Option<String>,
+    /// Port, with its bus (1-4.2) or on any (4.2)
+    #[arg(long, value_name = "PORT", env = "USB_DAEMON_PORT", hide_env_values = true, value_parser = port)]
+    port: Option<String>,
+    /// Class of the device or of one of its interfaces: 08, 0x08 or a name (audio, hid, hub, printer, storage, video, …)
+    #[arg(long, value_name = "CLASS", env = "USB_DAEMON_CLASS", hide_env_values = true, value_delimiter = ',', value_parser = class::parse)]
+    class: Vec<u8>,
+}
+
+impl Selection {
+    /// Whether any device will do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.vendor.is_empty()
+            && self.product.is_empty()
+            && self.serial.is_none()
+            && self.port.is_none()
+            && self.class.is_empty()
+    }
+
+    /// Whether this device is meant.
+    pub(crate) fn takes(&self, device: &Device) -> bool {
+        let descriptor = &device.descriptor;
+        let mut classes = vec![descriptor.b_device_class];
+        classes.extend(device.interfaces.iter().map(|interface| interface.class));
+        let port = &device.port_path;
+        fits(&self.vendor, &[descriptor.id_vendor])
+            && fits(&self.product, &[descriptor.id_product])
+            && fits(&self.class, &classes)
+            && self.serial.as_ref().is_none_or(|serial| device.serial_number.as_ref() == Some(serial))
+            && self.port.as_ref().is_none_or(|wanted| *wanted == port.name() || *wanted == port.to_string())
+    }
+}
+
+/// An empty list is no condition.
+fn fits<T: PartialEq>(wanted: &[T], found: &[T]) -> bool {
+    wanted.is_empty() || wanted.iter().any(|one| found.contains(one))
+}
+
+/// As it was asked for: `vendor 046d, class storage`.
+impl fmt::Display for Selection {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids = |ids: &[u16]| ids.iter().map(|id| format!("{id:04x}")).collect::<Vec<_>>().join(" or ");
+        let classes = self.class.iter().map(|class| class::name(*class)).collect::<Vec<_>>().join(" or ");
+        let said = [
+            ("vendor", ids(&self.vendor)),
+            ("product", ids(&self.product)),
+            ("serial", self.serial.clone().unwrap_or_default()),
+            ("port", self.port.clone().unwrap_or_default()),
+            ("class", classes),
+        ];
+        let said = said.iter().filter(|(_, value)| !value.is_empty());
+        let said: Vec<String> = said.map(|(option, value)| format!("{option} {value}")).collect();
+        out.write_str(&said.join(", "))
+    }
+}
+
+fn id(text: &str) -> Result<u16, String> {
+    hex(text, 4)
+        .and_then(|number| number.try_into().ok())
+        .ok_or_else(|| "expected up to four hexadecimal digits, as in 046d or 0x046d".to_owned())
+}
+
+/// Digits only: `from_str_radix` would take a sign too.
+pub(crate) fn hex(text: &str, most_digits: usize) -> Option<u32> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    if digits.len() > most_digits || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    u32::from_str_radix(digits, 16).ok()
+}
+
+fn port(text: &str) -> Result<String, String> {
+    let is_port = PortPath::parse(text).is_some() || PortPath::parse(&format!("1-{text}")).is_some();
+    if is_port {
+        Ok(text.to_owned())
+    } else {
+        Err("expected hub ports joined by dots, as in 4.2 or 1-4.2".to_owned())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use clap::Parser;
+    use usb_daemon_core::{Address, DeviceDescriptor, InterfaceClass};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        selection: Selection,
+    }
+
+    fn selection(line: &str) -> Result<Selection, String> {
+        let words = std::iter::once("x").chain(line.split_whitespace());
+        Line::try_parse_from(words).map(|line| line.selection).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn disk(port: &str) -> Device {
+        Device {
+            address: Address { bus: 1, device: 5 },
+            port_path: PortPath::parse(port).expect("a port"),
+            descriptor: DeviceDescriptor { id_vendor: 0x0781, id_product: 0x5581, ..Default::default() },
+            manufacturer: Some("SanDisk".into()),
+            product: Some("Ultra".into()),
+            serial_number: Some("0401d7".into()),
+            speed: Some("480".into()),
+            interfaces: vec![InterfaceClass { class: 8, subclass: 6, protocol: 80 }],
+            bus_path: None,
+            inode: None,
+            partial: false,
+        }
+    }
+
+    #[test]
+    fn every_option_that_is_given_has_to_fit() {
+        for (line, expected) in [
+            ("", true),
+            ("--vendor 0781", true),
+            ("--vendor 0x781 --product 5581", true),
+            ("--vendor 046d,0781", true),
+            ("--vendor 0781 --product 5582", false),
+            ("--class 08", true),
+            ("--class storage", true),
+            ("--class hid", false),
+            ("--serial 0401d7", true),
+            ("--serial 0401D7", false),
+            ("--port 1-4.2", true),
+            ("--port 4.2", true),
+            ("--port 2-4.2", false),
+        ] {
+            assert_eq!(selection(line).expect(line).takes(&disk("1-4.2")), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_an_example() {
+        for (line, expected) in [
+            ("--vendor 46dxx", "046d or 0x046d"),
+            ("--vendor 1046d", "046d or 0x046d"),
+            ("--product +1", "046d or 0x046d"),
+            ("--class 1ff", "storage"),
+            ("--class toaster", "storage"),
+            ("--port left", "4.2 or 1-4.2"),
+        ] {
+            let error = selection(line).expect_err(line);
+            assert!(error.contains(expected), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn it_says_what_was_asked_for() {
+        let found = selection("--vendor 46d,0x0781 --class 8 --port 4.2").expect("valid").to_string();
+        assert_eq!(found, "vendor 046d or 0781, port 4.2, class storage");
+    }
+}

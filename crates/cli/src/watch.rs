@@ -1,0 +1,104 @@
+//! `usb-daemon watch`: devices as they come and go, and nothing left behind.
+
+use std::io::{self, IsTerminal as _, Write as _, stdout};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args};
+use usb_daemon_core::{Error, Event, Notice, SourceState, Synthetic};
+
+use crate::line::{print, transition};
+use crate::listening::{ListenArguments, has_usb_bus};
+use crate::printer::{Printer, reader_has_gone};
+use crate::selection::Selection;
+use crate::status;
+use crate::stopper::Stopper;
+use crate::style::Style;
+
+/// How soon it is noticed that nobody reads any more, while nothing is written.
+const LOOK: Duration = Duration::from_millis(200);
+/// Time that a stop gives to what is being printed.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+pub(crate) const AFTER_HELP: &str = "\
+Examples:
+  usb-daemon watch                                   what is connected, and what comes and goes
+  usb-daemon watch --no-present --class storage      drives, from now on
+  usb-daemon watch | jq -r '.type + \" \" + .info.stableId'
+  usb-daemon watch --json | head -n 1                ends with its reader
+
+Needs no rights, no Redis and no daemon, and leaves nothing behind. What is wrong with the sources is said on stderr. \
+NO_COLOR, set to anything, takes the color away.
+
+Exit codes:
+  0  stopped, or nobody reads any more
+  1  failed
+  2  bad arguments or configuration";
+
+#[derive(Args, Debug)]
+pub(crate) struct WatchArguments {
+    #[command(flatten)]
+    selection: Selection,
+    /// Leave out what is connected already
+    #[arg(long, env = "USB_DAEMON_NO_PRESENT", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    no_present: bool,
+    /// Print one JSON object a line [default: in a pipe]
+    #[arg(
+        long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new(),
+        action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_name = "YES|NO", hide_possible_values = true
+    )]
+    json: Option<bool>,
+    /// Print lines for people, in a pipe too; goes before --json (as `USB_DAEMON_JSON=0`)
+    #[arg(long)]
+    no_json: bool,
+    #[command(flatten)]
+    listen: ListenArguments,
+}
+
+/// Watches until stopped, or until nobody reads stdout any more.
+pub(crate) fn watch(arguments: WatchArguments, stopper: &Arc<Stopper>) -> Result<(), Error> {
+    let WatchArguments { selection, no_present, json, no_json, listen } = arguments;
+    let json = if no_json { false } else { json.unwrap_or_else(|| !stdout().is_terminal()) };
+    let (daemon, delivery) = listen.listen(stopper)?;
+    if !has_usb_bus() {
+        status("usb       absent       this machine has no USB bus; it is waited for");
+    }
+    let style = Style::of_stdout();
+    let wanted = move |event: &Event| {
+        let was_there = event.synthetic == Some(Synthetic::Startup);
+        !(no_present && was_there) && selection.takes(&event.attachment.device)
+    };
+    let print = move |notice: &Notice, out: &mut io::StdoutLock<'_>| match notice {
+        Notice::Transition(event) if !wanted(event) => Ok(()),
+        Notice::Transition(event) if !json => writeln!(out, "{}", transition(event, style)),
+        Notice::Transition(_) => print(notice, true, out),
+        notice if concerns_whoever_looks_on(notice) => print(notice, false, out),
+        _ => Ok(()),
+    };
+    let printed = Printer { delivery, stopper: Arc::clone(stopper), print }.start()?;
+    while !stopper.is_stopped_within(LOOK) {
+        if reader_has_gone() {
+            break;
+        }
+    }
+    daemon.stop();
+    stopper.complete();
+    // What came while it stopped is printed too, but a reader that has fallen asleep must not hold the end.
+    let _ = printed.recv_timeout(PATIENCE);
+    Ok(())
+}
+
+/// Not that all is well, and not what this environment never had.
+fn concerns_whoever_looks_on(notice: &Notice) -> bool {
+    match notice {
+        Notice::Gap(_) | Notice::Error { .. } => true,
+        Notice::Source(status) => match status.state {
+            SourceState::Deaf | SourceState::Failed => true,
+            SourceState::Unavailable => status.source == "netlink",
+            SourceState::Up | SourceState::Off => false,
+        },
+        _ => false,
+    }
+}
