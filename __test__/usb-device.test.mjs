@@ -42,10 +42,6 @@ describe('a list', () => {
     expect(await findBySerialNumber('other')).toBeUndefined();
     expect(await findBySerialNumber(undefined)).toBeUndefined();
   });
-
-  it('is empty where the addon cannot give one', () => {
-    expect(createEntry({}).getDeviceList()).toEqual([]);
-  });
 });
 
 describe('a device', () => {

@@ -18,7 +18,7 @@ const peer = require(await installPeer());
 const KEYBOARD = { name: '201-1', vendorId: 0x046d, productId: 0xc31c, manufacturer: 'Logitech', product: 'Keyboard', serialNumber: 'K1' };
 
 /** An entry whose daemons are simulated; `daemons` are those that it has opened. */
-function openEntry({ list, config } = {}) {
+function openEntry({ list = () => [], config } = {}) {
   const daemons = [];
   const entry = createEntry({
     openDaemon: () => {

@@ -19,16 +19,14 @@ class Attachments {
   #announced = new Map();
   #listed = new Map();
 
-  /** `list` gives what is present at this moment; undefined where nothing can. */
+  /** `list` gives what is present at this moment. */
   constructor(list) {
     this.#list = list;
   }
 
-  /** Devices that are present now, by bus and address; undefined where nothing can tell. */
+  /** Devices that are present now, by bus and address. */
   present() {
-    const infos = this.#list?.();
-    if (!infos) return undefined;
-    this.#listed = new Map(infos.map((info) => [place(info), this.#find(info) ?? this.#record(info)]));
+    this.#listed = new Map(this.#list().map((info) => [place(info), this.#find(info) ?? this.#record(info)]));
     return new Map([...this.#listed].map(([at, { device }]) => [at, device]));
   }
 

@@ -15,7 +15,7 @@ function face(hotplug, attachments) {
     Device,
     LibUSBException,
     Transfer: refused.Transfer,
-    getDeviceList: () => [...(attachments.present()?.values() ?? [])],
+    getDeviceList: () => [...attachments.present().values()],
     refHotplugEvents: () => hotplug.hold(),
     unrefHotplugEvents: () => hotplug.letGo(),
     // There is no libusb of the program's own to tell this to.

@@ -71,14 +71,14 @@ class Hotplug extends EventEmitter {
     const whileOurs = (event, listener) => daemon.on(event, (...args) => this.#daemon === daemon && listener(...args));
     whileOurs('device:attach', (info) => {
       const { at, device } = this.#attachments.attach(info);
-      const wasPresent = present ? present.delete(at) : info.synthetic === 'startup';
+      const wasPresent = present.delete(at);
       if (!wasPresent) this.#announce('attach', device);
     });
     whileOurs('device:detach', (info) => this.#announce('detach', this.#attachments.detach(info)));
     whileOurs('started', () => {
       // Present when the listener came, gone before the daemon could see it.
-      for (const device of present?.values() ?? []) this.#announce('detach', device);
-      present?.clear();
+      for (const device of present.values()) this.#announce('detach', device);
+      present.clear();
     });
     whileOurs('error', (error, context) => tell(this, 'error', error, context));
   }
