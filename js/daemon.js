@@ -23,6 +23,14 @@ const FOREVER = 0x7fffffff;
 /** Default of `outbox.max_events`, which bounds whatever waits in memory. */
 const MOST_EVENTS = 100_000;
 
+/** All that was known when a device came, with what is new now that it has left. */
+function leaving(known, { timestamp, eventId, backend, synthetic }) {
+  const info = { ...known, timestamp, eventId, backend };
+  if (synthetic !== '') info.synthetic = synthetic;
+  else if (info.synthetic !== undefined) delete info.synthetic;
+  return info;
+}
+
 class USBDaemon extends EventEmitter {
   #native;
   #config;
@@ -240,6 +248,13 @@ class USBDaemon extends EventEmitter {
         writing.attach(this.#connected, notice.info);
         this.#tellTransition('attach', notice.info);
         break;
+      case 'left': {
+        const info = leaving(this.#connected.get(notice.signature), notice.changes);
+        writing.detach(this.#connected, info);
+        this.#tellTransition('detach', info);
+        break;
+      }
+      // Of one that this process has not told of before.
       case 'detach':
         writing.detach(this.#connected, notice.info);
         this.#tellTransition('detach', notice.info);

@@ -14,6 +14,7 @@ use usb_daemon_core::{
 };
 
 use crate::failure::{Result, answer_json, failure};
+use crate::wire::Wire;
 
 /// Weak: whether a started daemon keeps the process alive is the facade's to say, and to take back.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -37,6 +38,7 @@ struct Run {
     daemon: Option<Daemon>,
     /// Kept after the stop: what it has not delivered yet can still be taken.
     delivery: Option<Arc<Delivery>>,
+    wire: Wire,
 }
 
 #[napi]
@@ -108,6 +110,7 @@ impl NativeDaemon {
         ));
         let mut run = self.run();
         run.delivery = Some(Arc::clone(&delivery));
+        run.wire = Wire::default();
         run.daemon = Some(Daemon::start(&self.config, delivery).map_err(failure)?);
         Ok(())
     }
@@ -115,11 +118,12 @@ impl NativeDaemon {
     /// Up to `limit` notices as JSON: `{ more, notices }`. Until `more` is false there is no further wake-up.
     #[napi(catch_unwind)]
     pub fn take(&self, limit: u32) -> Result<String> {
-        let delivery = self.run().delivery.clone().ok_or_else(|| failure(not_running()))?;
+        let mut run = self.run();
+        let delivery = run.delivery.clone().ok_or_else(|| failure(not_running()))?;
         let (notices, more) = delivery.take(limit as usize);
-        let notices = serde_json::to_string(&notices)
-            .map_err(|error| napi::Error::new(Code::System, format!("notices cannot be written: {error}")))?;
-        Ok(format!("{{\"more\":{more},\"notices\":{notices}}}"))
+        run.wire
+            .write(&notices, more)
+            .map_err(|error| napi::Error::new(Code::System, format!("notices cannot be written: {error}")))
     }
 
     /// Whether acknowledgements by Redis should be among the notices.

@@ -8,3 +8,4 @@ mod daemon;
 mod event_publisher;
 mod failure;
 pub mod present;
+mod wire;
