@@ -72,6 +72,7 @@ it('/health is healthy with 200 where all is well, and counts', async () => {
     connectedDevices: 1,
     events: 3,
     gaps: 0,
+    duplicates: 0,
   });
 });
 

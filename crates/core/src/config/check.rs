@@ -84,8 +84,10 @@ impl Check {
             match known.get(key) {
                 Some(schema) => self.value(schema, value, &path, is_secret),
                 None if schema["additionalProperties"] == false => {
-                    let meant = nearest(key, known.keys())
-                        .map_or_else(|| listed(known.keys()), |meant| format!("did you mean {meant:?}?"));
+                    let meant = nearest(key, known.keys()).map_or_else(
+                        || format!("expected {}", listed(known.keys())),
+                        |meant| format!("did you mean {meant:?}?"),
+                    );
                     self.faults.push(format!("{} is no key: {meant}", shown(&path)));
                 }
                 None => {}

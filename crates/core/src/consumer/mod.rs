@@ -30,14 +30,12 @@ pub use stream_event::StreamEvent;
 use crate::delivery::Wake;
 use crate::error::{Code, Error};
 use crate::publisher;
-use crate::redis_connection;
+use crate::redis_connection::{self, LONGEST_PAUSE, SHORTEST_PAUSE};
 use crate::stream_reply::Entry;
 use care::Watch;
 use session::Session;
 use work::{DeadLetter, Work};
 
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// The least time that a stop gives to acknowledgements.
 const FLUSH: Duration = Duration::from_secs(2);
 
@@ -188,13 +186,13 @@ impl Task {
 
     /// Connects again and again.
     async fn serve(&self) -> std::convert::Infallible {
-        let mut pauses = pauses();
+        let mut pauses = redis_connection::pauses();
         loop {
             let began = Instant::now();
             let served = async { Session::open(self).await?.serve().await };
             let Err(error) = served.await;
             if began.elapsed() > LONGEST_PAUSE {
-                pauses = self::pauses();
+                pauses = redis_connection::pauses();
             }
             if session::lacks_group(&error) && self.had_group.get() {
                 sleep(SHORTEST_PAUSE).await;
@@ -303,13 +301,4 @@ fn explain(error: &RedisError) -> String {
         return format!("redis answers NOPERM: this user may not do that; a consumer needs {needed}");
     }
     publisher::explain(error)
-}
-
-fn pauses() -> backon::ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(SHORTEST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }

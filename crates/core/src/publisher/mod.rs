@@ -19,7 +19,6 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use redis::{Client, RedisError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, watch};
@@ -31,7 +30,7 @@ use crate::event::Event;
 use crate::hub::Hub;
 use crate::notice::Notice;
 use crate::outbox::{Intake, Outbox, Placed};
-use crate::redis_connection;
+use crate::redis_connection::{self, LONGEST_PAUSE};
 pub use entry::entry;
 pub(crate) use failure::explain;
 pub use fence::Guarantee;
@@ -41,8 +40,6 @@ use presence::Presence;
 pub(crate) use session::EXPIRES;
 use session::Session;
 
-const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long taking our sign away may take.
 const LEAVE: Duration = Duration::from_millis(250);
 /// How soon what is not stored yet is stored, or tried again.
@@ -268,7 +265,7 @@ impl Task {
         let Destination { config, redis, .. } = destination;
         let producer = self.outbox.borrow().series().producer;
         let mut presence = Presence::new(&redis.stream, &config.boot_id, &producer, &config.host);
-        let mut pauses = backoff();
+        let mut pauses = redis_connection::pauses();
         loop {
             let Err(halt) = self.publish_until_failure(destination, &mut presence, &mut pauses).await;
             let Halt::Redis(error) = halt else { return };
@@ -292,7 +289,7 @@ impl Task {
         loop {
             self.unless_stopped(session.turn()).await??;
             if !std::mem::replace(&mut told, true) {
-                *pauses = backoff();
+                *pauses = redis_connection::pauses();
                 self.tell_redis(destination, Ok(session.guarantee()));
             }
             self.tell_lost();
@@ -380,13 +377,4 @@ impl Task {
             Guarantee::AtLeastOnce => outbox.set_unfenced(true),
         }
     }
-}
-
-fn backoff() -> backon::ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(SHORTEST_PAUSE)
-        .with_max_delay(LONGEST_PAUSE)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }
