@@ -50,7 +50,11 @@ impl Wire {
                 self.known.remove(signature);
                 Line::Left { r#type: "left", signature, changes: changes(event) }
             }
-            Action::Detach => Line::Other(notice),
+            Action::Detach => {
+                // JavaScript has one place for a signature, and takes out what is there.
+                self.known.remove(signature);
+                Line::Other(notice)
+            }
         }
     }
 }

@@ -10,5 +10,6 @@ cd "$checkout"
 need "the tests" redis-server qemu-system-x86 busybox-static udev xz-utils cpio strace openssl util-linux gcc libc6-dev
 sh scripts/setup/build.sh
 sh scripts/setup/redis-servers.sh
+sh scripts/setup/node-versions.sh
 sh scripts/setup/qemu-kernel.sh
 cargo build --quiet --release -p usb-testbed

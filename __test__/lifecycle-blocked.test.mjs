@@ -1,0 +1,44 @@
+// An event loop that stands still for ten seconds (Atomics.wait: no JavaScript runs at all) while 20,000 events come.
+
+import { beforeAll, describe, expect, it } from 'vitest';
+import { script } from './lifecycle/program.mjs';
+import { upTo } from './redis-server.mjs';
+
+const EVENTS = 20_000;
+
+/** What was simulated, in order. */
+const expected = Array.from({ length: EVENTS }, (_, at) => ({
+  type: at % 2 === 0 ? 'attach' : 'detach',
+  port: `1.${1 + ((Math.floor(at / 2) * 7) % 100)}`,
+}));
+
+describe('an event loop that is blocked for 10 s, with outbox.max_events just enough for what comes meanwhile,', () => {
+  let result;
+  beforeAll(async () => {
+    const { lines, ...ended } = await script('blocked.cjs', [JSON.stringify({ max_events: EVENTS })]);
+    expect(ended).toEqual({ code: 0, signal: null, stderr: '' });
+    [result] = lines;
+  });
+
+  it('loses no event, and gets them in order, each with what was simulated', () => {
+    expect(result.listened.map(({ type, port }) => ({ type, port }))).toEqual(expected);
+    expect(result.listened.map(({ seq }) => seq)).toEqual(upTo(EVENTS));
+    expect(result.gaps).toEqual([]);
+  });
+
+  it('gets each detach with the signature of its own attach', () => {
+    expect(result.listened).toHaveLength(EVENTS);
+    for (let at = 0; at < EVENTS; at += 2) expect(result.listened[at + 1].signature).toBe(result.listened[at].signature);
+  });
+
+  it('gives an iterator the same events in the same order', () => {
+    expect(result.iterated).toEqual(result.listened);
+  });
+
+  it('held up nothing but itself: each event was observed while it stood still, and none was told before', () => {
+    expect(result.early).toBe(0);
+    expect(result.listened).toHaveLength(EVENTS);
+    // Of the daemon's clock and of this process's: the same one.
+    expect(result.listened.filter(({ timestamp }) => timestamp > result.unblocked)).toEqual([]);
+  });
+});
