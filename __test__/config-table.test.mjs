@@ -1,6 +1,10 @@
 // Every key of the schema, with a good value and bad ones: none crashes, and each bad one is named.
 
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { USBDaemon, packageRoot } from './daemon.mjs';
 
@@ -8,11 +12,41 @@ const { NativeDaemon } = createRequire(import.meta.url)(`${packageRoot}/js/nativ
 const schema = JSON.parse(NativeDaemon.configurationSchema());
 
 /** What else a key needs around it to be good. */
-const BESIDE = { 'outbox.required': { outbox: { path: '/nowhere/outbox.db' } } };
+const CERTIFICATE = pem();
+const BESIDE = {
+  'redis.tls.cert': { redis: { tls: { key: CERTIFICATE.key } } },
+  'redis.tls.key': { redis: { tls: { cert: CERTIFICATE.cert } } },
+  'outbox.required': { outbox: { path: '/nowhere/outbox.db' } },
+};
 /** Good values that a type alone does not give. */
-const GOOD = { 'redis.url': 'redis://h', 'filters.rules[].action': 'allow' };
-/** Texts that are judged only where they are used: any is good. */
+const GOOD = {
+  'redis.url': ['redis://h', null],
+  'redis.tls.ca': [CERTIFICATE.cert, null],
+  'redis.tls.cert': [CERTIFICATE.cert],
+  'redis.tls.key': [CERTIFICATE.key],
+  'filters.rules[].tags': [['x']],
+};
+/** What is said where these are missing. */
+const REQUIRED = {
+  'filters.rules[].action': 'filters.rules[0].action is missing',
+  'redis.tls.cert': 'redis.tls: cert and key go together',
+  'redis.tls.key': 'redis.tls: cert and key go together',
+};
+/** Values of other types than this one. */
 const OTHERS = { boolean: [7, 'x', [], null], integer: ['7', true, [], {}, 1.5], number: ['7', true, [], {}], string: [7, true, [], {}], array: [7, true, 'x', {}], object: [7, 'x'] };
+
+/** A certificate that nobody has to trust, and its key. */
+function pem() {
+  const folder = mkdtempSync(join(tmpdir(), 'usb-daemon-pem-'));
+  try {
+    const [key, cert] = ['key', 'cert'].map((name) => join(folder, name));
+    const algorithm = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+    execFileSync('openssl', ['req', '-x509', ...algorithm, '-keyout', key, '-out', cert, '-subj', '/CN=nobody'], { stdio: 'ignore' });
+    return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
 
 const variantsOf = (node) => (node.anyOf ?? node.oneOf ?? [node]).flatMap((one) => (one.anyOf || one.oneOf ? variantsOf(one) : [one]));
 const typesOf = (node) => [node.type ?? []].flat();
@@ -29,7 +63,7 @@ function keysOf(node, path = '') {
 }
 
 function goodOf({ path, node }) {
-  if (path in GOOD) return [GOOD[path]];
+  if (path in GOOD) return GOOD[path];
   return variantsOf(node).flatMap((variant) => {
     if ('const' in variant) return [variant.const];
     if (variant.enum) return variant.enum;
@@ -76,9 +110,15 @@ function configWith(path, value) {
     if (part === '[]') return [inside];
     return { [part]: inside };
   }, value);
-  if (path.startsWith('filters.rules[].')) inner.filters.rules[0] = { action: 'tag', tags: ['x'], ...inner.filters.rules[0] };
-  const [beside, section] = [BESIDE[path], parts[0]];
-  return beside ? { ...inner, [section]: { ...beside[section], ...inner[section] } } : inner;
+  if (value === 'tag') inner.filters.rules[0].tags = ['x'];
+  if (path.startsWith('filters.rules[].')) inner.filters.rules[0] = { action: 'deny', ...inner.filters.rules[0] };
+  return merged(BESIDE[path] ?? {}, inner);
+}
+
+function merged(one, other) {
+  const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
+  if (!isObject(one) || !isObject(other)) return other;
+  return Object.entries(other).reduce((all, [key, value]) => ({ ...all, [key]: merged(all[key], value) }), one);
 }
 
 const shownPath = (path) => path.replaceAll('[]', '[0]');
@@ -116,11 +156,10 @@ describe.each(KEYS)('$path', (key) => {
     for (const value of values) expect(faultOf(configWith(path, value)), JSON.stringify(value)).toBeUndefined();
   });
 
-  it('may be missing, or not defined', () => {
+  it('may be missing or undefined, or is named where it may not', () => {
     if (path.endsWith(']')) return;
-    const isRequired = path === 'filters.rules[].action';
-    const without = isRequired ? { filters: { rules: [{}] } } : configWith(path, undefined);
-    if (isRequired) expectNamed(without, 'filters.rules[0].action is missing');
+    const without = path === 'filters.rules[].action' ? { filters: { rules: [{}] } } : configWith(path, undefined);
+    if (path in REQUIRED) expectNamed(without, REQUIRED[path]);
     else expect(faultOf(without)).toBeUndefined();
   });
 
