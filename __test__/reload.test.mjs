@@ -50,6 +50,7 @@ describe('filters of a changed file hold for what comes later', () => {
       // A cycle without the hub: its first attachment was told of, so its detachment is, and nothing of it after that.
       await run.stdout.waitFor(/"type":"detach".*"vendorId":1033/);
       await further(run, 7);
+      expect(transitions(run).filter(isHub).map(({ type }) => type)).toEqual(['attach', 'detach']);
       await change({ path, content: QUIET });
       await run.stderr.waitFor(RELOADED, { count: 2 });
       await run.stdout.waitFor(/"type":"attach".*"vendorId":1033/, { count: 2 });
