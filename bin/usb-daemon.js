@@ -18,6 +18,12 @@ function stop(signal) {
 
 process.on('SIGINT', stop);
 process.on('SIGTERM', stop);
+// Only a daemon has something to read again: the others end with their terminal, as if it had never been handled.
+process.on('SIGHUP', (signal) => {
+  if (cli.reload()) return;
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+});
 // A reader that has gone shows as a failed write, which ends the run with its own exit code.
 process.on('SIGPIPE', () => {});
 

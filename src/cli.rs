@@ -33,6 +33,12 @@ impl NativeCli {
     pub fn stop(&self) {
         self.stopper.stop();
     }
+
+    /// Asks the run to read its configuration again. False where what runs does not do that.
+    #[napi]
+    pub fn reload(&self) -> bool {
+        self.stopper.reload()
+    }
 }
 
 /// The run itself.

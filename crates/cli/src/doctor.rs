@@ -3,10 +3,10 @@
 use clap::Args;
 use usb_daemon_core::{Config, Error, Finding, Grade, diagnose};
 
-use crate::arguments::RunArguments;
 use crate::exit;
 use crate::line::on_one_line;
 use crate::printer::print_once;
+use crate::run_arguments::RunArguments;
 use crate::status;
 use crate::style::{Ink, Style, width_of_stdout};
 

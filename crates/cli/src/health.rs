@@ -10,10 +10,10 @@ use clap::builder::FalseyValueParser;
 use serde_json::{Map, Value};
 use usb_daemon_core::{Code, Config, Error};
 
-use crate::arguments::read;
 use crate::exit;
 use crate::line::on_one_line;
 use crate::printer::print_once;
+use crate::run_arguments::read;
 use crate::style::{Ink, Style};
 use crate::wait::time;
 

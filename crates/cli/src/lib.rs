@@ -3,15 +3,20 @@
 mod arguments;
 mod class;
 mod completions;
+mod config;
+mod config_watch;
 mod doctor;
 mod health;
 mod line;
 mod list;
 mod listening;
 mod logging;
+mod masking;
 mod outbox_path;
 mod printer;
+mod reload;
 mod run;
+mod run_arguments;
 mod selection;
 mod simulate;
 mod stopper;
@@ -75,6 +80,7 @@ impl Invocation {
             Command::Simulate(arguments) => simulate::simulate(&arguments, &self.stopper),
             Command::Health(arguments) => health::health(&arguments),
             Command::Doctor(arguments) => doctor::doctor(&arguments),
+            Command::Config(arguments) => config::config(&arguments).map(|()| exit::OK),
             Command::Completions(arguments) => completions::completions(&arguments).map(|()| exit::OK),
         };
         match done {

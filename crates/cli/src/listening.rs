@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use usb_daemon_core::{Config, Daemon, Delivery, Error};
 
-use crate::arguments::read;
+use crate::run_arguments::read;
 use crate::stopper::Stopper;
 
 #[derive(Args, Debug)]

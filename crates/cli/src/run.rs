@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use usb_daemon_core::{Config, Daemon, Delivery, Error, Notice};
 
-use crate::arguments::RunArguments;
+use crate::config_watch::ConfigWatch;
 use crate::line::{outbox, print};
 use crate::listening::has_usb_bus;
 use crate::printer::Printer;
+use crate::reload::Reload;
+use crate::run_arguments::RunArguments;
 use crate::status;
 use crate::stopper::Stopper;
 
@@ -17,6 +19,9 @@ const DEMONSTRATION_PAUSE: Duration = Duration::from_millis(800);
 
 /// Runs until stopped, or until nobody reads stdout any more.
 pub(crate) fn run(arguments: &RunArguments, stopper: &Arc<Stopper>) -> Result<(), Error> {
+    stopper.take_reloads();
+    // Before the file is read: a change in between must not go unseen.
+    let watch = ConfigWatch::of(arguments.config.as_deref(), stopper);
     let config = Config::from_json(&arguments.configuration()?.to_string())?;
     let delivery = {
         let stopper = Arc::clone(stopper);
@@ -36,7 +41,11 @@ pub(crate) fn run(arguments: &RunArguments, stopper: &Arc<Stopper>) -> Result<()
     let json = arguments.json;
     let print = move |notice: &Notice, out: &mut StdoutLock<'_>| print(notice, json, out);
     let printed = Printer { delivery, stopper: Arc::clone(stopper), print }.start()?;
-    stopper.wait_until_stopped();
+    let reload = Reload::new(arguments, &config);
+    while stopper.wait_for_reload() {
+        reload.reload(&daemon);
+    }
+    drop(watch);
     let hub = daemon.hub().clone();
     daemon.stop();
     stopper.complete();

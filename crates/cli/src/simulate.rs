@@ -10,10 +10,10 @@ use usb_daemon_core::{
     CYCLE, Code, Config, Daemon, Delivery, Error, Health, Notice, RedisSetting, demonstration,
 };
 
-use crate::arguments::RunArguments;
 use crate::exit;
 use crate::line::print;
 use crate::printer::{Printer, print_once};
+use crate::run_arguments::RunArguments;
 use crate::stopper::Stopper;
 use crate::{complain, status};
 

@@ -1,4 +1,4 @@
-//! Asks a run to end: from a signal, or from a reader that has gone.
+//! Asks a run to end, from a signal or from a reader that has gone, and to read its configuration again.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,9 +10,20 @@ pub struct Stopper {
     changed: Condvar,
 }
 
+/// Whether the configuration is to be read again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reload {
+    /// What runs does not do that.
+    #[default]
+    Ignored,
+    NotAsked,
+    Asked,
+}
+
 #[derive(Debug, Default)]
 struct State {
     stopped: bool,
+    reload: Reload,
     woken: bool,
     complete: bool,
 }
@@ -21,6 +32,23 @@ impl Stopper {
     /// Asks the run to end.
     pub fn stop(&self) {
         self.change(|state| state.stopped = true);
+    }
+
+    /// Asks the run to read its configuration again. False where what runs does not do that.
+    pub fn reload(&self) -> bool {
+        let mut heard = false;
+        self.change(|state| {
+            heard = state.reload != Reload::Ignored;
+            if heard {
+                state.reload = Reload::Asked;
+            }
+        });
+        heard
+    }
+
+    /// From now on [`Self::reload`] is heard.
+    pub(crate) fn take_reloads(&self) {
+        self.change(|state| state.reload = Reload::NotAsked);
     }
 
     /// There is something to print.
@@ -36,6 +64,13 @@ impl Stopper {
     /// Waits until it is time to end.
     pub(crate) fn wait_until_stopped(&self) {
         let _stopped = self.wait_until(|state| state.stopped);
+    }
+
+    /// Waits until the configuration is to be read again; false once it is time to end.
+    pub(crate) fn wait_for_reload(&self) -> bool {
+        let mut state = self.wait_until(|state| state.stopped || state.reload == Reload::Asked);
+        state.reload = Reload::NotAsked;
+        !state.stopped
     }
 
     /// Waits for so long; true once it is time to end.

@@ -11,9 +11,9 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 use usb_daemon_core::{Code, Config, Error, History, Notice, Since};
 
-use crate::arguments::read;
 use crate::line::print;
 use crate::outbox_path;
+use crate::run_arguments::read;
 use crate::stopper::Stopper;
 
 const BATCH: usize = 256;

@@ -27,7 +27,7 @@ impl Check {
     fn value(&mut self, schema: &Value, value: &Value, path: &str, is_secret: bool) {
         let is_secret = is_secret || schema["writeOnly"] == true;
         if let Some(variants) = variants(schema) {
-            return self.variants(schema, variants, value, path, is_secret);
+            return self.variants(schema, &variants, value, path, is_secret);
         }
         if let Some(constant) = schema.get("const") {
             if constant != value {
@@ -61,8 +61,8 @@ impl Check {
     }
 
     /// Of several the one that is of the value's type, so that what is wrong inside it can be named.
-    fn variants(&mut self, schema: &Value, variants: &[Value], value: &Value, path: &str, is_secret: bool) {
-        let of_type = |variant: &&Value| match (variant.get("const"), variant["enum"].as_array()) {
+    fn variants(&mut self, schema: &Value, variants: &[&Value], value: &Value, path: &str, is_secret: bool) {
+        let of_type = |variant: &&&Value| match (variant.get("const"), variant["enum"].as_array()) {
             (Some(constant), _) => constant == value,
             (None, Some(words)) => words.contains(value),
             (None, None) => has_type(variant, value),
@@ -123,8 +123,10 @@ fn words(schema: &Value) -> Vec<&str> {
     }
 }
 
-fn variants(schema: &Value) -> Option<&[Value]> {
-    schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array()).map(Vec::as_slice)
+/// A variant that has variants of its own, as an ID that may be absent, counts as these.
+fn variants(schema: &Value) -> Option<Vec<&Value>> {
+    let own = schema["anyOf"].as_array().or_else(|| schema["oneOf"].as_array())?;
+    Some(own.iter().flat_map(|variant| variants(variant).unwrap_or_else(|| vec![variant])).collect())
 }
 
 fn types(schema: &Value) -> Vec<&str> {

@@ -221,6 +221,10 @@ mod tests {
                 r#"{ "filters": { "rules": [{ "match": {} }] } }"#,
                 "filters.rules[0].action is missing: expected allow, deny or tag",
             ),
+            (
+                r#"{ "filters": { "rules": [{ "action": "deny", "match": { "vendor_id": -1 } }] } }"#,
+                "filters.rules[0].match.vendor_id is -1: expected a whole number from 0 to 65535 or up to four hex digits",
+            ),
             (r#"{ "filters": { "rules": [{ "action": "tag" }] } }"#, "filters.rules[0].tags is missing"),
             (
                 r#"{ "outbox": { "when_full": "drop" } }"#,
