@@ -173,7 +173,7 @@ describe('a publisher', () => {
     await publisher.getRecentEvents();
     const id = await server.client.xadd('aw:hotplug', '*', 'action', 'attach', 'event_id', 'someone:7');
     expect(await asked).toBe(id);
-    await expect(publisher.publishUSBEvent('attach', { ...INFO, eventId: 'someone:8' })).rejects.toMatchObject({ code: 'ERR_USB_REDIS', message: expect.stringMatching(/someone:8 has no entry/) });
+    await expect(publisher.publishUSBEvent('attach', { ...INFO, eventId: 'someone:8' })).rejects.toMatchObject({ code: 'ERR_USB_REDIS', message: expect.stringMatching(/someone:8 had no entry/) });
     expect(await server.entries()).toHaveLength(1);
   });
 
