@@ -95,25 +95,28 @@ export interface USBMonitoringOptions {
  * filtered as well.
  */
 export interface USBFilterConfig {
-  /** Vendor IDs; where any are named, only their devices are told of. */
-  vendor_whitelist?: number[];
+  /** Vendor IDs (numbers, or hex digits in a text); where any are named, only their devices are told of. */
+  vendor_whitelist?: USBId[];
   /** Vendor IDs whose devices are not told of. */
-  vendor_blacklist?: number[];
+  vendor_blacklist?: USBId[];
   /** Class codes; where any are named, only devices of such a class, or with such an interface, are told of. */
   device_class_filter?: number[];
   /** In their order; the first `allow` or `deny` that fits decides, `tag` goes on to the next one. */
   rules?: USBFilterRule[];
 }
 
-/** `tags` belong to `tag`, and only to it. */
+/** A vendor or product ID: a number, or up to four hex digits, with or without `0x`. */
+export type USBId = number | string;
+
+/** A rule without `match` is about all devices. `tag` needs `tags`; `allow` may have some. */
 export type USBFilterRule =
-  | { match: USBFilterMatch; action: 'allow' | 'deny'; tags?: undefined }
-  | { match: USBFilterMatch; action: 'tag'; tags: string[] };
+  | { match?: USBFilterMatch; action: 'allow' | 'deny'; tags?: string[] }
+  | { match?: USBFilterMatch; action: 'tag'; tags: string[] };
 
 /** All that is said has to fit. Texts are globs: `*` is any characters, `?` is any one. */
 export interface USBFilterMatch {
-  vendor_id?: number;
-  product_id?: number;
+  vendor_id?: USBId;
+  product_id?: USBId;
   serial?: string;
   manufacturer?: string;
   product?: string;
