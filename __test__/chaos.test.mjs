@@ -9,6 +9,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { Process } from './chaos/process.mjs';
 import { seeded } from './chaos/seeded.mjs';
 import { finished } from './command.mjs';
+import { UNPACED } from './daemon.mjs';
 import { fieldsOf, REDIS_VERSIONS, startRedis, upTo } from './redis-server.mjs';
 import { until } from './until.mjs';
 
@@ -33,7 +34,7 @@ it.each(RUNS)('with Redis %s, %d events through %d kills of the daemon and as ma
   const outbox = { path: join(folder, 'outbox.db'), retain: 10_000_000 };
 
   const members = startMembers({ redis, folder });
-  const { ledger, faults, inHand } = await sendThroughFaults({ server, random, members, events, kills, config: { redis, outbox, performance: { batch_size: 100 } } });
+  const { ledger, faults, inHand } = await sendThroughFaults({ server, random, members, events, kills, config: { redis, outbox, performance: { ...UNPACED, batch_size: 100 } } });
   console.log(`faults: ${JSON.stringify(faults)}`);
   const stored = await history(outbox.path);
   const entries = (await pages(server)).map(fieldsOf);
