@@ -130,10 +130,10 @@ describe('a consumer', () => {
   it('names what is wrong with its options', () => {
     const open = (...args) => () => new USBEventConsumer(...args);
     expect(open({ prot: 1 })).toThrow(expect.objectContaining({ code: 'ERR_USB_CONFIG', message: expect.stringContaining('prot') }));
-    expect(open({}, '')).toThrow(/groupName is "": expected a name/);
-    expect(open({}, 'g', 'c', { concurrency: 0 })).toThrow(/concurrency is 0: expected 1 to 1000/);
+    expect(open({}, '')).toThrow(/groupName is "": expected a text that is not empty/);
+    expect(open({}, 'g', 'c', { concurrency: 0 })).toThrow(/options\.concurrency is 0: expected a whole number from 1 to 1000/);
     expect(open({}, 'g', 'c', { start_at: 'now' })).toThrow(/start_at is "now"/);
-    expect(open({}, 'g', 'c', { claim_idle_ms: 300 })).toThrow(/claim_idle_ms is 300: expected 1000 to 86400000, or 0/);
+    expect(open({}, 'g', 'c', { claim_idle_ms: 300 })).toThrow(/options\.claim_idle_ms is 300: expected 0 or a whole number from 1000 to 86400000/);
     return expect(new USBEventConsumer({}).startConsuming('handler')).rejects.toThrow(/takes a function/);
   });
 });

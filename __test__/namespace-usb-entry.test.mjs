@@ -81,8 +81,8 @@ describe('a program written for npm usb 2', () => {
     const { present, pair, both } = await sideBySide();
     await comeAndGo({ present, both });
     const [us, them] = pair;
-    await Promise.all(pair.map((each) => each.waitFor(({ event, idVendor }, at) => event === 'detachIds' && idVendor === 0x0627, 'the last IDs')));
-    await until(() => us.account.length === them.account.length, 'both accounts to be as long');
+    // Each event and its IDs: the last line comes a moment after the last event.
+    await until(() => pair.every(({ account }) => account.length >= 14), 'both accounts to be complete');
     // npm usb 2 has none where it asks before the kernel has put a configuration in force, and is asked again for nothing.
     const unlessEarly = (line, at) => (them.account[at].configDescriptor ? line : { ...line, configDescriptor: undefined });
     expect(us.account.map(unlessEarly)).toEqual(them.account);
