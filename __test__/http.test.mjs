@@ -60,6 +60,8 @@ it('/health is healthy with 200 where all is well, and counts', async () => {
   daemon.simulateAttach({ name: '201-2' });
   daemon.simulateDetach('201-1');
   await daemon.heard.waitFor('device:detach');
+  // JavaScript hears of an event before it is stored.
+  await until(() => daemon.getHealth().outbox.published === 3, 'all three to be stored');
   const response = await get('/health');
   expect([response.status, response.headers.get('content-type')]).toEqual([200, 'application/json']);
   expect(await response.json()).toEqual({

@@ -20,7 +20,12 @@ async function running(content = QUIET, { name = 'config.json', args = [] } = {}
   await writeFile(path, JSON.stringify(content));
   const run = command(['--simulate', '--json', '--config', path, ...args]);
   await run.stdout.waitFor(/"type":"attach"/);
-  return { run, folder, path, write: (next) => writeFile(path, typeof next === 'string' ? next : JSON.stringify(next)) };
+  // In one go: a file that is looked at while it is written is half a file.
+  const write = async (next) => {
+    await writeFile(`${path}.new`, typeof next === 'string' ? next : JSON.stringify(next));
+    await rename(`${path}.new`, path);
+  };
+  return { run, folder, path, write };
 }
 
 /** What an editor does: a new file in the place of the old one. */
@@ -168,7 +173,7 @@ describe('the watch', () => {
     const { run, folder, path, write } = await running();
     expect(threads(run.pid)).toContain('aw-config');
     await writeFile(join(folder, 'other.json'), '{');
-    await writeFile(path, JSON.stringify(QUIET));
+    await write(QUIET);
     await write(without(HUB));
     await run.stderr.waitFor(RELOADED);
     expect(await run.end()).toEqual({ code: 0, signal: null });
