@@ -43,9 +43,9 @@ async function run(args, { env, ...options } = {}) {
   return { code, stdout: stdout.split('\n').slice(0, -1), stderr: stderr.split('\n').slice(0, -1) };
 }
 
-/** In a terminal, which is the test's own: a bed has none to give. */
+/** In a terminal, which is the test's own: a bed has none to give. `exec`, as a shell that stays would die of the Ctrl-C too. */
 function inTerminal(args, env = {}) {
-  const line = [findBinary(), 'enter', '--bed', String(bed.info.pid), '--', ...usbDaemon, ...args].join(' ');
+  const line = ['exec', findBinary(), 'enter', '--bed', String(bed.info.pid), '--', ...usbDaemon, ...args].join(' ');
   return new Program('script', ['--quiet', '--flush', '--return', '--command', line, '/dev/null'], { env: { TERM: 'xterm', NO_COLOR: '', ...env } });
 }
 
