@@ -1,6 +1,9 @@
 // An event loop that stands still for ten seconds (Atomics.wait: no JavaScript runs at all) while 20,000 events come.
 
-import { beforeAll, describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { script } from './lifecycle/program.mjs';
 import { upTo } from './redis-server.mjs';
 
@@ -12,10 +15,16 @@ const expected = Array.from({ length: EVENTS }, (_, at) => ({
   port: `1.${1 + ((Math.floor(at / 2) * 7) % 100)}`,
 }));
 
-describe('an event loop that is blocked for 10 s, with outbox.max_events just enough for what comes meanwhile,', () => {
+const folder = mkdtempSync(join(tmpdir(), 'usb-daemon-blocked-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe.each([
+  ['in memory, with outbox.max_events just enough for what comes meanwhile,', { max_events: EVENTS }],
+  ['on disk, with outbox.max_events for a twentieth of it,', { max_events: EVENTS / 20, path: join(folder, 'outbox.db') }],
+])('an event loop that is blocked for 10 s, with the outbox %s', (_, outbox) => {
   let result;
   beforeAll(async () => {
-    const { lines, ...ended } = await script('blocked.cjs', [JSON.stringify({ max_events: EVENTS })]);
+    const { lines, ...ended } = await script('blocked.cjs', [JSON.stringify(outbox)]);
     expect(ended).toEqual({ code: 0, signal: null, stderr: '' });
     [result] = lines;
   });

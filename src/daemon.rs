@@ -111,7 +111,7 @@ impl NativeDaemon {
         let mut run = self.run();
         run.delivery = Some(Arc::clone(&delivery));
         run.wire = Wire::default();
-        run.daemon = Some(Daemon::start(&self.config, delivery).map_err(failure)?);
+        run.daemon = Some(Daemon::start(&self.config, &delivery).map_err(failure)?);
         Ok(())
     }
 

@@ -39,7 +39,7 @@ impl Wire {
     }
 
     fn line<'a>(&mut self, notice: &'a Notice) -> Line<'a> {
-        let Notice::Transition(event) = notice else { return Line::Other(notice) };
+        let (Notice::Transition(event) | Notice::Stayed(event)) = notice else { return Line::Other(notice) };
         let (signature, instance) = (&event.attachment.signature, event.attachment.instance);
         match event.action {
             Action::Attach => {

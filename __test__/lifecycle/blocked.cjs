@@ -1,12 +1,14 @@
 'use strict';
 
 // Stands still for ten seconds, with the event loop blocked, while a daemon takes 20,000 events; then prints what its listeners
-// and an iterator got, as one line of JSON. Its argument is the daemon's outbox.
+// and an iterator got, as one line of JSON, once there are so many or a gap has been told. Its argument is the daemon's outbox.
 
 const USBDaemon = require('../..');
 
 const PAIRS = 10_000;
 const BLOCKED_MS = 10_000;
+/** What comes within a millisecond comes from no bus. */
+const SLICE = 500;
 
 const daemon = new USBDaemon({
   sources: ['simulated'],
@@ -36,14 +38,19 @@ function shown(type, { deviceSignature, eventId, location, timestamp }) {
     listened.push(shown(type, info));
   };
   daemon.on('device:attach', tell('attach')).on('device:detach', tell('detach'));
-  daemon.on('gap', (gap) => gaps.push(gap));
+  const missing = new AbortController();
+  daemon.on('gap', (gap) => {
+    gaps.push(gap);
+    missing.abort(gap);
+  });
   await daemon.start();
-  const events = daemon.events();
+  const events = daemon.events({ signal: missing.signal });
+  const nobody = new Int32Array(new SharedArrayBuffer(4));
   for (let at = 0; at < PAIRS; at += 1) {
     daemon.simulateAttach({ name: portOf(at) });
     daemon.simulateDetach(portOf(at));
+    if (at % SLICE === SLICE - 1) Atomics.wait(nobody, 0, 0, (BLOCKED_MS * SLICE) / PAIRS);
   }
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, BLOCKED_MS);
   unblocked = Date.now();
   for await (const { type, device } of events) {
     iterated.push(shown(type, device));

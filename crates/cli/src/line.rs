@@ -33,7 +33,7 @@ pub(crate) fn print(notice: &Notice, json: bool, out: &mut impl Write) -> io::Re
 /// The line of a notice, if a person needs one.
 fn line(notice: &Notice) -> Option<Line> {
     Some(match notice {
-        Notice::Transition(event) => Line::Event(transition(event, Style::Plain)),
+        Notice::Transition(event) | Notice::Stayed(event) => Line::Event(transition(event, Style::Plain)),
         Notice::Source(SourceStatus { source, state, reason }) => {
             Line::Status(format!("{source:<9} {:<12} {reason}", format!("{state:?}").to_lowercase()))
         }

@@ -33,7 +33,7 @@ impl ListenArguments {
         let config = Config::from_json(&self.over(root).to_string())?;
         let stopper = Arc::clone(stopper);
         let delivery = Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())));
-        Ok((Daemon::start(&config, Arc::clone(&delivery))?, delivery))
+        Ok((Daemon::start(&config, &delivery)?, delivery))
     }
 
     fn over(&self, mut root: Map<String, Value>) -> Value {

@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &RunArguments, stopper: &Arc<Stopper>) -> Result<()
         let stopper = Arc::clone(stopper);
         Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())))
     };
-    let mut daemon = Daemon::start(&config, Arc::clone(&delivery))?;
+    let mut daemon = Daemon::start(&config, &delivery)?;
     if arguments.simulate {
         daemon.demonstrate(DEMONSTRATION_PAUSE)?;
     }

@@ -58,7 +58,7 @@ pub(crate) fn simulate(arguments: &SimulateArguments, stopper: &Arc<Stopper>) ->
         let stopper = Arc::clone(stopper);
         Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())))
     };
-    let daemon = Daemon::start(&config, Arc::clone(&delivery))?;
+    let daemon = Daemon::start(&config, &delivery)?;
     let print = move |notice: &Notice, out: &mut io::StdoutLock<'_>| match notice {
         // Real sources are off, and what Redis has not taken is said at the end.
         Notice::Source(_) => Ok(()),

@@ -118,7 +118,12 @@ struct Wish<'a> {
 }
 
 impl Wish<'_> {
-    fn await_from(mut self, delivery: &Delivery, stopper: &Stopper, timeout: Option<Duration>) -> Outcome {
+    fn await_from(
+        mut self,
+        delivery: &Arc<Delivery>,
+        stopper: &Stopper,
+        timeout: Option<Duration>,
+    ) -> Outcome {
         let until = Instant::now() + timeout.unwrap_or(FOREVER).min(FOREVER);
         loop {
             let (notices, more) = delivery.take(BATCH);
@@ -148,7 +153,9 @@ impl Wish<'_> {
                 self.started = true;
                 (self.gone && self.present.is_empty()).then_some(Outcome::Fulfilled(None))
             }
-            Notice::Transition(event) if self.selection.takes(&event.attachment.device) => {
+            Notice::Transition(event) | Notice::Stayed(event)
+                if self.selection.takes(&event.attachment.device) =>
+            {
                 let instance = event.attachment.instance;
                 match event.action {
                     Action::Attach if !self.gone => return Some(Outcome::Fulfilled(Some(Arc::clone(event)))),

@@ -71,9 +71,11 @@ pub(crate) fn watch(arguments: WatchArguments, stopper: &Arc<Stopper>) -> Result
         !(no_present && was_there) && selection.takes(&event.attachment.device)
     };
     let print = move |notice: &Notice, out: &mut io::StdoutLock<'_>| match notice {
-        Notice::Transition(event) if !wanted(event) => Ok(()),
-        Notice::Transition(event) if !json => writeln!(out, "{}", transition(event, style)),
-        Notice::Transition(_) => print(notice, true, out),
+        Notice::Transition(event) | Notice::Stayed(event) if !wanted(event) => Ok(()),
+        Notice::Transition(event) | Notice::Stayed(event) if !json => {
+            writeln!(out, "{}", transition(event, style))
+        }
+        Notice::Transition(_) | Notice::Stayed(_) => print(notice, true, out),
         notice if concerns_whoever_looks_on(notice) => print(notice, false, out),
         _ => Ok(()),
     };

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::config::{Config, RedisSetting};
 use crate::delivery::Delivery;
@@ -43,7 +43,7 @@ impl Daemon {
     ///
     /// # Errors
     /// Where the configuration is unusable or the process can have no thread or file descriptor more.
-    pub fn start(config: &Config, subscriber: Arc<Delivery>) -> Result<Self, Error> {
+    pub fn start(config: &Config, subscriber: &Arc<Delivery>) -> Result<Self, Error> {
         let inbox = Inbox::new()
             .map(Arc::new)
             .map_err(|error| Error::new(Code::System, format!("no event descriptor: {error}")))?;
@@ -52,7 +52,8 @@ impl Daemon {
         let Opened { outbox, earlier, fault } =
             Outbox::open(&config.outbox, publishes, &producer::random()?, &boot_id)?;
         let intake = Arc::new(Intake::new(outbox.series(), &config.outbox));
-        let hub = Hub::new(subscriber, outbox.board());
+        let in_file = !outbox.is_in_memory();
+        let hub = Hub::new(Arc::clone(subscriber), outbox.board());
         if let Some(error) = fault {
             tracing::error!(code = error.code.as_str(), "{error}");
             hub.tell(&Notice::Error { error, context: "outbox" });
@@ -70,7 +71,11 @@ impl Daemon {
         if daemon.simulated {
             daemon.hub.tell_source(name::SIMULATED, SourceState::Up, "takes simulated devices");
         }
-        daemon.start_publisher(config, outbox, Arc::clone(&intake), boot_id)?;
+        let outgoing = daemon.start_publisher(config, outbox, Arc::clone(&intake), boot_id)?;
+        if in_file {
+            subscriber.set_store(Box::new(outgoing.ask()));
+        }
+        daemon.publisher = Some(outgoing);
         if config.monitoring.enabled {
             let address = SocketAddr::new(config.monitoring.host, config.monitoring.healthcheck_port);
             daemon.http = Some(HttpServer::start(address, daemon.hub.clone())?);
@@ -80,20 +85,19 @@ impl Daemon {
     }
 
     fn start_publisher(
-        &mut self,
+        &self,
         config: &Config,
         outbox: Outbox,
         intake: Arc<Intake>,
         boot_id: String,
-    ) -> Result<(), Error> {
+    ) -> Result<Publisher, Error> {
         let redis = match &config.redis {
             RedisSetting::On(redis) => Some(redis.clone()),
             RedisSetting::Off => None,
         };
         let publisher = PublisherConfig { redis, keepalive: KEEPALIVE, host: host_name(), boot_id };
         let limits = Limits::from(&config.performance);
-        self.publisher = Some(Publisher::start(publisher, limits, outbox, intake, self.hub.clone())?);
-        Ok(())
+        Publisher::start(publisher, limits, outbox, intake, self.hub.clone())
     }
 
     fn start_engine(&mut self, config: &Config, intake: Arc<Intake>, earlier: Earlier) -> Result<(), Error> {
@@ -140,7 +144,7 @@ impl Daemon {
     /// Asks for events that the outbox has, waiting or published: those after this number, so many at most.
     pub fn history(&self, after: u64, limit: usize, answer: Answer) {
         if let Some(publisher) = &self.publisher {
-            publisher.ask(after, limit, answer);
+            publisher.ask()(after, limit, answer);
         }
     }
 
@@ -182,16 +186,19 @@ impl Daemon {
         self.join(shutdown);
     }
 
-    /// Sources first: nothing new comes in while the publisher drains.
+    /// Sources first: nothing new comes in while the publisher drains. What a slow subscriber has still to read from the store
+    /// is read before that, for half of the time at most: Redis gets the rest of it.
     fn join(&mut self, patience: Duration) {
+        let until = Instant::now() + patience;
         let Some(engine) = self.engine.take() else { return };
         drop(self.demonstration.take());
         self.inbox.send(Message::Stop);
         if engine.join().is_err() {
             tracing::error!("engine panicked");
         }
+        self.hub.wait_until_caught_up(patience / 2);
         if let Some(publisher) = self.publisher.take() {
-            publisher.stop(patience);
+            publisher.stop(until.saturating_duration_since(Instant::now()));
         }
         if let Some(http) = self.http.take() {
             http.stop();

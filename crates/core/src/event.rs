@@ -92,8 +92,8 @@ pub struct Attachment {
     /// What the rules of the filters call it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// Tells it from every other attachment that this process has told of.
-    #[serde(skip)]
+    /// Tells it from every other attachment of the same run of a daemon.
+    #[serde(default)]
     pub instance: u64,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -103,6 +103,14 @@ impl Hub {
         }
     }
 
+    /// Waits until each subscriber has what it has had no room for, so long at most.
+    pub fn wait_until_caught_up(&self, patience: Duration) {
+        let subscribers = lock(&self.shared.subscribers).clone();
+        for delivery in subscribers {
+            delivery.wait_until_caught_up(patience);
+        }
+    }
+
     /// Tells that a source is in this state, unless that is known already.
     pub fn tell_source(&self, source: &'static str, state: SourceState, reason: impl Into<String>) {
         let before = lock(&self.shared.board).sources.get(source).cloned();
@@ -179,7 +187,7 @@ impl Board {
     fn note(&mut self, notice: &Notice) {
         match notice {
             Notice::Started => self.started = true,
-            Notice::Transition(event) => {
+            Notice::Transition(event) | Notice::Stayed(event) => {
                 self.events += 1;
                 match event.action {
                     Action::Attach => self.connected += 1,

@@ -19,6 +19,8 @@ pub enum Notice {
     Stopped,
     /// A transition.
     Transition(Arc<Event>),
+    /// The attach of which an earlier run has told, and whose device has stayed: no news but to those who are new.
+    Stayed(Arc<Event>),
     /// Redis has acknowledged an event.
     Published {
         /// The event.
@@ -134,7 +136,7 @@ impl Serialize for Notice {
         match self {
             Self::Started => map.serialize_entry("type", "started")?,
             Self::Stopped => map.serialize_entry("type", "stopped")?,
-            Self::Transition(event) => {
+            Self::Transition(event) | Self::Stayed(event) => {
                 map.serialize_entry("type", event.action.as_str())?;
                 map.serialize_entry("info", &event.info())?;
             }

@@ -179,7 +179,7 @@ impl Announcer {
         let attachment = Arc::new(attachment);
         self.attached.insert(Key::Kernel(name.to_owned()), Arc::clone(&attachment));
         let event = Event { attachment, synthetic: Some(Synthetic::Startup), ..(*earlier.attach).clone() };
-        self.hub.tell(&Notice::Transition(Arc::new(event)));
+        self.hub.tell(&Notice::Stayed(Arc::new(event)));
         true
     }
 

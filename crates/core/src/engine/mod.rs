@@ -11,14 +11,14 @@ mod schedule;
 mod senses;
 mod strings;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
 use crate::clock;
-use crate::device::{Address, Device};
+use crate::device::Device;
 use crate::event::{Action, Backend, Synthetic};
 use crate::filter::Filters;
 use crate::hub::Hub;
@@ -258,24 +258,11 @@ impl Engine {
         self.drain();
         let touched: HashSet<&str> = self.pending.iter().map(|heard| heard.uevent.name()).collect();
         let verdict = self.registry.snapshot(&scan, &touched, Instant::now());
-        let touched: HashSet<String> = touched.into_iter().map(str::to_owned).collect();
-        self.settle_earlier(&scan, &touched);
-        verdict
-    }
-
-    /// What an earlier run has told of and is not there has left meanwhile. What has a uevent waiting is settled by that, or
-    /// later.
-    fn settle_earlier(&mut self, scan: &[Entry], touched: &HashSet<String>) {
-        let present: HashMap<&str, Option<Address>> =
-            scan.iter().map(|entry| (entry.name.as_str(), entry.address)).collect();
+        // What an earlier run has told of and is not there has left meanwhile.
         let sysfs = &self.config.sysfs;
-        let fate = |name: &str| match present.get(name) {
-            _ if touched.contains(name) => Fate::Unknown,
-            Some(Some(address)) => Fate::Present(*address, sysfs.inode(name)),
-            Some(None) => Fate::Unknown,
-            None => Fate::Absent,
-        };
-        self.announcer.end_absent(fate, self.senses.libusb_is_alive());
+        let libusb_alive = self.senses.libusb_is_alive();
+        self.announcer.end_absent(|name| fate(name, &scan, &touched, sysfs), libusb_alive);
+        verdict
     }
 
     fn tell_gap(&self, cause: GapCause, synthesized: usize) {
@@ -401,6 +388,16 @@ impl Engine {
             Action::Detach => self.announcer.detach(&key, cause),
         };
         self.announcer.answer(ticket, verdict);
+    }
+}
+
+/// What has become of a device of an earlier run. What has a uevent waiting is settled by that, or later.
+fn fate(name: &str, scan: &[Entry], touched: &HashSet<&str>, sysfs: &Sysfs) -> Fate {
+    match scan.iter().find(|entry| entry.name == name).map(|entry| entry.address) {
+        _ if touched.contains(name) => Fate::Unknown,
+        Some(Some(address)) => Fate::Present(address, sysfs.inode(name)),
+        Some(None) => Fate::Unknown,
+        None => Fate::Absent,
     }
 }
 

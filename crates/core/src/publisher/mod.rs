@@ -124,11 +124,15 @@ impl Publisher {
         Ok(Self { stop, limits, questions, thread })
     }
 
-    /// Asks for events that are kept, waiting or published: those after this number, so many at most.
-    pub fn ask(&self, after: u64, limit: usize, answer: Answer) {
-        if let Err(refused) = self.questions.send(Question { after, limit, answer }) {
-            let Question { answer, .. } = refused.0;
-            answer(Err(Error::new(Code::NotRunning, "the daemon has stopped")));
+    /// Asks for events that are kept, waiting or published: those after a number, so many at most. Where the thread has ended
+    /// the answer is `ERR_USB_NOT_RUNNING`.
+    pub fn ask(&self) -> impl Fn(u64, usize, Answer) + Send + Sync + 'static {
+        let questions = self.questions.clone();
+        move |after, limit, answer| {
+            if let Err(refused) = questions.send(Question { after, limit, answer }) {
+                let Question { answer, .. } = refused.0;
+                answer(Err(Error::new(Code::NotRunning, "the daemon has stopped")));
+            }
         }
     }
 
