@@ -10,6 +10,7 @@ use redis::{
 };
 
 use crate::config::{Certificates, RedisConfig, TlsSetting};
+use crate::redis_url::{UrlPart, url_says};
 
 pub(crate) const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -87,7 +88,8 @@ fn info(redis: &RedisConfig) -> Result<ConnectionInfo, String> {
         address => address,
     };
     let mut settings = given.clone();
-    if given.db() == 0 {
+    // By what stands there: a URL that names database 0 means it.
+    if !redis.url.as_deref().is_some_and(|url| url_says(url, UrlPart::Db)) {
         settings = settings.set_db(redis.db);
     }
     if let (None, Some(username)) = (given.username(), &redis.username) {
@@ -144,6 +146,9 @@ mod tests {
         assert_eq!((both.username(), both.password(), both.db()), (Some("u"), Some("p"), 2));
         let url = from(r#"{ "url": "redis://a:b@far/3", "username": "u", "password": "p", "db": 2 }"#);
         assert_eq!((url.username(), url.password(), url.db()), (Some("a"), Some("b"), 3));
+        for (url, db) in [("redis://far/0", 0), ("redis://far/", 2), ("redis+unix:///r.sock?db=0", 0)] {
+            assert_eq!(from(&format!(r#"{{ "url": "{url}", "db": 2 }}"#)).db(), db, "{url}");
+        }
     }
 
     #[test]
