@@ -13,7 +13,7 @@ pub(crate) fn failure(error: Error) -> napi::Error<Code> {
 pub(crate) fn answer_json(answer: std::result::Result<String, Error>) -> String {
     match answer {
         Ok(value) => format!("{{\"value\":{value}}}"),
-        Err(Error { code, message }) => {
+        Err(Error { code, message, .. }) => {
             serde_json::json!({ "code": code.as_str(), "message": message }).to_string()
         }
     }

@@ -67,12 +67,21 @@ pub struct Error {
     pub code: Code,
     /// What failed, where, and what to do about it.
     pub message: String,
+    /// Where a configuration is bad: what is wrong with it, each sentence beginning with the path of its key.
+    pub faults: Vec<String>,
 }
 
 impl Error {
     /// An error with this code and message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), faults: Vec::new() }
+    }
+
+    /// A bad configuration with these faults, all of which the message names.
+    pub fn of_faults(faults: Vec<String>) -> Self {
+        let count = if faults.len() > 1 { format!(", {} faults", faults.len()) } else { String::new() };
+        let message = format!("bad configuration{count}: {}", faults.join("; "));
+        Self { code: Code::Config, message, faults }
     }
 }
 

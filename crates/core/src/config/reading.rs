@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{Config, check, schema};
-use crate::error::{Code, Error};
+use crate::error::Error;
 
 /// Options of ioredis that mean nothing here: code that has them should go on working.
 const IOREDIS: [&str; 46] = [
@@ -130,8 +130,7 @@ fn check_and_read<T: JsonSchema + DeserializeOwned>(value: Value, name: &str) ->
 }
 
 fn bad(faults: &[String]) -> Error {
-    let count = if faults.len() > 1 { format!(", {} faults", faults.len()) } else { String::new() };
-    Error::new(Code::Config, format!("bad configuration{count}: {}", faults.join("; ")))
+    Error::of_faults(faults.to_vec())
 }
 
 fn take_ioredis_options(redis: &mut Value) -> Vec<String> {

@@ -105,7 +105,7 @@ impl Writer {
             self.waiting.drain(..).partition(|outgoing| outgoing.deadline <= now);
         self.waiting = waiting;
         for Outgoing { reply, sent, .. } in late {
-            let Error { code, message } = self.server.too_late(self.why.clone());
+            let Error { code, message, .. } = self.server.too_late(self.why.clone());
             let then = match sent {
                 None => "the event is not published",
                 Some(_) => "whether the event is published is not known",
