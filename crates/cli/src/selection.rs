@@ -7,24 +7,26 @@ use usb_daemon_core::{Device, PortPath};
 
 use crate::class;
 
+/// Of each of them by itself: a heading of the struct would go on over whatever follows it.
+const HEADING: &str = "Which devices";
+
 /// A device is meant where every option that is given fits.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Which devices")]
 pub(crate) struct Selection {
     /// Vendor ID in hex, 046d or 0x046d; several with commas between
-    #[arg(long, value_name = "ID", env = "USB_DAEMON_VENDOR", hide_env_values = true, value_delimiter = ',', value_parser = id)]
+    #[arg(help_heading = HEADING, long, value_name = "ID", env = "USB_DAEMON_VENDOR", hide_env_values = true, value_delimiter = ',', value_parser = id)]
     vendor: Vec<u16>,
     /// Product ID in hex, as for the vendor
-    #[arg(long, value_name = "ID", env = "USB_DAEMON_PRODUCT", hide_env_values = true, value_delimiter = ',', value_parser = id)]
+    #[arg(help_heading = HEADING, long, value_name = "ID", env = "USB_DAEMON_PRODUCT", hide_env_values = true, value_delimiter = ',', value_parser = id)]
     product: Vec<u16>,
     /// Serial number, as the device has it
-    #[arg(long, value_name = "TEXT", env = "USB_DAEMON_SERIAL", hide_env_values = true)]
+    #[arg(help_heading = HEADING, long, value_name = "TEXT", env = "USB_DAEMON_SERIAL", hide_env_values = true)]
     serial: Option<String>,
     /// Port, with its bus (1-4.2) or on any (4.2)
-    #[arg(long, value_name = "PORT", env = "USB_DAEMON_PORT", hide_env_values = true, value_parser = port)]
+    #[arg(help_heading = HEADING, long, value_name = "PORT", env = "USB_DAEMON_PORT", hide_env_values = true, value_parser = port)]
     port: Option<String>,
     /// Class of the device or of one of its interfaces: 08, 0x08 or a name (audio, hid, hub, printer, storage, video, …)
-    #[arg(long, value_name = "CLASS", env = "USB_DAEMON_CLASS", hide_env_values = true, value_delimiter = ',', value_parser = class::parse)]
+    #[arg(help_heading = HEADING, long, value_name = "CLASS", env = "USB_DAEMON_CLASS", hide_env_values = true, value_delimiter = ',', value_parser = class::parse)]
     class: Vec<u8>,
 }
 
