@@ -11,7 +11,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { command, finished, stateFolder } from './command.mjs';
 import { fieldsOf, freePort, startRedis, upTo } from './redis-server.mjs';
 
-const COMMANDS = ['run', 'list', 'watch', 'wait', 'tail', 'simulate', 'health', 'doctor', 'completions'];
+const COMMANDS = ['run', 'list', 'watch', 'wait', 'tail', 'simulate', 'health', 'doctor', 'config', 'completions'];
 const withoutBus = !existsSync('/sys/bus/usb');
 
 async function redis(options) {
@@ -41,13 +41,39 @@ describe('help', () => {
     expect(text).toMatch(/^Examples:$/m);
     expect(text).toMatch(/^Exit codes.*:\n {2}0 {2}\S/m);
     const options = text.split(/\n(?= +(?:-\w, )?--)/).slice(1);
-    for (const option of options.filter((part) => !/--help|--version|--no-json/.test(part.split('\n')[0]))) {
+    for (const option of options.filter((part) => !/--help|--version/.test(part.split('\n')[0]))) {
       expect(option).toMatch(/\[env:\s+\w+\]/);
     }
   });
 });
 
+it.each(['list', 'watch', 'wait'])('help of %s puts under the heading of devices what is about devices', async (name) => {
+  const { stdout } = await finished([name, '--help']);
+  const at = stdout.indexOf('Which devices:');
+  const end = stdout.indexOf('', at);
+  const under = stdout.slice(at, end === -1 ? undefined : end + 100).join('\n').split('Examples:')[0];
+  const options = [...under.matchAll(/^ +(--[\w-]+)/gm)].map(([, option]) => option);
+  expect(options).toEqual(['--vendor', '--product', '--serial', '--port', '--class']);
+});
+
+it('help says what an option does in this command', async () => {
+  const help = async (name) => (await finished([name, '--help'])).stdout.join(' ').replace(/\s+/g, ' ');
+  expect(await help('config')).toContain('Print each key, and each warning, as one JSON object a line');
+  const doctor = await help('doctor');
+  expect(doctor).toContain('Print each finding as one JSON object a line');
+  expect(doctor).toContain('--redis-maxlen');
+  expect(await help('tail')).toContain('2 bad arguments or configuration');
+  for (const name of ['run', 'config', 'doctor', 'simulate']) expect(await help(name)).toContain('--set <PATH=VALUE>');
+});
+
 describe.runIf(withoutBus)('without a USB bus', () => {
+  it('list takes what has been typed before a variable', async () => {
+    const said = ['this machine has no USB bus'];
+    expect(await finished(['list', '--columns'], { env: { USB_DAEMON_JSON: '1' } })).toEqual({ code: 0, stdout: [], stderr: said });
+    expect(await finished(['list', '--json'], { env: { USB_DAEMON_COLUMNS: '1' } })).toEqual({ code: 0, stdout: [], stderr: [] });
+    expect(await finished(['list'], { env: { USB_DAEMON_COLUMNS: '1', USB_DAEMON_JSON: '1' } })).toEqual({ code: 0, stdout: [], stderr: [] });
+  });
+
   it('list says so, and prints nothing', async () => {
     for (const args of [[], ['--tree'], ['--columns']]) {
       expect(await finished(['list', ...args])).toEqual({ code: 0, stdout: [], stderr: ['this machine has no USB bus'] });
@@ -134,6 +160,22 @@ describe('simulate', () => {
     expect(JSON.parse(stdout.at(-1))).toEqual({ type: 'sum', events: 8, filtered: 0, published: 0, unpublished: 8 });
     expect(stderr).toEqual([expect.stringMatching(/^error: 8 events have not been published: .*refused.* \[ERR_USB_REDIS\]$/)]);
     expect(code).toBe(1);
+  });
+
+  it('ends with 1 where it was stopped before the end, and says so', async () => {
+    const run = command(['simulate', '--no-redis', '--count', '1000', '--rate', '20']);
+    await run.stdout.waitFor(/ attach /);
+    expect(await run.end()).toEqual({ code: 1, signal: null });
+    expect(run.stderr.lines.at(-1)).toMatch(/^stopped before the end: \d+ of 8000 events$/);
+  });
+
+  it('prints what of its configuration has no effect', async () => {
+    const config = join(stateFolder(), 'config.json');
+    await writeFile(config, JSON.stringify({ redis: { lazyConnect: true }, shutdown_ms: 50 }));
+    const args = ['simulate', '--rate', '2000', '--config', config, '--redis-port', String(await freePort())];
+    expect((await finished(args)).stderr[0]).toBe('warning: redis.lazyConnect is an option of ioredis that has no effect here');
+    const { stdout } = await finished([...args, '--json']);
+    expect(stdout.map((line) => JSON.parse(line))).toContainEqual({ type: 'warning', message: 'redis.lazyConnect is an option of ioredis that has no effect here' });
   });
 
   it('refuses a rate of nothing and a count of nothing', async () => {

@@ -55,13 +55,17 @@ describe('bad input is one line on stderr and exit code 2:', () => {
     ['an unknown option', ['--redis-prot', '1'], "unexpected argument '--redis-prot' found; tip: a similar argument exists: '--redis-port'"],
     ['an unknown option with control characters', ['--\u001b[31mred\nnext'], 'unexpected argument'],
     ['an unknown command', ['frobnicate'], "unrecognized subcommand 'frobnicate'"],
-    ['a bad value', ['--redis-port', 'abc'], "invalid value 'abc' for '--redis-port <PORT>'"],
-    ['a bad value with a newline', ['--redis-port', 'a\nb'], "for '--redis-port <PORT>'"],
-    ['a port that no host has', ['--http-port', '70000'], '70000 is not in 0..=65535'],
+    ['a bad value', ['--redis-port', 'abc'], 'redis.port (--redis-port) is "abc": expected a whole number from 0 to 65535'],
+    ['a bad value with a newline', ['--redis-port', 'a\nb'], 'redis.port (--redis-port) is "a\\nb"'],
+    ['a port that no host has', ['--http-port', '70000'], 'monitoring.healthcheck_port (--http-port) is 70000: expected a whole number from 0 to 65535'],
     ['a missing value', ['--interval'], "a value is required for '--interval <MS>'"],
-    ['a value out of bounds', ['--interval', '5'], 'monitoring.interval is 5: expected a whole number from 10 to 86400000'],
-    ['a bad address', ['--http-host', 'everywhere'], "invalid value 'everywhere' for '--http-host <ADDRESS>'"],
-    ['a bad variable', [], "invalid value 'x' for '--redis-port <PORT>'", { REDIS_PORT: 'x' }],
+    ['a value out of bounds', ['--interval', '5'], 'monitoring.interval (--interval) is 5: expected a whole number from 10 to 86400000'],
+    ['a bad address', ['--http-host', 'everywhere'], 'monitoring.host (--http-host) is "everywhere": expected an IP address'],
+    ['a bad variable', [], 'redis.port (REDIS_PORT) is "x": expected a whole number', { REDIS_PORT: 'x' }],
+    ['a class that is none', ['--class-filter', '08,toaster'], 'filters.device_class_filter (--class-filter) has "toaster": expected two hexadecimal digits'],
+    ['a path without a value', ['--set', 'shutdown_ms'], '--set is without a path: expected path=value'],
+    ['a path that is none', ['--set', 'shutdown=1'], 'shutdown (--set) is no key: did you mean "shutdown_ms"?'],
+    ['a bad value for a path', [], 'shutdown_ms (USB_DAEMON_SET) is "soon": expected a whole number', { USB_DAEMON_SET: '\nredis.db=1\nshutdown_ms=soon\n' }],
     ['a bad LOG_LEVEL', [], 'LOG_LEVEL is "loud": expected error, warn, info, debug or trace', { LOG_LEVEL: 'loud' }],
     ['a bad RUST_LOG', [], 'RUST_LOG is "a=b=c"', { RUST_LOG: 'a=b=c' }],
     ['a configuration file that is not there', ['--config', '/nowhere/config.json'], 'configuration file /nowhere/config.json: No such file'],
@@ -85,8 +89,32 @@ describe('bad input is one line on stderr and exit code 2:', () => {
     });
   }
 
+  it('every bad variable and option at once', async () => {
+    const env = { REDIS_PORT: 'tcp://10.0.0.1:6379', REDIS_DB: 'y', USB_DAEMON_BATCH_SIZE: 'z' };
+    const { code, stderr } = await finished(['--no-http', '--http-host', 'nowhere'], { env });
+    expect([code, stderr.length]).toEqual([2, 1]);
+    for (const part of ['4 faults', 'redis.port (REDIS_PORT) is "tcp://10.0.0.1:6379"', 'redis.db (REDIS_DB) is "y"', 'performance.batch_size (USB_DAEMON_BATCH_SIZE) is "z"', 'monitoring.host (--http-host) is "nowhere"', '[ERR_USB_CONFIG]']) {
+      expect(stderr[0]).toContain(part);
+    }
+  });
+
+  it('of a run is none of another command\'s business', async () => {
+    const env = { REDIS_PORT: 'tcp://10.0.0.1:6379', USB_DAEMON_SET: 'redis.port=x', USB_DAEMON_CLASS_FILTER: 'toaster' };
+    const port = String(await freePort());
+    for (const [args, expected] of [
+      [['list', '--json'], 0],
+      [['completions', 'bash'], 0],
+      [['wait', '--gone', '--serial', 'nobody has this'], 0],
+      [['health', '--http-port', port], 1],
+      [['tail', '--outbox', join(folder, 'none.db')], 1],
+    ]) {
+      const { code, stderr } = await finished(args, { env });
+      expect([args[0], code, stderr.join('').includes('redis')]).toEqual([args[0], expected, false]);
+    }
+  });
+
   it('a secret is not repeated', async () => {
-    const { stderr } = await finished(['--redis-port', 'x'], { env: { REDIS_PASSWORD: SECRET } });
+    const { stderr } = await finished(['--redis-port', 'x', '--set', `redis.password ${SECRET}`, '--set', `redis.url=http://${SECRET}@h`], { env: { REDIS_PASSWORD: SECRET } });
     expect(stderr.join('\n')).not.toContain(SECRET);
   });
 });

@@ -71,7 +71,7 @@ describe('what is in force', () => {
     expect(keys['sources.simulated']).toEqual({ value: true, source: 'option', name: '--simulate' });
     expect(keys['sources.libusb']).toMatchObject({ value: false, source: 'file' });
     expect(keys['monitoring.enabled']).toEqual({ value: false, source: 'environment', name: 'USB_DAEMON_NO_HTTP' });
-    expect(keys['outbox.fsync']).toEqual({ value: false, source: 'default', name: null });
+    expect(keys['outbox.fsync']).toEqual({ value: false, source: 'environment', name: 'USB_DAEMON_OUTBOX_FSYNC' });
     expect(Object.keys(keys).filter((key) => key.startsWith('redis.'))).toEqual([]);
   });
 
@@ -79,6 +79,42 @@ describe('what is in force', () => {
     const { keys } = await inForce(['--redis-port', '7'], { content: { redis: false } });
     expect(keys['redis.port']).toMatchObject({ value: 7, source: 'option' });
     expect(keys['redis.host']).toMatchObject({ value: 'localhost', source: 'default' });
+  });
+
+  it('lets whoever names the server in a higher place mean that one', async () => {
+    const server = ({ keys }) => ['url', 'path', 'host', 'port', 'db'].map((key) => keys[`redis.${key}`]?.value);
+    const content = { redis: { url: 'redis://file:1/3' } };
+    expect(server(await inForce([], { content }))).toEqual(['redis://file:1/3', undefined, undefined, undefined, undefined]);
+    expect(server(await inForce(['--redis-host', 'b'], { env: { REDIS_URL: 'redis://a:1' } }))).toEqual([null, null, 'b', 6379, 0]);
+    expect(server(await inForce(['--redis-host', 'b', '--redis-port', '2'], { content }))).toEqual([null, null, 'b', 2, 0]);
+    expect(server(await inForce(['--set', 'redis.path=/s'], { content, env: { REDIS_HOST: 'h' } }))).toEqual([null, '/s', undefined, undefined, 0]);
+    expect(server(await inForce(['--redis-url', 'redis://h/0'], { env: { REDIS_DB: '2' } }))).toEqual(['redis://h/0', undefined, undefined, undefined, undefined]);
+    expect(server(await inForce(['--redis-db', '2'], { content }))).toEqual(['redis://file:1', undefined, undefined, undefined, 2]);
+  });
+
+  it('can be switched both ways by an option and its variable', async () => {
+    const content = { redis: { port: 7 }, outbox: { fsync: true, required: true }, monitoring: { enabled: false }, sources: ['simulated'] };
+    const env = { USB_DAEMON_NO_REDIS: '1', USB_DAEMON_OUTBOX_FSYNC: '0', USB_DAEMON_OUTBOX_REQUIRED: 'no', USB_DAEMON_NO_HTTP: 'false', USB_DAEMON_SIMULATE: '0' };
+    const byVariable = (await inForce([], { content, env })).keys;
+    expect(['redis', 'outbox.fsync', 'outbox.required', 'monitoring.enabled', 'sources.simulated'].map((key) => byVariable[key].value)).toEqual([false, false, false, true, false]);
+    expect(byVariable['outbox.fsync']).toMatchObject({ source: 'environment', name: 'USB_DAEMON_OUTBOX_FSYNC' });
+    const byOption = (await inForce(['--no-redis=no', '--outbox-fsync', '--no-http', '--simulate=yes'], { content, env })).keys;
+    expect(['redis.port', 'outbox.fsync', 'outbox.required', 'monitoring.enabled', 'sources.simulated'].map((key) => byOption[key].value)).toEqual([7, true, false, false, true]);
+  });
+
+  it('stays without Redis where the file says so, whatever host happens to be set', async () => {
+    const content = { redis: false };
+    const { keys, warnings, path } = await inForce([], { content, env: { REDIS_HOST: 'ambient', REDIS_PASSWORD: 'hush' } });
+    expect(keys.redis).toMatchObject({ value: false, source: 'file' });
+    expect(warnings).toContain(`redis.host (REDIS_HOST) has no effect: redis is false (${path})`);
+    for (const [args, env] of [[['--redis-port', '7'], {}], [[], { REDIS_URL: 'redis://h' }], [[], { USB_DAEMON_NO_REDIS: '0' }], [['--set', 'redis={}'], {}]]) {
+      expect((await inForce(args, { content, env })).keys.redis, JSON.stringify([args, env])).toBeUndefined();
+    }
+  });
+
+  it('says which keys of the file something else goes before', async () => {
+    const { warnings } = await inForce(['--vendor-blacklist', '1234'], { content: { filters: { vendor_blacklist: ['0409'] }, shutdown_ms: 7 }, env: { USB_DAEMON_SET: 'shutdown_ms=8' } });
+    expect(warnings).toEqual(['filters.vendor_blacklist of the file has no effect: --vendor-blacklist goes before it', 'shutdown_ms of the file has no effect: USB_DAEMON_SET goes before it']);
   });
 
   it('has every key of the defaults', async () => {
@@ -93,10 +129,10 @@ describe('what is in force', () => {
     const { code, stdout, stderr } = await finished(['config', '--config', path, '--redis-port', '7']);
     expect(code).toBe(0);
     expect(stdout).toContainEqual(expect.stringMatching(/^performance\.batch_size +10 +default$/));
-    expect(stdout.find((line) => line.startsWith('redis.url'))).toMatch(new RegExp(`^redis\\.url +"redis://h" +file ${path}$`));
+    expect(stdout.find((line) => line.startsWith('redis.port'))).toMatch(/^redis\.port +7 +option --redis-port$/);
     expect(stderr).toEqual([
       'warning: redis.lazyConnect is an option of ioredis that has no effect here',
-      'warning: redis.port has no effect: redis.url goes before it',
+      `warning: redis.url (${path}) has no effect: --redis-port goes before it`,
     ]);
   });
 });
@@ -109,9 +145,9 @@ describe('a secret is masked:', () => {
     ['in an option', {}, ['--redis-url', url, '--redis-password', 'hush'], {}],
   ]) {
     it(what, async () => {
-      const { keys } = await inForce(args, { content, env });
+      const { keys, warnings } = await inForce(args, { content, env });
       expect(keys['redis.url'].value).toBe('redis://somebody:***@example.org:7/1');
-      expect(keys['redis.password'].value).toBe('***');
+      expect(warnings).toEqual([expect.stringMatching(/^redis\.password \(.*\) has no effect: redis\.url goes before it$/)]);
       const { stdout, stderr } = await finished(['config', '--config', await configFile(content), ...args], { env });
       expect(stdout.join('\n')).toContain('***');
       expect([...stdout, ...stderr].join('\n')).not.toContain('hush');
@@ -119,13 +155,26 @@ describe('a secret is masked:', () => {
   }
 });
 
+it('a password that no URL has is masked too', async () => {
+  for (const [args, env] of [[['--redis-password', 'hush'], {}], [[], { REDIS_PASSWORD: 'hush' }], [['--set', 'redis.password=hush'], {}]]) {
+    expect((await inForce(args, { env })).keys['redis.password'].value).toBe('***');
+  }
+});
+
 it('a bad configuration ends with 2 and all that is wrong in one line', async () => {
   const path = await configFile({ redis: { prot: 1 }, monitoring: { interval: 'x' } });
   const { code, stdout, stderr } = await finished(['config', '--config', path, '--batch-size', '0', '--vendor-whitelist', '046d,zz']);
   expect([code, stdout, stderr.length]).toEqual([2, [], 1]);
-  for (const part of ['4 faults', 'redis.prot is no key: did you mean "port"?', 'monitoring.interval is "x"', 'performance.batch_size is 0', 'filters.vendor_whitelist[1] is "zz"', '[ERR_USB_CONFIG]']) {
+  for (const part of ['4 faults', 'redis.prot is no key: did you mean "port"?', 'monitoring.interval is "x"', 'performance.batch_size (--batch-size) is 0', 'filters.vendor_whitelist[1] (--vendor-whitelist) is "zz"', '[ERR_USB_CONFIG]']) {
     expect(stderr[0]).toContain(part);
   }
+});
+
+it('a bad value in the file is named though an option hides it', async () => {
+  const path = await configFile({ filters: { vendor_blacklist: ['zz'] }, redis: { port: 'x' } });
+  const { code, stderr } = await finished(['config', '--config', path, '--vendor-blacklist', '1234', '--no-redis']);
+  expect([code, stderr]).toEqual([2, [expect.stringContaining('2 faults: filters.vendor_blacklist[0] is "zz"')]]);
+  expect(stderr[0]).toContain('redis.port is "x"');
 });
 
 it("the package's schema is the one that --schema prints, and names itself in a file", async () => {

@@ -1,15 +1,15 @@
 // A running daemon reads its configuration again: at SIGHUP, and when the file has changed.
 
-import { readFileSync, readdirSync } from 'node:fs';
-import { rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { readFileSync, readdirSync, realpathSync } from 'node:fs';
+import { link, mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { command, stateFolder } from './command.mjs';
 
 const HUB = '0409';
-const RELOADED = /^config {4}reloaded {5}filters and limits of /;
-const REFUSED = /^config {4}refused /;
-const RESTART = /^config {4}restart /;
+const RELOADED = /"state":"reloaded"/;
+const REFUSED = /"state":"refused"/;
+const RESTART = /"state":"restart"/;
 const QUIET = { redis: false, monitoring: { enabled: false } };
 const without = (...vendors) => ({ ...QUIET, filters: { vendor_blacklist: vendors } });
 
@@ -30,12 +30,14 @@ async function running(content = QUIET, { name = 'config.json', args = [] } = {}
 
 /** What an editor does: a new file in the place of the old one. */
 async function replace(path, content) {
-  await writeFile(`${path}.new`, JSON.stringify(content));
+  await writeFile(`${path}.new`, typeof content === 'string' ? content : JSON.stringify(content));
   await rename(`${path}.new`, path);
 }
 
 const transitions = (run) => run.stdout.lines.map((line) => JSON.parse(line)).filter(({ type }) => type === 'attach' || type === 'detach');
 const isHub = ({ info }) => info.vendorId === 0x0409;
+/** What it says of its configuration. */
+const told = (run) => run.stdout.lines.map((line) => JSON.parse(line)).filter(({ type }) => type === 'config' || type === 'warning');
 const threads = (pid) => readdirSync(`/proc/${pid}/task`).map((id) => readFileSync(`/proc/${pid}/task/${id}/comm`, 'utf8').trim());
 
 /** Waits until the demonstration has gone on for so many lines. */
@@ -49,7 +51,7 @@ describe('filters of a changed file hold for what comes later', () => {
     it(`and no event is lost, ${how}`, async () => {
       const { run, path } = await running();
       await change({ path, content: without(HUB) });
-      await run.stderr.waitFor(RELOADED);
+      await run.stdout.waitFor(RELOADED);
       const before = transitions(run);
       expect(before.filter(isHub)).toHaveLength(1);
       // A cycle without the hub: its first attachment was told of, so its detachment is, and nothing of it after that.
@@ -57,15 +59,15 @@ describe('filters of a changed file hold for what comes later', () => {
       await further(run, 7);
       expect(transitions(run).filter(isHub).map(({ type }) => type)).toEqual(['attach', 'detach']);
       await change({ path, content: QUIET });
-      await run.stderr.waitFor(RELOADED, { count: 2 });
+      await run.stdout.waitFor(RELOADED, { count: 2 });
       await run.stdout.waitFor(/"type":"attach".*"vendorId":1033/, { count: 2 });
       expect(await run.end()).toEqual({ code: 0, signal: null });
-      const told = transitions(run);
-      const numbers = told.map(({ info }) => Number(info.eventId.split(':').at(-1)));
+      const all = transitions(run);
+      const numbers = all.map(({ info }) => Number(info.eventId.split(':').at(-1)));
       expect(numbers).toEqual(numbers.map((_, at) => at + 1));
-      expect(told.filter(isHub).map(({ type }) => type).slice(0, 3)).toEqual(['attach', 'detach', 'attach']);
+      expect(all.filter(isHub).map(({ type }) => type).slice(0, 3)).toEqual(['attach', 'detach', 'attach']);
       // Of the others each cycle is whole: three come, and the same three leave.
-      const others = told.filter((one) => !isHub(one));
+      const others = all.filter((one) => !isHub(one));
       for (let at = 0; at + 6 <= others.length; at += 6) {
         const ports = others.slice(at, at + 6).map(({ type, info }) => `${type} ${info.location.portPath}`);
         const came = ports.slice(0, 3).map((port) => port.replace('attach', 'detach'));
@@ -74,17 +76,61 @@ describe('filters of a changed file hold for what comes later', () => {
     });
   }
 
-  it('and so do those of a file that is reached through links', async () => {
-    const folder = stateFolder();
-    for (const [name, content] of [['one', QUIET], ['two', without(HUB)]]) await writeFile(join(folder, name), JSON.stringify(content));
-    await symlink('one', join(folder, '..data'));
-    await symlink('..data', join(folder, 'config.json'));
-    const run = command(['--simulate', '--json', '--config', join(folder, 'config.json')]);
+  /** A daemon whose file is reached through a link that leads into another folder. */
+  async function linked(link) {
+    const [here, there] = [stateFolder(), stateFolder()];
+    for (const [name, content] of [['one', QUIET], ['two', without(HUB)]]) {
+      await mkdir(join(there, name));
+      await writeFile(join(there, name, 'config.json'), JSON.stringify(content));
+    }
+    await link({ here, there });
+    const run = command(['--simulate', '--json', '--config', join(here, 'config.json')]);
     await run.stdout.waitFor(/"type":"attach"/);
-    await symlink('two', join(folder, '..next'));
-    await rename(join(folder, '..next'), join(folder, '..data'));
-    await run.stderr.waitFor(RELOADED);
-    await run.end();
+    return { run, here, there };
+  }
+
+  /** In one go, as Kubernetes does it. */
+  async function relink(target, path) {
+    await symlink(target, `${path}.next`);
+    await rename(`${path}.next`, path);
+  }
+
+  for (const [what, link, change] of [
+    ['a name in another folder that is written to', ({ here, there }) => symlink(join(there, 'one', 'config.json'), join(here, 'config.json')), ({ there }) => writeFile(join(there, 'one', 'config.json'), JSON.stringify(without(HUB)))],
+    ['a name in another folder that is replaced', ({ here, there }) => symlink(join(there, 'one', 'config.json'), join(here, 'config.json')), ({ there }) => replace(join(there, 'one', 'config.json'), without(HUB))],
+    ['a folder that is a link, in another folder', async ({ here, there }) => {
+      await symlink('one', join(there, '..data'));
+      await symlink(join(there, '..data', 'config.json'), join(here, 'config.json'));
+    }, ({ there }) => relink('two', join(there, '..data'))],
+    ['a link that is made anew', ({ here, there }) => symlink(join(there, 'one', 'config.json'), join(here, 'config.json')), async ({ here, there }) => {
+      await rm(join(here, 'config.json'));
+      await symlink(join(there, 'two', 'config.json'), join(here, 'config.json'));
+    }],
+  ]) {
+    it(`and so do those of a file that is reached through links: ${what}`, async () => {
+      const { run, ...folders } = await linked(link);
+      await change(folders);
+      await run.stdout.waitFor(RELOADED);
+      // What it leads to now is watched.
+      await writeFile(realpathSync(join(folders.here, 'config.json')), JSON.stringify({ ...QUIET, shutdown_ms: 7 }));
+      await run.stdout.waitFor(RESTART);
+      expect(await run.end()).toEqual({ code: 0, signal: null });
+      expect(told(run).filter(({ state }) => state === 'refused')).toEqual([]);
+    });
+  }
+
+  it('and so do those of a single file that is mounted, and whose folder is another one outside', async () => {
+    const [inside, outside] = [stateFolder(), stateFolder()];
+    const [mounted, original] = [join(inside, 'config.json'), join(outside, 'config.json')];
+    for (const path of [mounted, original]) await writeFile(path, JSON.stringify(QUIET));
+    // A hard link is what a mounted file is to inotify: the same file, and nothing happens in this folder.
+    await rm(mounted);
+    await link(original, mounted);
+    const run = command(['--simulate', '--json', '--config', mounted]);
+    await run.stdout.waitFor(/"type":"attach"/);
+    await writeFile(original, JSON.stringify(without(HUB)));
+    await run.stdout.waitFor(RELOADED);
+    expect(await run.end()).toEqual({ code: 0, signal: null });
   });
 });
 
@@ -92,27 +138,51 @@ describe('SIGHUP', () => {
   it('has the file read again, changed or not', async () => {
     const { run } = await running();
     run.kill('SIGHUP');
-    await run.stderr.waitFor(RELOADED);
+    await run.stdout.waitFor(RELOADED);
     run.kill('SIGHUP');
-    await run.stderr.waitFor(RELOADED, { count: 2 });
+    await run.stdout.waitFor(RELOADED, { count: 2 });
     expect(await run.end()).toEqual({ code: 0, signal: null });
-    expect(run.stderr.lines.filter((line) => !RELOADED.test(line))).toEqual([]);
+    expect(run.stderr.lines).toEqual([]);
+    expect(told(run)[1]).toEqual({ type: 'config', state: 'reloaded', message: expect.stringMatching(/^filters and limits of .*config\.json hold from now on$/) });
   });
 
-  it('does no harm where there is no file', async () => {
+  it('is told in a line for people without --json', async () => {
+    const path = join(stateFolder(), 'config.json');
+    await writeFile(path, JSON.stringify(QUIET));
+    const run = command(['--simulate', '--config', path]);
+    await run.stdout.waitFor(/ attach /);
+    run.kill('SIGHUP');
+    await run.stderr.waitFor(/^config {4}reloaded {5}filters and limits of .*config\.json hold from now on$/);
+    await replace(path, { ...QUIET, redis: { lazyConnect: true }, shutdown_ms: 7 });
+    await run.stderr.waitFor(/^config {4}restart {6}changed, but only after a restart: redis, shutdown_ms$/);
+    expect(run.stderr.lines).toContain('warning: redis.lazyConnect is an option of ioredis that has no effect here');
+    await replace(path, '{');
+    await run.stderr.waitFor(/^config {4}refused {6}.*\[ERR_USB_CONFIG\]; nothing has changed$/);
+    expect(await run.end()).toEqual({ code: 0, signal: null });
+  });
+
+  it('ends a daemon that has no file to read again, as its terminal does when it closes', async () => {
     const run = command(['--simulate', '--no-redis', '--no-http', '--json']);
     await run.stdout.waitFor(/"type":"attach"/);
-    run.kill('SIGHUP');
-    await run.stderr.waitFor(/^config {4}reloaded {5}filters and limits hold from now on$/);
     expect(threads(run.pid)).not.toContain('aw-config');
-    expect(await run.end()).toEqual({ code: 0, signal: null });
+    expect(await run.end('SIGHUP')).toEqual({ code: 0, signal: null });
+    expect(JSON.parse(run.stdout.lines.at(-1))).toEqual({ type: 'stopped' });
   });
 
   it('leaves options and variables over the file', async () => {
     const { run, write } = await running(QUIET, { args: ['--vendor-blacklist', '1234'] });
     await write(without(HUB));
-    await run.stderr.waitFor(RELOADED);
+    await run.stdout.waitFor(RELOADED);
+    expect(told(run)[0]).toMatchObject({ message: expect.stringMatching(/but not filters\.vendor_blacklist: --vendor-blacklist goes before it$/), keys: ['filters.vendor_blacklist'] });
     await run.stdout.waitFor(/"type":"attach".*"vendorId":1033/, { count: 2 });
+    await run.end();
+  });
+
+  it('names a bad value of the file that an option hides', async () => {
+    const { run, write } = await running(QUIET, { args: ['--vendor-blacklist', '1234'] });
+    await write(without('zz'));
+    await run.stdout.waitFor(REFUSED);
+    expect(told(run)[0].message).toContain('filters.vendor_blacklist[0] is "zz"');
     await run.end();
   });
 
@@ -134,14 +204,13 @@ describe('a bad new file changes nothing and says why in one line:', () => {
     it(what, async () => {
       const { run, write } = await running(without('046d'));
       await write(content);
-      const [line] = await run.stderr.waitFor(REFUSED);
-      expect(line).toContain(why);
-      expect(line).toMatch(/\[ERR_USB_CONFIG\]; nothing has changed$/);
+      await run.stdout.waitFor(REFUSED);
+      expect(told(run)).toEqual([{ type: 'config', state: 'refused', message: expect.stringContaining(why), code: 'ERR_USB_CONFIG' }]);
       await further(run, 2);
       expect(run.stdout.lines.filter((other) => /"vendorId":1133/.test(other))).toEqual([]);
-      expect(run.stderr.lines).toEqual([line]);
+      expect([told(run).length, run.stderr.lines]).toEqual([1, []]);
       await write(without(HUB));
-      await run.stderr.waitFor(RELOADED);
+      await run.stdout.waitFor(RELOADED);
       expect(await run.end()).toEqual({ code: 0, signal: null });
     });
   }
@@ -150,7 +219,7 @@ describe('a bad new file changes nothing and says why in one line:', () => {
     const { run, path } = await running();
     await rm(path);
     run.kill('SIGHUP');
-    const [line] = await run.stderr.waitFor(REFUSED);
+    const [line] = await run.stdout.waitFor(REFUSED);
     expect(line).toContain('No such file');
     expect(await run.end()).toEqual({ code: 0, signal: null });
   });
@@ -160,13 +229,13 @@ describe('the watch', () => {
   it('names what holds only after a restart, until it is as it was', async () => {
     const { run, write } = await running();
     await write({ ...QUIET, redis: { password: 'hush' }, shutdown_ms: 7, performance: { debounce_ms: 7, batch_size: 7 } });
-    const [line] = await run.stderr.waitFor(RESTART);
-    expect(line).toMatch(/changed, but only after a restart: performance\.debounce_ms, redis, shutdown_ms$/);
+    const [line] = await run.stdout.waitFor(RESTART);
+    expect(JSON.parse(line)).toMatchObject({ message: 'changed, but only after a restart: performance.debounce_ms, redis, shutdown_ms', keys: ['performance.debounce_ms', 'redis', 'shutdown_ms'] });
     await write(QUIET);
-    await run.stderr.waitFor(RELOADED, { count: 2 });
+    await run.stdout.waitFor(RELOADED, { count: 2 });
     expect(await run.end()).toEqual({ code: 0, signal: null });
-    expect(run.stderr.lines.filter((other) => RESTART.test(other))).toEqual([line]);
-    expect(run.stderr.lines.join('\n')).not.toContain('hush');
+    expect(run.stdout.lines.filter((other) => RESTART.test(other))).toEqual([line]);
+    expect([...run.stdout.lines, ...run.stderr.lines].join('\n')).not.toContain('hush');
   });
 
   it('is a thread of its own, and looks past other files and a file that is written as it was', async () => {
@@ -175,15 +244,15 @@ describe('the watch', () => {
     await writeFile(join(folder, 'other.json'), '{');
     await write(QUIET);
     await write(without(HUB));
-    await run.stderr.waitFor(RELOADED);
+    await run.stdout.waitFor(RELOADED);
     expect(await run.end()).toEqual({ code: 0, signal: null });
-    expect(run.stderr.lines).toHaveLength(1);
+    expect(told(run)).toHaveLength(1);
   });
 
   it('says so where its folder goes, and the daemon goes on', async () => {
     const { run, folder } = await running(QUIET, { args: ['--outbox', ':memory:'] });
     await rm(folder, { recursive: true });
-    await run.stderr.waitFor(/^config {4}deaf .*its folder has gone; changes of the file go unnoticed: send SIGHUP$/);
+    await run.stdout.waitFor(/its folder has gone; changes of the file go unnoticed: send SIGHUP.*"state":"deaf"/);
     await further(run, 1);
     expect(await run.end()).toEqual({ code: 0, signal: null });
   });

@@ -10,7 +10,8 @@ const HEAD = `# Configuration
 
 The keys of \`new USBDaemon(config)\` and of the file that \`usb-daemon --config\` reads. Made from the schema in
 \`crates/core/src/config\` by \`node scripts/configuration.mjs\`; an unknown key or a bad value is an error (\`ERR_USB_CONFIG\`) that
-names all that is wrong at once.
+names all that is wrong at once. On the command line \`--set path=value\` sets any of them, and \`USB_DAEMON_SET\` several, one a
+line; the value is JSON, or else a text. \`usb-daemon config\` shows where each comes from.
 
 | Key | Type | Default | |
 |---|---|---|---|

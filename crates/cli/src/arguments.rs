@@ -1,13 +1,14 @@
 //! Arguments: every option has an environment variable, and goes before the configuration file.
 
 use clap::builder::Resettable;
-use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::completions::{self, CompletionsArguments};
 use crate::config::{self, ConfigArguments};
 use crate::doctor::{self, DoctorArguments};
 use crate::health::{self, HealthArguments};
 use crate::list::{self, ListArguments};
+use crate::origins::Origins;
 use crate::run_arguments::RunArguments;
 use crate::simulate::{self, SimulateArguments};
 use crate::tail::{self, TailArguments};
@@ -19,12 +20,16 @@ Examples:
   usb-daemon                          run, and print each device that comes or goes
   usb-daemon --json | jq .info        the same as NDJSON
   usb-daemon --simulate --no-redis    see it work where there is no USB
+  usb-daemon --set outbox.retain=500  any key of the configuration; `usb-daemon config` lists them
   usb-daemon doctor                   what is missing here, and what to do about it
   usb-daemon config                   what is in force, and where each value comes from
 
-Options go before environment variables, these before the configuration file, and that before the defaults. \
+Options go before environment variables, these before the configuration file, and that before the defaults. Whoever \
+names the Redis server (URL, socket, host or port) in a higher place means that one, however it is named below. Where a \
+file says `\"redis\": false`, only an option, REDIS_URL, USB_DAEMON_NO_REDIS=0 or USB_DAEMON_SET has events published.
+
 A changed file, or SIGHUP, has it all read again: filters, max_events_per_second and batch_size hold at once, the rest \
-after a restart.
+after a restart. Without a file SIGHUP ends the daemon.
 
 Exit codes (`usb-daemon COMMAND --help` has those of each command):
   0  stopped
@@ -45,15 +50,35 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Reads `args`, which begin with the program's name. A variable that is set to nothing counts as not set.
     pub(crate) fn read(args: impl IntoIterator<Item = String>) -> Result<Self, clap::Error> {
-        let command = Self::command()
-            .mut_args(without_empty_variable)
-            .mut_subcommands(|command| command.mut_args(without_empty_variable));
-        let matches = command.clone().try_get_matches_from(args)?;
+        let args: Vec<String> = args.into_iter().collect();
+        let command = Self::command().mut_subcommands(|command| command.mut_args(without_empty_variable));
+        // Variables of a run are none of another command's business.
+        let alone = command.clone().mut_args(|arg| arg.env(Resettable::Reset));
+        let matches = match alone.try_get_matches_from(&args) {
+            Ok(matches) if matches.subcommand().is_some() => matches,
+            _ => command.clone().mut_args(without_empty_variable).try_get_matches_from(&args)?,
+        };
         let mut arguments = Self::from_arg_matches(&matches)?;
-        if let Some(Command::Config(config)) = &mut arguments.command {
-            config.learn_origins(&command, &matches);
-        }
+        arguments.learn_origins(&command, &matches);
         Ok(arguments)
+    }
+
+    fn learn_origins(&mut self, command: &clap::Command, matches: &ArgMatches) {
+        let (command, matches) = match matches.subcommand() {
+            Some((name, inner)) => (command.find_subcommand(name).unwrap_or(command), inner),
+            None => (command, matches),
+        };
+        let origins = Origins::learn(command, matches);
+        match &mut self.command {
+            None => self.run.learn(origins),
+            Some(Command::Run(run)) => run.learn(origins),
+            Some(Command::Simulate(simulate)) => simulate.run.learn(origins),
+            Some(Command::Doctor(doctor)) => doctor.run.learn(origins),
+            Some(Command::Config(config)) => config.run.learn(origins),
+            Some(Command::List(list)) => list.learn(&origins),
+            Some(Command::Watch(watch)) => watch.learn(&origins),
+            _ => {}
+        }
     }
 }
 
@@ -86,10 +111,16 @@ pub(crate) enum Command {
     #[command(after_help = health::AFTER_HELP)]
     Health(HealthArguments),
     /// Say what a daemon would find here, and what to do about it.
-    #[command(after_help = doctor::AFTER_HELP, mut_args = |arg| only(arg, &DOCTORING))]
+    #[command(
+        after_help = doctor::AFTER_HELP, mut_args = |arg| only(arg, &DOCTORING),
+        mut_arg("json", |arg| arg.help("Print each finding as one JSON object a line"))
+    )]
     Doctor(DoctorArguments),
     /// Print what is in force, and where each value comes from.
-    #[command(after_help = config::AFTER_HELP)]
+    #[command(
+        after_help = config::AFTER_HELP,
+        mut_arg("json", |arg| arg.help("Print each key, and each warning, as one JSON object a line"))
+    )]
     Config(ConfigArguments),
     /// Print a script with which a shell completes commands and options.
     #[command(after_help = completions::AFTER_HELP)]
@@ -97,10 +128,11 @@ pub(crate) enum Command {
 }
 
 /// Options of a run that mean something to a demonstration, and to a diagnosis.
-const SIMULATING: [&str; 18] = [
+const SIMULATING: [&str; 19] = [
     "count",
     "rate",
     "config",
+    "set",
     "json",
     "no_redis",
     "redis_url",
@@ -117,8 +149,9 @@ const SIMULATING: [&str; 18] = [
     "vendor_blacklist",
     "class_filter",
 ];
-const DOCTORING: [&str; 11] = [
+const DOCTORING: [&str; 13] = [
     "config",
+    "set",
     "json",
     "no_redis",
     "outbox",
@@ -129,6 +162,7 @@ const DOCTORING: [&str; 11] = [
     "redis_username",
     "redis_stream",
     "redis_password",
+    "redis_maxlen",
 ];
 
 /// Help shows these; the others are taken all the same, so that one environment suits every command.
@@ -144,12 +178,9 @@ mod tests {
     use super::*;
 
     fn configuration(args: &[&str]) -> Value {
-        let args = std::iter::once("usb-daemon").chain(args.iter().copied());
-        Arguments::try_parse_from(args)
-            .expect("valid arguments")
-            .run
-            .configuration()
-            .expect("a configuration")
+        let args = std::iter::once("usb-daemon").chain(args.iter().copied()).map(str::to_owned);
+        let run = Arguments::read(args).expect("valid arguments").run;
+        run.layers().expect("a configuration").root.into()
     }
 
     #[test]

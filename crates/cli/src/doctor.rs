@@ -1,7 +1,7 @@
 //! `usb-daemon doctor`: what a daemon would find here, and what to do about it.
 
 use clap::Args;
-use usb_daemon_core::{Config, Error, Finding, Grade, diagnose};
+use usb_daemon_core::{Error, Finding, Grade, diagnose};
 
 use crate::exit;
 use crate::line::on_one_line;
@@ -27,12 +27,12 @@ Exit codes:
 #[derive(Args, Debug)]
 pub(crate) struct DoctorArguments {
     #[command(flatten)]
-    run: RunArguments,
+    pub(crate) run: RunArguments,
 }
 
 /// Looks at everything, and gives the exit code.
 pub(crate) fn doctor(arguments: &DoctorArguments) -> Result<u8, Error> {
-    let config = Config::from_json(&arguments.run.configuration()?.to_string())?;
+    let config = arguments.run.layers()?.read()?.config;
     let (json, style, width) = (arguments.run.json, Style::of_stdout(), width_of_stdout());
     let mut grades = Vec::new();
     let mut written = Ok(());

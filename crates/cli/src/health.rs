@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use usb_daemon_core::{Code, Config, Error};
 
 use crate::exit;
 use crate::line::on_one_line;
 use crate::printer::print_once;
-use crate::run_arguments::read;
+use crate::run_arguments::read_with_variable;
 use crate::style::{Ink, Style};
 use crate::wait::time;
 
@@ -69,10 +69,7 @@ pub(crate) fn health(arguments: &HealthArguments) -> Result<u8, Error> {
 }
 
 fn address(arguments: &HealthArguments) -> Result<SocketAddr, Error> {
-    let root = match &arguments.config {
-        Some(path) => read(path)?,
-        None => Map::new(),
-    };
+    let root = read_with_variable(arguments.config.as_deref(), &["monitoring"])?;
     let monitoring = Config::from_json(&Value::Object(root).to_string())?.monitoring;
     let given = arguments.http_host.is_some() || arguments.http_port.is_some();
     if !monitoring.enabled && !given {

@@ -13,6 +13,7 @@ use usb_daemon_core::{Code, Device, Error, PresentDevice, present_devices};
 use crate::class;
 use crate::line::printable;
 use crate::listening::has_usb_bus;
+use crate::origins::Origins;
 use crate::printer::print_once;
 use crate::selection::Selection;
 use crate::status;
@@ -45,6 +46,17 @@ pub(crate) struct ListArguments {
     /// One JSON object a device, a line each
     #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
     json: bool,
+}
+
+impl ListArguments {
+    /// Leaves the one format that goes before the others: what has been typed before a variable.
+    pub(crate) fn learn(&mut self, origins: &Origins) {
+        let chosen = [("json", self.json), ("tree", self.tree), ("columns", self.columns)];
+        let strongest = origins.strongest(&chosen);
+        self.json = strongest == Some("json");
+        self.tree = strongest == Some("tree");
+        self.columns = strongest == Some("columns");
+    }
 }
 
 /// Lists what is connected.

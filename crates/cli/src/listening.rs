@@ -7,12 +7,12 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use usb_daemon_core::{Config, Daemon, Delivery, Error};
 
-use crate::run_arguments::read;
+use crate::run_arguments::read_with_variable;
 use crate::stopper::Stopper;
 
 #[derive(Args, Debug)]
 pub(crate) struct ListenArguments {
-    /// Configuration file (JSON), for its sources
+    /// Configuration file (JSON), for its sources; its filters are left out
     #[arg(long, value_name = "FILE", env = "USB_DAEMON_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
     /// Reconcile period in ms [default: 1000]
@@ -26,10 +26,7 @@ const INTERVAL_MS: u32 = 1000;
 impl ListenArguments {
     /// Starts to listen. The stopper is woken when there is something to take.
     pub(crate) fn listen(&self, stopper: &Arc<Stopper>) -> Result<(Daemon, Arc<Delivery>), Error> {
-        let root = match &self.config {
-            Some(path) => read(path)?,
-            None => Map::new(),
-        };
+        let root = read_with_variable(self.config.as_deref(), &["sources", "fallback", "monitoring"])?;
         let config = Config::from_json(&self.over(root).to_string())?;
         let stopper = Arc::clone(stopper);
         let delivery = Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())));
@@ -39,6 +36,8 @@ impl ListenArguments {
     fn over(&self, mut root: Map<String, Value>) -> Value {
         root.insert("redis".into(), false.into());
         root.insert("outbox".into(), json!({}));
+        // Which devices are meant is said by options: with these of the daemon too, `wait` would wait for ever for one that is there.
+        root.remove("filters");
         // libusb only confirms, and its start reads every device.
         root.entry("sources").or_insert_with(|| json!({ "libusb": false }));
         // Anything but an object is refused, by name, when the configuration is read.
@@ -66,7 +65,7 @@ mod tests {
     fn nothing_is_published_stored_or_served_whatever_the_file_says() {
         let file = json!({
             "redis": { "host": "h" }, "outbox": { "path": "/x", "required": true }, "sources": ["snapshot"],
-            "monitoring": { "enabled": true, "interval": 50 },
+            "filters": { "vendor_whitelist": ["046d"] }, "monitoring": { "enabled": true, "interval": 50 },
         });
         let Value::Object(file) = file else { panic!("an object") };
         let over = |interval| ListenArguments { config: None, interval }.over(file.clone());

@@ -19,6 +19,8 @@ pub(crate) struct Printer<P> {
     pub(crate) delivery: Arc<Delivery>,
     pub(crate) stopper: Arc<Stopper>,
     pub(crate) print: P,
+    /// Lines that somebody else has to print.
+    pub(crate) lines: Receiver<String>,
 }
 
 impl<P: FnMut(&Notice, &mut StdoutLock<'_>) -> io::Result<()> + Send + 'static> Printer<P> {
@@ -53,6 +55,9 @@ impl<P: FnMut(&Notice, &mut StdoutLock<'_>) -> io::Result<()> + Send + 'static> 
             let mut out = stdout().lock();
             for notice in &notices {
                 (self.print)(notice, &mut out)?;
+            }
+            for line in self.lines.try_iter() {
+                out.write_all(line.as_bytes())?;
             }
             out.flush()?;
             if !more {

@@ -1,10 +1,11 @@
 //! Reading the configuration again while the daemon runs: filters and limits hold at once, all else after a restart.
 
 use serde_json::Value;
-use usb_daemon_core::{Config, Daemon, Error};
+use usb_daemon_core::{Config, Daemon, Reading};
 
 use crate::run_arguments::RunArguments;
-use crate::status;
+use crate::setting::is_at_or_within;
+use crate::teller::Teller;
 
 /// What holds at once, with all that is below it.
 const AT_ONCE: [&str; 3] = ["filters", "performance.max_events_per_second", "performance.batch_size"];
@@ -13,40 +14,45 @@ const AT_ONCE: [&str; 3] = ["filters", "performance.max_events_per_second", "per
 pub(crate) struct Reload<'a> {
     arguments: &'a RunArguments,
     started: Value,
+    teller: Teller,
 }
 
 impl<'a> Reload<'a> {
     /// `started` is what the daemon has started with.
-    pub(crate) fn new(arguments: &'a RunArguments, started: &Config) -> Self {
-        Self { arguments, started: as_json(started) }
+    pub(crate) fn new(arguments: &'a RunArguments, started: &Config, teller: Teller) -> Self {
+        Self { arguments, started: as_json(started), teller }
     }
 
     /// Hands what is new to the daemon, and says what has become of it.
     pub(crate) fn reload(&self, daemon: &Daemon) {
-        let config = match self.read() {
-            Ok(config) => config,
-            Err(error) => {
-                let code = error.code.as_str();
-                return say("refused", &format!("{error} [{code}]; nothing has changed"));
-            }
+        let layers = match self.arguments.layers() {
+            Ok(layers) => layers,
+            Err(error) => return self.teller.refused(&error),
+        };
+        let Reading { config, warnings } = match layers.read() {
+            Ok(reading) => reading,
+            Err(error) => return self.teller.refused(&error),
         };
         daemon.reload(&config);
+        self.teller.warn(&warnings);
         let from = self.arguments.config.as_ref().map(|file| format!(" of {}", file.display()));
-        say("reloaded", &format!("filters and limits{} hold from now on", from.unwrap_or_default()));
+        let hidden = layers.hidden().into_iter().filter(|(path, _)| holds_at_once(path));
+        let (keys, but): (Vec<_>, Vec<_>) =
+            hidden.map(|(path, by)| (path.clone(), format!("{path}: {} goes before it", by.name()))).unzip();
+        let but = if but.is_empty() { String::new() } else { format!(", but not {}", but.join(", ")) };
+        let message = format!("filters and limits{} hold from now on{but}", from.unwrap_or_default());
+        self.teller.config("reloaded", &message, &keys);
         let mut later = Vec::new();
         differences(&self.started, &as_json(&config), "", &mut later);
         if !later.is_empty() {
-            say("restart", &format!("changed, but only after a restart: {}", later.join(", ")));
+            let message = format!("changed, but only after a restart: {}", later.join(", "));
+            self.teller.config("restart", &message, &later);
         }
-    }
-
-    fn read(&self) -> Result<Config, Error> {
-        Config::from_json(&self.arguments.configuration()?.to_string())
     }
 }
 
-fn say(state: &str, text: &str) {
-    status(&format!("{:<9} {state:<12} {text}", "config"));
+fn holds_at_once(path: &str) -> bool {
+    AT_ONCE.iter().any(|key| is_at_or_within(path, key))
 }
 
 fn as_json(config: &Config) -> Value {

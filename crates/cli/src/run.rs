@@ -4,7 +4,7 @@ use std::io::StdoutLock;
 use std::sync::Arc;
 use std::time::Duration;
 
-use usb_daemon_core::{Config, Daemon, Delivery, Error, Notice};
+use usb_daemon_core::{Daemon, Delivery, Error, Notice, Reading};
 
 use crate::config_watch::ConfigWatch;
 use crate::line::{outbox, print};
@@ -14,34 +14,37 @@ use crate::reload::Reload;
 use crate::run_arguments::RunArguments;
 use crate::status;
 use crate::stopper::Stopper;
+use crate::teller::Teller;
 
 const DEMONSTRATION_PAUSE: Duration = Duration::from_millis(800);
 
 /// Runs until stopped, or until nobody reads stdout any more.
 pub(crate) fn run(arguments: &RunArguments, stopper: &Arc<Stopper>) -> Result<(), Error> {
-    stopper.take_reloads();
+    stopper.take_reloads(arguments.config.is_some());
+    let (teller, lines) = Teller::new(arguments.json, stopper);
     // Before the file is read: a change in between must not go unseen.
-    let watch = ConfigWatch::of(arguments.config.as_deref(), stopper);
-    let config = Config::from_json(&arguments.configuration()?.to_string())?;
+    let watch = ConfigWatch::of(arguments.config.as_deref(), stopper, &teller);
+    let Reading { config, warnings } = arguments.layers()?.read()?;
+    teller.warn(&warnings);
     let delivery = {
         let stopper = Arc::clone(stopper);
         Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())))
     };
     let mut daemon = Daemon::start(&config, &delivery)?;
-    if arguments.simulate {
+    if arguments.simulates() {
         daemon.demonstrate(DEMONSTRATION_PAUSE)?;
     }
     if !arguments.json {
         status(&outbox(&daemon.hub().health().outbox));
     }
     if !arguments.json && !has_usb_bus() {
-        let advice = if arguments.simulate { "" } else { "; --simulate shows what it would do" };
+        let advice = if arguments.simulates() { "" } else { "; --simulate shows what it would do" };
         status(&format!("{:<9} {:<12} this machine has no USB bus{advice}", "usb", "absent"));
     }
     let json = arguments.json;
     let print = move |notice: &Notice, out: &mut StdoutLock<'_>| print(notice, json, out);
-    let printed = Printer { delivery, stopper: Arc::clone(stopper), print }.start()?;
-    let reload = Reload::new(arguments, &config);
+    let printed = Printer { delivery, stopper: Arc::clone(stopper), print, lines }.start()?;
+    let reload = Reload::new(arguments, &config, teller);
     while stopper.wait_for_reload() {
         reload.reload(&daemon);
     }

@@ -1,18 +1,22 @@
-//! Options of a run, and the configuration that they make with the file: options over environment over file over defaults.
+//! Options of a run, each with its variable, and the keys of the configuration that they set.
+//!
+//! Numbers and the like are taken as they stand: the check of the configuration judges them, all at once.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args};
 use serde_json::{Map, Value, json};
 use usb_daemon_core::{Code, Error};
 
 use crate::class;
-use crate::outbox_path;
+use crate::layers::Layers;
+use crate::origins::Origins;
+use crate::setting::{self, Origin, Setting, is_at_or_within, number};
+
+const SET: &str = "USB_DAEMON_SET";
 
 #[derive(Args, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(crate) struct RunArguments {
     /// Configuration file (JSON)
     #[arg(long, value_name = "FILE", env = "USB_DAEMON_CONFIG", hide_env_values = true)]
@@ -21,20 +25,36 @@ pub(crate) struct RunArguments {
     #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
     /// Let simulated devices come and go
-    #[arg(long, env = "USB_DAEMON_SIMULATE", hide_env_values = true, value_parser = FalseyValueParser::new())]
-    pub(crate) simulate: bool,
+    #[arg(
+        long, env = "USB_DAEMON_SIMULATE", hide_env_values = true, value_parser = FalseyValueParser::new(), action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO",
+        hide_possible_values = true
+    )]
+    pub(crate) simulate: Option<bool>,
     /// Publish nothing
-    #[arg(long, env = "USB_DAEMON_NO_REDIS", hide_env_values = true, value_parser = FalseyValueParser::new())]
-    pub(crate) no_redis: bool,
+    #[arg(
+        long, env = "USB_DAEMON_NO_REDIS", hide_env_values = true, value_parser = FalseyValueParser::new(), action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO",
+        hide_possible_values = true
+    )]
+    pub(crate) no_redis: Option<bool>,
     /// Where events are stored, or `:memory:` [default: usb-daemon/outbox.db where this system keeps state]
     #[arg(long, value_name = "FILE", env = "USB_DAEMON_OUTBOX", hide_env_values = true)]
     outbox: Option<PathBuf>,
     /// Do not run where the outbox cannot be used
-    #[arg(long, env = "USB_DAEMON_OUTBOX_REQUIRED", hide_env_values = true, value_parser = FalseyValueParser::new())]
-    outbox_required: bool,
+    #[arg(
+        long, env = "USB_DAEMON_OUTBOX_REQUIRED", hide_env_values = true, value_parser = FalseyValueParser::new(), action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO",
+        hide_possible_values = true
+    )]
+    outbox_required: Option<bool>,
     /// Wait for the disk at each commit, so that events survive a loss of power
-    #[arg(long, env = "USB_DAEMON_OUTBOX_FSYNC", hide_env_values = true, value_parser = FalseyValueParser::new())]
-    outbox_fsync: bool,
+    #[arg(
+        long, env = "USB_DAEMON_OUTBOX_FSYNC", hide_env_values = true, value_parser = FalseyValueParser::new(), action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO",
+        hide_possible_values = true
+    )]
+    outbox_fsync: Option<bool>,
     /// redis://, rediss:// or redis+unix://; better given in the environment where it holds a password
     #[arg(long, value_name = "URL", env = "REDIS_URL", hide_env_values = true)]
     redis_url: Option<String>,
@@ -43,10 +63,10 @@ pub(crate) struct RunArguments {
     redis_host: Option<String>,
     /// Port of the Redis server [default: 6379]
     #[arg(long, value_name = "PORT", env = "REDIS_PORT", hide_env_values = true)]
-    redis_port: Option<u16>,
+    redis_port: Option<String>,
     /// Database of the Redis server [default: 0]
     #[arg(long, value_name = "NUMBER", env = "REDIS_DB", hide_env_values = true)]
-    redis_db: Option<u32>,
+    redis_db: Option<String>,
     /// ACL user of the Redis server
     #[arg(long, value_name = "NAME", env = "REDIS_USERNAME", hide_env_values = true)]
     redis_username: Option<String>,
@@ -58,13 +78,13 @@ pub(crate) struct RunArguments {
     redis_password: Option<String>,
     /// Entries that the stream keeps [default: all of them]
     #[arg(long, value_name = "N", env = "REDIS_MAXLEN", hide_env_values = true)]
-    redis_maxlen: Option<u64>,
+    redis_maxlen: Option<String>,
     /// Events that are published in a second at most; 0: as many as come [default: 100]
     #[arg(long, value_name = "N", env = "USB_DAEMON_MAX_EVENTS_PER_SECOND", hide_env_values = true)]
-    max_events_per_second: Option<u32>,
+    max_events_per_second: Option<String>,
     /// Events that one publish carries at most [default: 10]
     #[arg(long, value_name = "N", env = "USB_DAEMON_BATCH_SIZE", hide_env_values = true)]
-    batch_size: Option<u32>,
+    batch_size: Option<String>,
     /// Only devices of these vendors: IDs as in 046d,1d6b
     #[arg(
         long,
@@ -84,117 +104,153 @@ pub(crate) struct RunArguments {
     )]
     vendor_blacklist: Option<Vec<String>>,
     /// Only devices of these classes, their own or an interface's: as in 08,hid
-    #[arg(long, value_name = "CLASSES", env = "USB_DAEMON_CLASS_FILTER", hide_env_values = true, value_delimiter = ',', value_parser = class::parse)]
-    class_filter: Option<Vec<u8>>,
+    #[arg(
+        long,
+        value_name = "CLASSES",
+        env = "USB_DAEMON_CLASS_FILTER",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    class_filter: Option<Vec<String>>,
     /// Address that the health endpoint listens on [default: 127.0.0.1]
     #[arg(long, value_name = "ADDRESS", env = "USB_DAEMON_HTTP_HOST", hide_env_values = true)]
-    http_host: Option<IpAddr>,
+    http_host: Option<String>,
     /// Port of the health endpoint [default: 8080]
     #[arg(long, value_name = "PORT", env = "USB_DAEMON_HTTP_PORT", hide_env_values = true)]
-    http_port: Option<u16>,
+    http_port: Option<String>,
     /// No health endpoint
-    #[arg(long, env = "USB_DAEMON_NO_HTTP", hide_env_values = true, value_parser = FalseyValueParser::new())]
-    no_http: bool,
+    #[arg(
+        long, env = "USB_DAEMON_NO_HTTP", hide_env_values = true, value_parser = FalseyValueParser::new(), action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO",
+        hide_possible_values = true
+    )]
+    no_http: Option<bool>,
     /// Reconcile period in ms [default: 5000]
     #[arg(long, value_name = "MS", env = "USB_DAEMON_INTERVAL", hide_env_values = true)]
-    interval: Option<u32>,
-}
-
-/// A key that an option, or its variable, sets.
-#[derive(Debug)]
-pub(crate) struct Setting {
-    /// The option, as clap knows it.
-    pub(crate) option: &'static str,
-    pub(crate) section: &'static str,
-    pub(crate) key: &'static str,
-    value: Value,
+    interval: Option<String>,
+    /// Any key of the configuration, as in `redis.timeout_ms=500`: JSON, or else a text; goes before the option for the same
+    /// key. May be repeated; in the variable, one a line
+    #[arg(long, value_name = "PATH=VALUE", env = "USB_DAEMON_SET", hide_env_values = true)]
+    set: Vec<String>,
+    /// Where each option comes from, by its name within clap.
+    #[arg(skip)]
+    origins: Origins,
 }
 
 impl RunArguments {
-    /// The configuration file with the arguments over it, as JSON.
-    pub(crate) fn configuration(&self) -> Result<Value, Error> {
-        Ok(self.over(self.file()?))
+    /// Notes which options were given, and which come from a variable.
+    pub(crate) fn learn(&mut self, origins: Origins) {
+        self.origins = origins;
     }
 
-    /// What the configuration file says.
-    pub(crate) fn file(&self) -> Result<Map<String, Value>, Error> {
-        self.config.as_deref().map_or_else(|| Ok(Map::new()), read)
+    /// The configuration file, with the environment over it, with the options over that.
+    pub(crate) fn layers(&self) -> Result<Layers, Error> {
+        let file = self.config.as_deref().map_or_else(|| Ok(Map::new()), read)?;
+        let name = self.config.as_ref().map(|path| path.display().to_string());
+        let (settings, faults) = self.settings();
+        Ok(Layers::new(file, name, settings, faults))
     }
 
-    /// The arguments over what the file says.
-    pub(crate) fn over(&self, mut root: Map<String, Value>) -> Value {
-        for Setting { section, key, value, .. } in self.settings() {
-            let section = root.entry(section).or_insert_with(|| json!({}));
-            if *section == Value::Bool(false) {
-                *section = json!({});
-            }
-            // Anything else is refused, by name, when the configuration is read.
-            if let Value::Object(keys) = section {
-                keys.insert(key.to_owned(), value);
-            }
-        }
-        // Whatever else is there is refused, by name, when the configuration is read.
-        if let Value::Object(outbox) = root.entry("outbox").or_insert_with(|| json!({}))
-            && !outbox.contains_key("path")
-            && let Some(default) = outbox_path::default()
-        {
-            outbox.insert("path".into(), default.to_string_lossy().into());
-        }
-        if self.no_redis {
-            root.insert("redis".into(), false.into());
-        }
-        if self.simulate {
-            simulate(&mut root);
-        }
-        Value::Object(root)
+    /// Whether simulated devices come and go.
+    pub(crate) fn simulates(&self) -> bool {
+        self.simulate == Some(true)
     }
 
-    /// The keys that the arguments set, but for what `--no-redis` and `--simulate` do to a whole section.
-    pub(crate) fn settings(&self) -> Vec<Setting> {
-        let mut settings = Vec::new();
-        let mut set = |option, section, key, value: Option<Value>| {
-            settings.extend(value.map(|value| Setting { option, section, key, value }));
+    /// Keys that options and variables set, and what is wrong with them already.
+    fn settings(&self) -> (Vec<Setting>, Vec<String>) {
+        let (mut settings, mut faults) = (Vec::new(), Vec::new());
+        let mut set = |option, path: &str, value: Option<Value>| {
+            let origin = self.origins.of(option);
+            settings.extend(value.map(|value| Setting { path: path.to_owned(), value, origin }));
         };
         let text = |text: &Option<String>| text.as_deref().map(Value::from);
-        let outbox = self.outbox.as_ref().map(|path| Value::from(path.to_string_lossy()));
-        set("outbox", "outbox", "path", outbox);
-        set("outbox_required", "outbox", "required", self.outbox_required.then_some(true.into()));
-        set("outbox_fsync", "outbox", "fsync", self.outbox_fsync.then_some(true.into()));
-        set("redis_url", "redis", "url", text(&self.redis_url));
-        set("redis_username", "redis", "username", text(&self.redis_username));
-        set("redis_stream", "redis", "stream", text(&self.redis_stream));
-        set("redis_host", "redis", "host", text(&self.redis_host));
-        set("redis_port", "redis", "port", self.redis_port.map(Value::from));
-        set("redis_db", "redis", "db", self.redis_db.map(Value::from));
-        set("redis_password", "redis", "password", text(&self.redis_password));
-        set("redis_maxlen", "redis", "maxlen", self.redis_maxlen.map(Value::from));
-        let performance = "performance";
-        let most = self.max_events_per_second.map(Value::from);
-        set("max_events_per_second", performance, "max_events_per_second", most);
-        set("batch_size", performance, "batch_size", self.batch_size.map(Value::from));
+        let number = |text: &Option<String>| text.as_deref().map(number);
         let list = |ids: &Option<Vec<String>>| ids.clone().map(Value::from);
-        set("vendor_whitelist", "filters", "vendor_whitelist", list(&self.vendor_whitelist));
-        set("vendor_blacklist", "filters", "vendor_blacklist", list(&self.vendor_blacklist));
-        set("class_filter", "filters", "device_class_filter", self.class_filter.clone().map(Value::from));
-        let address = self.http_host.map(|address| address.to_string().into());
-        set("http_host", "monitoring", "host", address);
-        set("http_port", "monitoring", "healthcheck_port", self.http_port.map(Value::from));
-        set("no_http", "monitoring", "enabled", self.no_http.then_some(false.into()));
-        set("interval", "monitoring", "interval", self.interval.map(Value::from));
-        settings
+        // First it is on, so that the others find it.
+        set("no_redis", "redis", (self.no_redis == Some(false)).then(|| json!({})));
+        set("outbox", "outbox.path", self.outbox.as_ref().map(|path| path.to_string_lossy().into()));
+        set("outbox_required", "outbox.required", self.outbox_required.map(Value::from));
+        set("outbox_fsync", "outbox.fsync", self.outbox_fsync.map(Value::from));
+        set("redis_url", "redis.url", text(&self.redis_url));
+        set("redis_username", "redis.username", text(&self.redis_username));
+        set("redis_stream", "redis.stream", text(&self.redis_stream));
+        set("redis_host", "redis.host", text(&self.redis_host));
+        set("redis_port", "redis.port", number(&self.redis_port));
+        set("redis_db", "redis.db", number(&self.redis_db));
+        set("redis_password", "redis.password", text(&self.redis_password));
+        set("redis_maxlen", "redis.maxlen", number(&self.redis_maxlen));
+        set(
+            "max_events_per_second",
+            "performance.max_events_per_second",
+            number(&self.max_events_per_second),
+        );
+        set("batch_size", "performance.batch_size", number(&self.batch_size));
+        set("vendor_whitelist", "filters.vendor_whitelist", list(&self.vendor_whitelist));
+        set("vendor_blacklist", "filters.vendor_blacklist", list(&self.vendor_blacklist));
+        set("http_host", "monitoring.host", text(&self.http_host));
+        set("http_port", "monitoring.healthcheck_port", number(&self.http_port));
+        set("no_http", "monitoring.enabled", self.no_http.map(|is_off| (!is_off).into()));
+        set("interval", "monitoring.interval", number(&self.interval));
+        set("simulate", "sources.simulated", self.simulate.map(Value::from));
+        match self.class_filter.as_deref().map(classes) {
+            Some(Ok(classes)) => set("class_filter", "filters.device_class_filter", Some(classes)),
+            Some(Err(why)) => {
+                let origin = self.origins.of("class_filter");
+                faults.push(format!("filters.device_class_filter ({}) {why}", origin.name()));
+            }
+            None => {}
+        }
+        for (origin, text) in self.texts_to_set() {
+            match setting::parse(&text, &origin) {
+                Ok(parsed) => settings.extend(parsed),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        // Last, so that it is off whatever else is said.
+        let origin = self.origins.of("no_redis");
+        let off = (self.no_redis == Some(true)).then(|| false.into());
+        settings.extend(off.map(|value| Setting { path: "redis".into(), value, origin }));
+        (settings, faults)
+    }
+
+    /// Those of the variable too where there are options: clap takes one or the other.
+    fn texts_to_set(&self) -> Vec<(Origin, String)> {
+        let mut texts = variable_to_set();
+        let origin = self.origins.of("set");
+        if origin.is_option() {
+            texts.extend(self.set.iter().map(|text| (origin.clone(), text.clone())));
+        }
+        texts
     }
 }
 
-/// Adds the simulated source to whatever the file says about sources.
-fn simulate(root: &mut Map<String, Value>) {
-    match root.entry("sources").or_insert_with(|| json!({})) {
-        Value::Array(names) => names.push("simulated".into()),
-        Value::Object(switches) => {
-            switches.insert("simulated".into(), true.into());
+/// What `USB_DAEMON_SET` says, line by line.
+fn variable_to_set() -> Vec<(Origin, String)> {
+    let text = std::env::var(SET).unwrap_or_default();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(|line| (Origin::Environment(SET.into()), line.to_owned())).collect()
+}
+
+fn classes(texts: &[String]) -> Result<Value, String> {
+    let class = |text: &String| class::parse(text).map_err(|expected| format!("has {text:?}: {expected}"));
+    texts.iter().map(class).collect::<Result<Vec<u8>, _>>().map(Value::from)
+}
+
+/// What the configuration file says, and over it what `USB_DAEMON_SET` sets in these sections: for commands that are no run, and that
+/// nothing else in that variable is to break.
+pub(crate) fn read_with_variable(
+    path: Option<&Path>,
+    sections: &[&str],
+) -> Result<Map<String, Value>, Error> {
+    let mut root = path.map_or_else(|| Ok(Map::new()), read)?;
+    let settings =
+        variable_to_set().into_iter().filter_map(|(origin, text)| setting::parse(&text, &origin).ok());
+    for setting in settings.flatten() {
+        if sections.iter().any(|section| is_at_or_within(&setting.path, section)) {
+            setting.put_into(&mut root);
         }
-        // Anything else is refused, by name, when the configuration is read.
-        _ => {}
     }
+    Ok(root)
 }
 
 pub(crate) fn read(path: &Path) -> Result<Map<String, Value>, Error> {

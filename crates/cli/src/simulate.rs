@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use usb_daemon_core::{
-    CYCLE, Code, Config, Daemon, Delivery, Error, Health, Notice, RedisSetting, demonstration,
+    CYCLE, Code, Daemon, Delivery, Error, Health, Notice, Reading, RedisSetting, demonstration,
 };
 
 use crate::exit;
@@ -15,6 +15,7 @@ use crate::line::print;
 use crate::printer::{Printer, print_once};
 use crate::run_arguments::RunArguments;
 use crate::stopper::Stopper;
+use crate::teller::Teller;
 use crate::{complain, status};
 
 pub(crate) const AFTER_HELP: &str = "\
@@ -28,7 +29,7 @@ line is the sum, on stderr; with --json on stdout, as {\"type\":\"sum\", …}.
 
 Exit codes:
   0  all was published; with --no-redis, went through
-  1  failed, or not all was published
+  1  failed, stopped before the end, or not all was published
   2  bad arguments or configuration";
 
 #[derive(Args, Debug)]
@@ -40,7 +41,7 @@ pub(crate) struct SimulateArguments {
     #[arg(long, value_name = "N", env = "USB_DAEMON_RATE", hide_env_values = true, default_value_t = 4.0, value_parser = rate)]
     rate: f64,
     #[command(flatten)]
-    run: RunArguments,
+    pub(crate) run: RunArguments,
 }
 
 fn rate(text: &str) -> Result<f64, String> {
@@ -52,8 +53,12 @@ fn rate(text: &str) -> Result<f64, String> {
 
 /// Plays, and gives the exit code.
 pub(crate) fn simulate(arguments: &SimulateArguments, stopper: &Arc<Stopper>) -> Result<u8, Error> {
-    let config = Config::from_json(&alone(arguments.run.configuration()?).to_string())?;
+    let mut layers = arguments.run.layers()?;
+    alone(&mut layers.root);
+    let Reading { config, warnings } = layers.read()?;
     let json = arguments.run.json;
+    let (teller, lines) = Teller::new(json, stopper);
+    teller.warn(&warnings);
     let delivery = {
         let stopper = Arc::clone(stopper);
         Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())))
@@ -65,11 +70,13 @@ pub(crate) fn simulate(arguments: &SimulateArguments, stopper: &Arc<Stopper>) ->
         Notice::Error { error, .. } if error.code == Code::Redis => Ok(()),
         notice => print(notice, json, out),
     };
-    let printed = Printer { delivery, stopper: Arc::clone(stopper), print }.start()?;
+    let printed = Printer { delivery, stopper: Arc::clone(stopper), print, lines }.start()?;
     let steps = CYCLE.saturating_mul(arguments.count as usize);
     let pause = Duration::from_secs_f64(arguments.rate.recip());
+    let mut done = 0;
     for command in demonstration().take(steps) {
         daemon.simulate(command)?;
+        done += 1;
         if stopper.is_stopped_within(pause) {
             break;
         }
@@ -79,15 +86,19 @@ pub(crate) fn simulate(arguments: &SimulateArguments, stopper: &Arc<Stopper>) ->
     stopper.complete();
     // A reader that has fallen asleep must not hold the end.
     let _ = printed.recv_timeout(config.shutdown());
-    sum(&hub.health(), &config.redis, json)
+    let code = sum(&hub.health(), &config.redis, json)?;
+    if done == steps {
+        return Ok(code);
+    }
+    status(&format!("stopped before the end: {done} of {steps} events"));
+    Ok(exit::FAILED)
 }
 
 /// Nothing of this machine's, and nothing that a daemon beside it might need.
-fn alone(mut root: Value) -> Value {
-    root["sources"] = json!(["simulated"]);
-    root["outbox"] = json!({});
-    root["monitoring"] = json!({ "enabled": false });
-    root
+fn alone(root: &mut Map<String, Value>) {
+    root.insert("sources".into(), json!(["simulated"]));
+    root.insert("outbox".into(), json!({}));
+    root.insert("monitoring".into(), json!({ "enabled": false }));
 }
 
 fn sum(health: &Health, redis: &RedisSetting, json: bool) -> Result<u8, Error> {

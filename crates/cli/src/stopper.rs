@@ -16,6 +16,8 @@ enum Reload {
     /// What runs does not do that.
     #[default]
     Ignored,
+    /// There is nothing to read again: whoever asks for it wants the end, as a terminal that closes does.
+    Ends,
     NotAsked,
     Asked,
 }
@@ -39,16 +41,18 @@ impl Stopper {
         let mut heard = false;
         self.change(|state| {
             heard = state.reload != Reload::Ignored;
-            if heard {
-                state.reload = Reload::Asked;
+            match state.reload {
+                Reload::Ignored => {}
+                Reload::Ends => state.stopped = true,
+                Reload::NotAsked | Reload::Asked => state.reload = Reload::Asked,
             }
         });
         heard
     }
 
-    /// From now on [`Self::reload`] is heard.
-    pub(crate) fn take_reloads(&self) {
-        self.change(|state| state.reload = Reload::NotAsked);
+    /// From now on [`Self::reload`] is heard; where there is nothing to read again, as a stop.
+    pub(crate) fn take_reloads(&self, has_file: bool) {
+        self.change(|state| state.reload = if has_file { Reload::NotAsked } else { Reload::Ends });
     }
 
     /// There is something to print.
@@ -69,7 +73,9 @@ impl Stopper {
     /// Waits until the configuration is to be read again; false once it is time to end.
     pub(crate) fn wait_for_reload(&self) -> bool {
         let mut state = self.wait_until(|state| state.stopped || state.reload == Reload::Asked);
-        state.reload = Reload::NotAsked;
+        if state.reload == Reload::Asked {
+            state.reload = Reload::NotAsked;
+        }
         !state.stopped
     }
 

@@ -13,7 +13,7 @@ use usb_daemon_core::{Code, Config, Error, History, Notice, Since};
 
 use crate::line::print;
 use crate::outbox_path;
-use crate::run_arguments::read;
+use crate::run_arguments::read_with_variable;
 use crate::stopper::Stopper;
 
 const BATCH: usize = 256;
@@ -30,7 +30,7 @@ Examples:
 Exit codes:
   0  done, stopped or nobody reads any more
   1  the outbox cannot be read
-  2  bad arguments";
+  2  bad arguments or configuration";
 
 #[derive(Args, Debug)]
 pub(crate) struct TailArguments {
@@ -94,20 +94,20 @@ fn path(arguments: &TailArguments) -> Result<PathBuf, Error> {
     if let Some(path) = &arguments.outbox {
         return Ok(path.clone());
     }
-    if let Some(file) = &arguments.config {
-        let root = serde_json::Value::Object(read(file)?);
-        let config = Config::from_json(&root.to_string())?;
-        match (config.outbox.file(), &config.outbox.path) {
-            (Some(path), _) => return Ok(path.to_owned()),
-            (None, Some(_)) => {
-                let message = format!(
-                    "{} keeps the outbox in memory (outbox.path): no history outlives its daemon",
-                    file.display()
-                );
-                return Err(Error::new(Code::Outbox, message));
-            }
-            (None, None) => {}
+    let root = serde_json::Value::Object(read_with_variable(arguments.config.as_deref(), &["outbox"])?);
+    let config = Config::from_json(&root.to_string())?;
+    match (config.outbox.file(), &config.outbox.path) {
+        (Some(path), _) => return Ok(path.to_owned()),
+        (None, Some(_)) => {
+            let file = arguments
+                .config
+                .as_ref()
+                .map_or("the configuration".into(), |file| file.display().to_string());
+            let message =
+                format!("{file} keeps the outbox in memory (outbox.path): no history outlives its daemon");
+            return Err(Error::new(Code::Outbox, message));
         }
+        (None, None) => {}
     }
     outbox_path::default().ok_or_else(|| {
         Error::new(Code::Outbox, "no place for an outbox is known: set --outbox, XDG_STATE_HOME or HOME")

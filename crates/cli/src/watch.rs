@@ -10,11 +10,13 @@ use usb_daemon_core::{Error, Event, Notice, SourceState, Synthetic};
 
 use crate::line::{print, transition};
 use crate::listening::{ListenArguments, has_usb_bus};
+use crate::origins::Origins;
 use crate::printer::{Printer, reader_has_gone};
 use crate::selection::Selection;
 use crate::status;
 use crate::stopper::Stopper;
 use crate::style::Style;
+use crate::teller::Teller;
 
 /// How soon it is noticed that nobody reads any more, while nothing is written.
 const LOOK: Duration = Duration::from_millis(200);
@@ -50,11 +52,19 @@ pub(crate) struct WatchArguments {
         value_name = "YES|NO", hide_possible_values = true
     )]
     json: Option<bool>,
-    /// Print lines for people, in a pipe too; goes before --json (as `USB_DAEMON_JSON=0`)
-    #[arg(long)]
+    /// Print lines for people, in a pipe too; as `--json=no`
+    #[arg(long, env = "USB_DAEMON_NO_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
     no_json: bool,
     #[command(flatten)]
     listen: ListenArguments,
+}
+
+impl WatchArguments {
+    /// A variable does not go before what has been typed.
+    pub(crate) fn learn(&mut self, origins: &Origins) {
+        let chosen = [("no_json", self.no_json), ("json", self.json.is_some())];
+        self.no_json = origins.strongest(&chosen) == Some("no_json");
+    }
 }
 
 /// Watches until stopped, or until nobody reads stdout any more.
@@ -79,7 +89,8 @@ pub(crate) fn watch(arguments: WatchArguments, stopper: &Arc<Stopper>) -> Result
         notice if concerns_whoever_looks_on(notice) => print(notice, false, out),
         _ => Ok(()),
     };
-    let printed = Printer { delivery, stopper: Arc::clone(stopper), print }.start()?;
+    let (_, lines) = Teller::new(json, stopper);
+    let printed = Printer { delivery, stopper: Arc::clone(stopper), print, lines }.start()?;
     while !stopper.is_stopped_within(LOOK) {
         if reader_has_gone() {
             break;
