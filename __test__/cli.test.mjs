@@ -158,6 +158,20 @@ describe('a run', () => {
     expect(await run.end()).toEqual({ code: 0, signal: null });
   });
 
+  it('says what of its configuration has no effect, on stderr or with --json among the other objects', async () => {
+    const config = await configFile({ redis: { port: await freePort(), lazyConnect: true, url: 'redis://far' }, sources: [], monitoring: { enabled: false } });
+    const args = ['--config', config, '--redis-host', '127.0.0.1', '--simulate'];
+    const warnings = ['redis.lazyConnect is an option of ioredis that has no effect here', `redis.url (${config}) has no effect: --redis-host goes before it`];
+    const run = command(args);
+    await run.stdout.waitFor(ATTACH);
+    await run.end();
+    expect(run.stderr.lines.slice(0, 2)).toEqual(warnings.map((warning) => `warning: ${warning}`));
+    const json = command([...args, '--json']);
+    await json.stdout.waitFor(/"type":"attach"/);
+    await json.end();
+    expect(json.stdout.lines.map((line) => JSON.parse(line)).filter(({ type }) => type === 'warning').map(({ message }) => message)).toEqual(warnings);
+  });
+
   it('says on stderr which sources live and why others do not', async () => {
     const run = command(ALONE);
     for (const source of ['netlink', 'libusb', 'snapshot']) {

@@ -18,7 +18,8 @@ function stop(signal) {
 
 process.on('SIGINT', stop);
 process.on('SIGTERM', stop);
-// Only a daemon has something to read again: the others end with their terminal, as if it had never been handled.
+// A daemon reads its file again, or ends in good order where it has none: the others end with their terminal, as if it had never
+// been handled.
 process.on('SIGHUP', (signal) => {
   if (cli.reload()) return;
   process.removeAllListeners(signal);

@@ -42,3 +42,26 @@ impl Origins {
         chosen.rev().max_by_key(|option| self.of(option).is_option())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_been_typed_goes_before_a_variable_and_of_equals_the_first() {
+        let typed = |name: &str| (name.to_owned(), Origin::Option(format!("--{name}")));
+        let set = |name: &str| (name.to_owned(), Origin::Environment(name.to_uppercase()));
+        let strongest = |origins: [(String, Origin); 2]| {
+            Origins(HashMap::from(origins)).strongest(&[("json", true), ("tree", false), ("columns", true)])
+        };
+        assert_eq!(strongest([set("json"), typed("columns")]), Some("columns"));
+        assert_eq!(strongest([typed("json"), set("columns")]), Some("json"));
+        assert_eq!(strongest([set("json"), set("columns")]), Some("json"));
+        assert_eq!(
+            strongest([typed("tree"), set("columns")]),
+            Some("json"),
+            "a switch that is off chooses nothing"
+        );
+        assert_eq!(Origins::default().strongest(&[("json", false)]), None);
+    }
+}
