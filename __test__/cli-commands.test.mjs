@@ -129,7 +129,8 @@ describe('wait', () => {
     [['--port', 'left'], 'as in 4.2 or 1-4.2'],
     [['--class', '100'], 'one of audio'],
     [['--class', 'hub', '--config', '/nowhere.json'], 'configuration file /nowhere.json: No such file'],
-    [[], 'as in 046d or 0x046d', { USB_DAEMON_PRODUCT: '-1' }],
+    [[], "invalid value '-1' for 'USB_DAEMON_PRODUCT': expected up to four hexadecimal digits, as in 046d or 0x046d; --help lists what there is [ERR_USB_CONFIG]", { USB_DAEMON_PRODUCT: '-1' }],
+    [['--product=-1'], "invalid value '-1' for '--product <ID>'", { USB_DAEMON_PRODUCT: '1' }],
   ]) {
     it(`refuses ${JSON.stringify(env ?? args)} with 2, in one line`, async () => {
       const { code, stdout, stderr } = await finished(['wait', ...args], { env });

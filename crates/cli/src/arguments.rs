@@ -82,6 +82,22 @@ impl Arguments {
     }
 }
 
+/// The variable of an option that a message names (`--http-port <PORT>`), where it is not among what was typed.
+pub(crate) fn variable_behind(named: &str, args: &[String]) -> Option<String> {
+    let option = named.split_whitespace().next()?;
+    let is_typed =
+        |arg: &String| arg.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
+    if args.iter().any(is_typed) {
+        return None;
+    }
+    let command = Arguments::command();
+    // Each command has its own; the same option may have another variable elsewhere.
+    let chosen = args.iter().find_map(|arg| command.find_subcommand(arg)).unwrap_or(&command);
+    let argument =
+        chosen.get_arguments().find(|argument| argument.get_long() == option.strip_prefix("--"))?;
+    argument.get_env().map(|name| name.to_string_lossy().into_owned())
+}
+
 fn without_empty_variable(arg: Arg) -> Arg {
     let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
     if empty { arg.env(Resettable::Reset) } else { arg }

@@ -33,6 +33,7 @@ use std::io::{Write as _, stderr};
 use std::sync::Arc;
 
 use arguments::{Arguments, Command};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 pub use stopper::Stopper;
 
 /// Exit codes, as `--help` documents them.
@@ -58,10 +59,10 @@ impl Invocation {
     /// Runs to the end and gives the exit code.
     pub fn run(self) -> u8 {
         let program = std::iter::once("usb-daemon".to_owned());
-        let arguments = match Arguments::read(program.chain(self.args)) {
+        let arguments = match Arguments::read(program.chain(self.args.iter().cloned())) {
             Ok(arguments) => arguments,
             Err(error) if error.use_stderr() => {
-                status(&in_one_line(&error));
+                status(&in_one_line(&error, &self.args));
                 return exit::USAGE;
             }
             Err(help_or_version) => {
@@ -108,14 +109,21 @@ fn status(line: &str) {
 }
 
 /// What is wrong and what was probably meant; the usage is what `--help` is for.
-fn in_one_line(error: &clap::Error) -> String {
-    let text = error.to_string();
+fn in_one_line(error: &clap::Error, args: &[String]) -> String {
+    let mut text = error.to_string();
+    let is_value = matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue);
+    if let Some(ContextValue::String(named)) = error.get(ContextKind::InvalidArg).filter(|_| is_value)
+        && let Some(variable) = arguments::variable_behind(named, args)
+    {
+        // Nobody has typed the option.
+        text = text.replace(named, &variable);
+    }
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let telling =
         lines.filter(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
     let mut line = telling.collect::<Vec<_>>().join("; ");
     line.push_str("; --help lists what there is");
-    line
+    if is_value { format!("{line} [{}]", usb_daemon_core::Code::Config.as_str()) } else { line }
 }
 
 #[cfg(test)]
@@ -126,7 +134,7 @@ mod tests {
     fn a_bad_argument_is_one_line_with_what_was_meant() {
         let error =
             Arguments::read(["usb-daemon", "--redis-prot", "1"].map(str::to_owned)).expect_err("misspelt");
-        let line = in_one_line(&error);
+        let line = in_one_line(&error, &[]);
         assert_eq!(
             line,
             "error: unexpected argument '--redis-prot' found; tip: a similar argument exists: '--redis-port'; \
