@@ -35,7 +35,7 @@ it('both programs for usb 2 print what stands there of a plug and a pull', async
   expect(programs).toHaveLength(2);
   const answered = (counts) => until(() => programs.every(({ lines }, at) => lines.length > counts[at]), 'a line of each', { timeoutMs: UNANSWERED_MS }).catch(() => {});
   await until(async () => {
-    for (const { program } of programs) expect(program.running ?? true, program.stderrText()).toBe(true);
+    for (const { program } of programs) expect(program.running, program.stderrText()).toBe(true);
     const counts = programs.map(({ lines }) => lines.length);
     const handle = await bed.plug({ kind: 'serial', controller: 0, port: '2', serial: 'A1B2C3' });
     await bed.settle(handle, 'bind');
