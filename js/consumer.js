@@ -54,9 +54,13 @@ class USBEventConsumer extends EventEmitter {
     const wasRunning = this.#state === 'running';
     this.#state = 'stopped';
     if (!wasRunning) return;
-    await this.#native.stop();
-    this.#pump();
-    this.#onStopped();
+    try {
+      await this.#native.stop();
+    } finally {
+      // Also where there is no thread for an orderly stop: it has been ended all the same.
+      this.#pump();
+      this.#onStopped();
+    }
   }
 
   #pump() {
@@ -68,7 +72,9 @@ class USBEventConsumer extends EventEmitter {
   #handle(notice) {
     switch (notice.type) {
       case 'event':
-        this.#run(notice);
+        // What was on its way when the stop came is nobody's yet.
+        if (this.#state === 'stopped') this.#native.release(notice.ticket);
+        else this.#run(notice);
         break;
       case 'dead': {
         const { messageId, reason, attempts } = notice;

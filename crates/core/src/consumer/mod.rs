@@ -233,8 +233,11 @@ impl Task {
             .without_max_times()
             .build();
         for attempts in 1.. {
-            let Err(reason) = self.handover.hand_over(&event).await else {
-                return self.work.handled(entry.id);
+            let reason = match self.handover.hand_over(&event).await {
+                Some(Ok(())) => return self.work.handled(entry.id),
+                Some(Err(reason)) => reason,
+                // No attempt: it stays the group's, for the next start.
+                None => return,
             };
             if attempts >= options.max_attempts {
                 return self.work.bury(DeadLetter::new(entry, reason, attempts));
@@ -242,7 +245,7 @@ impl Task {
             let pause = pauses.next().unwrap_or(Duration::from_millis(options.longest_pause_ms()));
             tokio::select! {
                 () = sleep(pause) => {}
-                // It stays the group's, for the next start.
+                // It stays the group's too.
                 () = self.until(|phase| phase != Phase::Running) => return,
             }
         }
