@@ -77,8 +77,8 @@ class USBEventConsumer extends EventEmitter {
         else this.#run(notice);
         break;
       case 'dead': {
-        const { messageId, reason, attempts } = notice;
-        tell(this, 'dead', { messageId, reason, attempts });
+        const { messageId, code, reason, attempts } = notice;
+        tell(this, 'dead', { messageId, code, reason, attempts });
         break;
       }
       case 'redis': {

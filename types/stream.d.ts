@@ -58,9 +58,12 @@ export interface USBConsumerOptions {
   claim_idle_ms?: number;
 }
 
-/** An entry that has been moved to the stream `{<stream>}:dead`, with `dead_reason` and its own fields. */
+/** An entry that has been moved to the stream `{<stream>}:dead`, with `dead_code`, `dead_reason` and its own fields. */
 export interface USBDeadLetter {
   messageId: string;
+  /** `ERR_USB_ENTRY`: it cannot be read; `ERR_USB_HANDLER`: the handler has failed each time. */
+  code: 'ERR_USB_ENTRY' | 'ERR_USB_HANDLER';
+  /** Which field, what it holds and what was expected; or what the handler threw last. */
   reason: string;
   /** How often the handler has had it; 0 where the entry cannot be read. */
   attempts: number;

@@ -92,7 +92,7 @@ await events[Symbol.asyncDispose]();
 await made[Symbol.asyncDispose]();
 
 const consumer: USBEventConsumer = new USBEventConsumer({ port: 7000 }, 'group', 'name', { concurrency: 2 });
-consumer.on('dead', ({ attempts }) => void (attempts satisfies number));
+consumer.on('dead', ({ attempts, code }) => void [attempts satisfies number, code satisfies USBError['code']]);
 await consumer.startConsuming(async (event: USBEvent) => void (event.action satisfies 'attach' | 'detach'));
 new USBEventConsumer({}, 'group', 'other').on('error', ({ code }) => void code);
 const sourceOf = ({ source, backend }: USBEvent): string => (source === 'udev' || source === 'a script of our own' || backend === 'udev-helper' ? source : backend ?? '');

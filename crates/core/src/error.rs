@@ -31,6 +31,10 @@ pub enum Code {
     Timeout,
     /// `ERR_USB_DEVICE`: a device was described in a way that none can be.
     Device,
+    /// `ERR_USB_ENTRY`: an entry of the stream cannot be read.
+    Entry,
+    /// `ERR_USB_HANDLER`: a handler has failed.
+    Handler,
 }
 
 impl Code {
@@ -50,6 +54,8 @@ impl Code {
             Self::System => "ERR_USB_SYSTEM",
             Self::Timeout => "ERR_USB_TIMEOUT",
             Self::Device => "ERR_USB_DEVICE",
+            Self::Entry => "ERR_USB_ENTRY",
+            Self::Handler => "ERR_USB_HANDLER",
         }
     }
 }
@@ -83,3 +89,17 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// What a message shows of a value at most.
+const LONGEST: usize = 60;
+
+/// Short enough for a line, and without anything that a terminal would take for its own.
+pub(crate) fn shown(text: &str) -> String {
+    let mut characters = text.chars();
+    let clean = |character: char| if character.is_control() { '\u{fffd}' } else { character };
+    let mut shown: String = characters.by_ref().take(LONGEST).map(clean).collect();
+    if characters.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}

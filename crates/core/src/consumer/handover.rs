@@ -24,6 +24,8 @@ pub enum ConsumerNotice {
     Dead {
         /// Its ID in the stream.
         message_id: String,
+        /// Stable code of why: `ERR_USB_ENTRY` or `ERR_USB_HANDLER`.
+        code: &'static str,
         /// Why.
         reason: String,
         /// How often the handler has had it.

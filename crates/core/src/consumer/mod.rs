@@ -224,7 +224,7 @@ impl Task {
     async fn handle(&self, entry: Entry) {
         let event = match StreamEvent::of(&entry) {
             Ok(event) => Arc::new(event),
-            Err(reason) => return self.work.bury(DeadLetter::new(entry, reason, 0)),
+            Err(reason) => return self.work.bury(DeadLetter::unreadable(entry, reason)),
         };
         let options = &self.config.options;
         let mut pauses = ExponentialBuilder::default()
@@ -240,7 +240,7 @@ impl Task {
                 None => return,
             };
             if attempts >= options.max_attempts {
-                return self.work.bury(DeadLetter::new(entry, reason, attempts));
+                return self.work.bury(DeadLetter::unbearable(entry, reason, attempts));
             }
             let pause = pauses.next().unwrap_or(Duration::from_millis(options.longest_pause_ms()));
             tokio::select! {

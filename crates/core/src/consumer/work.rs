@@ -5,12 +5,14 @@ use std::collections::{HashSet, VecDeque};
 
 use tokio::sync::Notify;
 
+use crate::error::Code;
 use crate::stream_reply::Entry;
 
 /// An entry on its way to the dead-letter stream.
 #[derive(Clone, Debug)]
 pub(super) struct DeadLetter {
     pub(super) entry: Entry,
+    pub(super) code: Code,
     pub(super) reason: String,
     pub(super) attempts: u32,
     /// It was sent, and what became of it has not been heard.
@@ -18,8 +20,14 @@ pub(super) struct DeadLetter {
 }
 
 impl DeadLetter {
-    pub(super) fn new(entry: Entry, reason: String, attempts: u32) -> Self {
-        Self { entry, reason, attempts, sent: false }
+    /// An entry that nobody can read.
+    pub(super) fn unreadable(entry: Entry, reason: String) -> Self {
+        Self { entry, code: Code::Entry, reason, attempts: 0, sent: false }
+    }
+
+    /// An entry that no handler can bear.
+    pub(super) fn unbearable(entry: Entry, reason: String, attempts: u32) -> Self {
+        Self { entry, code: Code::Handler, reason, attempts, sent: false }
     }
 }
 
