@@ -4,9 +4,9 @@
 //! have left, we take over. An entry that no handler can bear goes to the dead-letter stream, and the rest goes on.
 
 mod care;
+mod fields;
 mod handover;
 mod options;
-
 mod session;
 mod settling;
 mod stream_event;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
-use redis::{Client, RedisError};
+use redis::Client;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -29,11 +29,10 @@ pub use stream_event::StreamEvent;
 
 use crate::delivery::Wake;
 use crate::error::{Code, Error};
-use crate::publisher;
 use crate::redis_connection::{self, LONGEST_PAUSE, SHORTEST_PAUSE};
 use crate::stream_reply::Entry;
 use care::Watch;
-use session::Session;
+use session::{Session, explain};
 use work::{DeadLetter, Work};
 
 /// The least time that a stop gives to acknowledgements.
@@ -289,19 +288,4 @@ impl Task {
             self.tell_error(Code::Redis, message);
         }
     }
-}
-
-/// Whether the server itself refused, rather than the way to it failed.
-fn is_refusal(error: &RedisError) -> bool {
-    error.code().is_some() || error.clone().into_server_errors().is_some()
-}
-
-/// What failed and what to do about it, in one line without secrets.
-fn explain(error: &RedisError) -> String {
-    if error.code() == Some("NOPERM") {
-        let needed = "XGROUP, XREADGROUP, XACK, XPENDING, XCLAIM and XAUTOCLAIM on the stream, XADD, WATCH and TYPE on {<stream>}:dead, \
-                      MULTI, EXEC, UNWATCH, PING and SELECT";
-        return format!("redis answers NOPERM: this user may not do that; a consumer needs {needed}");
-    }
-    publisher::explain(error)
 }

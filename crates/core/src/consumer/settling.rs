@@ -8,9 +8,9 @@ use redis::{RedisError, Value};
 use tokio::time::{Instant, sleep_until};
 
 use super::care::Pending;
-use super::session::lacks_group;
+use super::session::{explain, is_refusal, lacks_group};
 use super::work::DeadLetter;
-use super::{ConsumerNotice, Task, explain, is_refusal};
+use super::{ConsumerNotice, Task};
 
 /// Entries that one acknowledgement names at most.
 const AT_A_TIME: usize = 500;
