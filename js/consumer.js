@@ -3,7 +3,8 @@
 const { EventEmitter, errorMonitor } = require('node:events');
 const { NativeConsumer } = require('./native.js');
 const { redisConfiguration } = require('./config.js');
-const { coded, jsonOf, reasonOf } = require('./failure.js');
+const { shown } = require('./device-values.js');
+const { badArgument, coded, jsonOf, reasonOf } = require('./failure.js');
 const { tell } = require('./tell.js');
 
 /** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
@@ -31,7 +32,7 @@ class USBEventConsumer extends EventEmitter {
 
   /** Resolves once the consumer has stopped, like the loop that it takes the place of. */
   async startConsuming(handler) {
-    if (typeof handler !== 'function') throw new TypeError('startConsuming takes a function that gets each event');
+    if (typeof handler !== 'function') throw badArgument(`startConsuming takes a function that gets each event: this is ${shown(handler)}`);
     if (this.#state !== 'new') {
       throw coded('ERR_USB_CONSUMER', `this consumer is ${this.#state}: make another one, with a name of its own`);
     }

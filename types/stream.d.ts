@@ -6,7 +6,7 @@ import type { USBError } from './events.js';
 /**
  * An event as it is in the stream, whoever wrote it. Fields that nobody knows are passed over. Where a known one is there more
  * than once, is no UTF-8, is longer than 64 KiB, or has not the form that is described here, the entry goes to the dead letters
- * as `ERR_USB_ENTRY`. Texts have 255 characters at most, numbers are exact.
+ * as `ERR_USB_ENTRY`. Texts have 255 characters at most (`stableId` 4096, and a tag what its field has), numbers are exact.
  */
 export interface USBEvent {
   /** ID of its entry in the stream. */

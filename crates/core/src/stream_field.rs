@@ -2,6 +2,8 @@
 //!
 //! The bounds are far beyond what a device or a daemon has, so that nothing real is refused.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use crate::device::{DeviceDescriptor, InterfaceClass, PortPath};
@@ -34,9 +36,9 @@ pub(crate) const STABLE_ID: &str = "vvvv:pppp:<serial> or vvvv:pppp@<bus>-<ports
 pub(crate) const TRACEPARENT: &str = "W3C's version-trace-parent-flags in hex";
 pub(crate) const FLAG: &str = "true or false";
 
-/// A field's name, what it holds in quotes, and what was expected.
-pub(crate) fn fault(name: &str, found: &str, expected: &str) -> String {
-    format!("{name} is {}: expected {expected}", shown(&format!("{found:?}")))
+/// A field's name, what it holds, and what was expected.
+pub(crate) fn fault(name: &str, found: impl fmt::Display, expected: &str) -> String {
+    format!("{name} is {}: expected {expected}", shown(&found.to_string()))
 }
 
 /// Digits only: `FromStr` would take a plus sign too.
@@ -72,8 +74,7 @@ pub(crate) fn signature(text: &str) -> Option<String> {
 }
 
 pub(crate) fn ports(text: &str) -> Option<String> {
-    let is_path = text == "0" || PortPath::parse(&format!("1-{text}")).is_some();
-    (is_path && text.len() <= LONGEST_TEXT).then(|| text.to_owned())
+    (PortPath::under(1, text).is_some() && text.len() <= LONGEST_TEXT).then(|| text.to_owned())
 }
 
 pub(crate) fn speed(text: &str) -> Option<f64> {
@@ -100,7 +101,7 @@ pub(crate) fn interfaces(text: &str) -> Option<Vec<InterfaceClass>> {
 }
 
 pub(crate) fn tags(text: &str) -> Option<Vec<String>> {
-    text.split(',').map(|tag| word(tag).filter(|tag| !tag.is_empty())).collect()
+    text.split(',').map(|tag| (!tag.is_empty()).then(|| tag.to_owned())).collect()
 }
 
 pub(crate) fn event_id(text: &str) -> Option<String> {
@@ -139,7 +140,7 @@ pub(crate) fn descriptor(
     json: &str,
     [vendor_id, product_id]: [u16; 2],
 ) -> Result<DeviceDescriptor, String> {
-    let bad = || fault(name, json, "a JSON object of USB's descriptor fields");
+    let bad = || fault(name, format_args!("{json:?}"), "a JSON object of USB's descriptor fields");
     let mut object: Map<String, Value> = serde_json::from_str(json).map_err(|_| bad())?;
     for (field, id) in [("idVendor", vendor_id), ("idProduct", product_id)] {
         object.entry(field).or_insert(id.into());
@@ -154,8 +155,11 @@ pub(crate) fn descriptor(
             _ => continue,
         };
         if value.as_u64().is_none_or(|value| value > most.into()) {
-            let found = shown(&value.to_string());
-            return Err(format!("{name}.{field} is {found}: expected a whole number from 0 to {most}"));
+            return Err(fault(
+                &format!("{name}.{field}"),
+                value,
+                &format!("a whole number from 0 to {most}"),
+            ));
         }
     }
     serde_json::from_value(Value::Object(object)).map_err(|_| bad())

@@ -52,6 +52,6 @@ impl<'a> Fields<'a> {
         read: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, String> {
         let Some(value) = self.get(name)? else { return Ok(None) };
-        read(value).map(Some).ok_or_else(|| fault(name, value, expected))
+        read(value).map(Some).ok_or_else(|| fault(name, format_args!("{value:?}"), expected))
     }
 }

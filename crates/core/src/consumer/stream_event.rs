@@ -114,7 +114,7 @@ fn action(fields: &Fields<'_>) -> Result<(Action, bool), String> {
         Some("detach") => Ok((Action::Detach, false)),
         Some("add") => Ok((Action::Attach, true)),
         Some("remove") => Ok((Action::Detach, true)),
-        Some(other) => Err(field::fault("action", other, expected)),
+        Some(other) => Err(field::fault("action", format_args!("{other:?}"), expected)),
         None => Err(format!("action is missing: expected {expected}")),
     }
 }
