@@ -95,11 +95,26 @@ const LONGEST: usize = 60;
 
 /// Short enough for a line, and without anything that a terminal would take for its own.
 pub(crate) fn shown(text: &str) -> String {
-    let mut characters = text.chars();
-    let clean = |character: char| if character.is_control() { '\u{fffd}' } else { character };
-    let mut shown: String = characters.by_ref().take(LONGEST).map(clean).collect();
-    if characters.next().is_some() {
-        shown.push('…');
+    shortened(text, LONGEST).replace(char::is_control, "\u{fffd}")
+}
+
+/// The first characters, and a sign that there are more.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
-    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_short_and_clean() {
+        assert_eq!(shown("a\u{1b}[31m\n"), "a\u{fffd}[31m\u{fffd}");
+        let most = "é".repeat(LONGEST);
+        assert_eq!(shown(&most), most);
+        assert_eq!(shown(&format!("{most}x")), format!("{most}…"));
+    }
 }

@@ -239,7 +239,7 @@ impl Task {
                 None => return,
             };
             if attempts >= options.max_attempts {
-                return self.work.bury(DeadLetter::unbearable(entry, reason, attempts));
+                return self.work.bury(DeadLetter::unbearable(entry, &reason, attempts));
             }
             let pause = pauses.next().unwrap_or(Duration::from_millis(options.longest_pause_ms()));
             tokio::select! {

@@ -72,3 +72,19 @@ impl Device {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speed_that_no_reader_of_the_stream_takes_is_refused() {
+        let given = |speed: &str| {
+            Device::given(&format!(
+                r#"{{ "deviceDescriptor": {{}}, "location": {{ "busNumber": 1, "deviceAddress": 2 }}, "speed": {speed} }}"#
+            ))
+        };
+        assert_eq!(given("1.5").expect("low speed").speed.as_deref(), Some("1.5"));
+        assert!(given("1e300").expect_err("no such speed").starts_with("speed is 1e"));
+    }
+}
