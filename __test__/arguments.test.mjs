@@ -82,6 +82,12 @@ describe('an error about other arguments is typed', () => {
     }
   });
 
+  it("of a consumer's start", async () => {
+    for (const handler of [undefined, null, 7, {}, Symbol('handler')]) {
+      await expect(new USBEventConsumer({}).startConsuming(handler)).rejects.toMatchObject({ name: 'TypeError', code: 'ERR_USB_ARGUMENT' });
+    }
+  });
+
   it('of a daemon', () => {
     for (const config of [[], 7, null, 'redis', cyclic, { outbox: cyclic }, { performance: { batch_size: 10n } }, { redis: trap }, { monitoring: trap }, { get redis() { throw new Error('a getter'); } }]) {
       expect(thrown(() => new USBDaemon(config)), typeof config).toMatchObject({ code: 'ERR_USB_CONFIG' });
@@ -95,12 +101,16 @@ describe('an error about other arguments is typed', () => {
     for (const info of infos) {
       await expect(publisher.publishUSBEvent('attach', info)).rejects.toMatchObject({ code: 'ERR_USB_DEVICE' });
     }
-    for (const action of ['add', undefined, 7, Symbol('attach')]) {
-      await expect(publisher.publishUSBEvent(action, INFO)).rejects.toMatchObject({ code: 'ERR_USB_DEVICE' });
+    await expect(publisher.publishUSBEvent('add', INFO)).rejects.toMatchObject({ code: 'ERR_USB_DEVICE' });
+    const textless = { toString() { throw new Error('a toString'); } };
+    for (const action of [undefined, 7, Symbol('attach'), textless, Object.create(null), new String('attach')]) {
+      await expect(publisher.publishUSBEvent(action, INFO)).rejects.toMatchObject({ name: 'TypeError', code: 'ERR_USB_ARGUMENT', message: expect.stringMatching(/^action is /) });
     }
-    for (const name of [undefined, null, '', 7, Symbol('group'), {}]) {
-      await expect(publisher.createConsumerGroup(name)).rejects.toThrow(TypeError);
+    for (const name of [undefined, null, '', 7, Symbol('group'), {}, textless]) {
+      await expect(publisher.createConsumerGroup(name)).rejects.toMatchObject({ name: 'TypeError', code: 'ERR_USB_ARGUMENT' });
     }
-    for (const count of [-1, 1.5, '10', 2 ** 40]) await expect(publisher.getRecentEvents(count)).rejects.toThrow(RangeError);
+    for (const count of [-1, 1.5, NaN, '10', 2 ** 40, 7n, Symbol('count'), textless]) {
+      await expect(publisher.getRecentEvents(count)).rejects.toMatchObject({ name: 'RangeError', code: 'ERR_USB_ARGUMENT', message: expect.stringMatching(/^count is /) });
+    }
   });
 });

@@ -94,6 +94,7 @@ export interface USBError extends Error {
     | 'ERR_USB_CONFIG'
     | 'ERR_USB_CONSUMER'
     | 'ERR_USB_DEVICE'
+    | 'ERR_USB_ENTRY'
     | 'ERR_USB_HANDLER'
     | 'ERR_USB_HISTORY'
     | 'ERR_USB_LAG'

@@ -92,11 +92,14 @@ await events[Symbol.asyncDispose]();
 await made[Symbol.asyncDispose]();
 
 const consumer: USBEventConsumer = new USBEventConsumer({ port: 7000 }, 'group', 'name', { concurrency: 2 });
-consumer.on('dead', ({ attempts }) => void (attempts satisfies number));
+consumer.on('dead', ({ attempts, code }) => void [attempts satisfies number, code satisfies USBError['code']]);
 await consumer.startConsuming(async (event: USBEvent) => void (event.action satisfies 'attach' | 'detach'));
 new USBEventConsumer({}, 'group', 'other').on('error', ({ code }) => void code);
 const sourceOf = ({ source, backend }: USBEvent): string => (source === 'udev' || source === 'a script of our own' || backend === 'udev-helper' ? source : backend ?? '');
 void sourceOf;
+const laterWords = ({ synthetic, seq }: USBEvent): boolean => synthetic === 'a later word' || seq === 1;
+const tagsOf = ({ tags }: USBEvent) => tags satisfies string[] | undefined;
+void [laterWords, tagsOf];
 // @ts-expect-error a misspelt option
 new USBEventConsumer({}, 'group', 'name', { claim_ms: 1 });
 const publisher = new USBEventPublisher({});

@@ -28,6 +28,7 @@ mod publisher;
 mod redis_connection;
 mod registry;
 mod source;
+mod stream_field;
 mod stream_reply;
 mod sysfs;
 #[cfg(test)]

@@ -8,9 +8,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value};
 
 use super::filters::Id;
-
-/// The longest value that is repeated in a message.
-const LONGEST: usize = 60;
+use crate::error::shown;
 
 /// A fault: where, what, and what was expected.
 pub(super) fn faults(schema: &Value, value: &Value, path: &str) -> Vec<String> {
@@ -256,14 +254,4 @@ fn shown_value(value: &Value) -> String {
         Value::Array(_) | Value::Object(_) => kind(value).to_owned(),
         _ => shown(&value.to_string()),
     }
-}
-
-/// Short enough for a line, and without anything that a terminal would take for its own.
-fn shown(text: &str) -> String {
-    let clean = text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character });
-    let mut shown: String = clean.clone().take(LONGEST).collect();
-    if clean.count() > LONGEST {
-        shown.push('…');
-    }
-    shown
 }
