@@ -145,15 +145,18 @@ declare class USBDaemon extends EventEmitter<Events> {
   ): USBDispatch;
 
   /**
-   * Transitions, from this call on, until the daemon stops. Up to `outbox.max_events` wait to be taken.
+   * Transitions, from this call on, until the daemon stops. Up to `outbox.max_events` wait to be taken; with `since`, what is
+   * more than that is read from the outbox when its turn comes.
    *
    *     for await (const { type, device } of daemon.events({ signal })) console.log(type, device.stableId);
    *
    * @param options `since`: an event's `eventId`, or its number in this daemon's series: what the outbox has kept after it
-   * comes first (0: all that it has kept), and none is left out or given twice
+   * comes first (0: all that it has kept), and none is left out or given twice. Where the daemon stops before all of that has
+   * been read, this ends with ERR_USB_HISTORY, which says where to go on; else it ends as without `since`
    * @throws {TypeError} `ERR_USB_ARGUMENT`, at the call
    * @throws {USBError} at the call `ERR_USB_NOT_RUNNING`: the daemon was not started. From `next()`: `ERR_USB_OVERRUN`: too many
-   * wait; the message says where to go on. `ERR_USB_HISTORY`: what follows `since` is no longer kept, or was never here
+   * wait and there is no `since`; the message says where to go on. `ERR_USB_HISTORY`: what follows `since`, or an event after that,
+   * is no longer kept or was never here, or the daemon has stopped before it was read
    * @throws {Error} from `next()`: an AbortError (`name`), with the signal's reason as `cause`; what waits is given up
    */
   events(options?: { signal?: AbortSignal; since?: string | number }): USBEventStream;

@@ -127,8 +127,11 @@ class USBDaemon extends EventEmitter {
 
   events(options) {
     const { signal, since } = optionsOf(options, ['signal', 'since']);
-    const past = since === undefined ? null : this.#past(sinceOf(since));
+    const from = since === undefined ? null : sinceOf(since);
     if (this.#run === null) throw notRunning();
+    const past = from && this.#past(this.#run, from);
+    // Who never asks for the first event does not hear of it.
+    past?.catch(() => {});
     return new EventStream(this.#run, { most: this.#config.outbox?.max_events ?? MOST_EVENTS, signal, past });
   }
 
@@ -222,18 +225,27 @@ class USBDaemon extends EventEmitter {
     return this.#running ? this.getHealth() : null;
   }
 
-  /** Where an iterator begins, and how it reads what has been; told once the daemon has started. */
-  #past({ seq, producer }) {
-    const started = this.#last;
-    return async () => {
-      await started;
-      const { outbox } = this.getHealth();
-      if (producer !== undefined && producer !== outbox.producer) {
-        throw coded('ERR_USB_HISTORY', `events of ${producer} are not kept here: this is ${outbox.producer}`);
-      }
-      const readHistory = (after, limit) => answered(this.#native.history(after, limit));
-      return { since: seq, lastTold: Math.max(outbox.lastSeq, this.#lastTold), readHistory };
-    };
+  /** Where an iterator begins, and how it reads what has been; known once the daemon has started. */
+  async #past(run, { seq, producer }) {
+    await this.#last;
+    const { outbox } = this.getHealth();
+    if (producer !== undefined && producer !== outbox.producer) {
+      throw coded('ERR_USB_HISTORY', `events of ${producer} are not kept here: this is ${outbox.producer}`);
+    }
+    const lastTold = Math.max(outbox.lastSeq, this.#lastTold);
+    const readHistory = (after, limit) => this.#readHistory(run, after, limit);
+    return { since: seq, lastTold, producer: outbox.producer, readHistory };
+  }
+
+  /** Undefined once the run is about to stop. */
+  async #readHistory(run, after, limit) {
+    if (this.#run !== run) return undefined;
+    try {
+      return await answered(this.#native.history(after, limit));
+    } catch (error) {
+      if (error.code === 'ERR_USB_NOT_RUNNING') return undefined;
+      throw error;
+    }
   }
 
   #pump() {
@@ -291,10 +303,13 @@ class USBDaemon extends EventEmitter {
   }
 
   #tellTransition(type, info) {
-    this.#lastTold = Math.max(this.#lastTold, seqOf(info.eventId));
+    // Listeners may change what they are given.
+    const { eventId } = info;
+    const id = { eventId, seq: seqOf(eventId) };
+    this.#lastTold = Math.max(this.#lastTold, id.seq);
     this.#tell(type === 'attach' ? 'device:attach' : 'device:detach', info);
-    this.#current?.tell(type, info);
-    this.#dispatches.tell(type, info);
+    this.#current?.tell(type, info, id);
+    this.#dispatches.tell(type, info, id);
   }
 
   #tellError(error, context) {
