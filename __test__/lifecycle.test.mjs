@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { openDaemon, packageRoot } from './daemon.mjs';
+import { cycle, openDaemon, packageRoot } from './daemon.mjs';
 import { freePort } from './redis-server.mjs';
 
 /** Runs a program that has USBDaemon and QUIET; gives how it ended and what it printed. */
@@ -149,6 +149,47 @@ describe('listeners', () => {
     expect(code).toBe(1);
     expect(stderr).toContain('Error: of the listener');
     expect(stderr).toContain('at USBDaemon.mine');
+  });
+
+  it('that change what they are given take no event from anybody', async () => {
+    const daemon = openDaemon();
+    daemon.on('device:attach', (info) => { for (const key of Object.keys(info)) delete info[key]; });
+    await daemon.start();
+    const events = daemon.events();
+    cycle(daemon, 1000);
+    await daemon.heard.waitFor('device:detach', { count: 500 });
+    const names = [];
+    for await (const { type, seq, eventId } of events) {
+      names.push([type, seq, eventId.endsWith(`:${seq}`)]);
+      if (names.length === 1000) break;
+    }
+    expect(names).toEqual(Array.from({ length: 1000 }, (_, at) => [at % 2 ? 'detach' : 'attach', at + 1, true]));
+    await daemon.stop();
+  });
+
+  it('are not all that may fail: whatever does takes nothing from what follows', async () => {
+    const { code, stdout, stderr } = await program(`
+      const daemon = new USBDaemon(QUIET);
+      let caught = 0;
+      process.on('uncaughtException', () => (caught += 1));
+      const { rawListeners } = daemon;
+      daemon.rawListeners = (event) => {
+        if (event === 'device:attach') throw new Error('mine');
+        return rawListeners.call(daemon, event);
+      };
+      let seen = 0;
+      daemon.on('device:detach', () => {
+        seen += 1;
+        if (seen === 1000) daemon.stop().then(() => console.log(seen, caught));
+      });
+      daemon.start().then(() => {
+        for (let at = 0; at < 1000; at += 1) {
+          daemon.simulateAttach({ name: '201-1' });
+          daemon.simulateDetach('201-1');
+        }
+      });
+    `);
+    expect([code, stderr, stdout]).toEqual([0, '', '1000 1000\n']);
   });
 
   it('are not needed for errors: without one the process goes on', async () => {

@@ -13,7 +13,7 @@ const { Injection } = require('./injection.js');
 const { deviceMatch } = require('./match.js');
 const { optionsOf } = require('./options.js');
 const { statsOf, statusOf } = require('./status.js');
-const { tell } = require('./tell.js');
+const { apart, tell } = require('./tell.js');
 const { waitForDevice } = require('./waiting.js');
 
 /** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
@@ -24,8 +24,8 @@ const FOREVER = 0x7fffffff;
 const MOST_EVENTS = 100_000;
 
 /** All that was known when a device came, with what is new now that it has left. */
-function leaving(known, { timestamp, eventId, backend, synthetic }) {
-  const info = { ...known, timestamp, eventId, backend };
+function leaving(known, signature, { timestamp, eventId, backend, synthetic }) {
+  const info = { ...known, signature, timestamp, eventId, backend };
   if (synthetic !== '') info.synthetic = synthetic;
   else if (info.synthetic !== undefined) delete info.synthetic;
   return info;
@@ -250,25 +250,30 @@ class USBDaemon extends EventEmitter {
 
   #pump() {
     const { more, notices } = JSON.parse(this.#native.take(BATCH));
-    for (const notice of notices) this.#handle(notice);
-    if (more) setImmediate(() => this.#pump());
+    try {
+      for (const notice of notices) apart(() => this.#handle(notice));
+    } finally {
+      // Nothing else wakes it.
+      if (more) setImmediate(() => this.#pump());
+    }
   }
 
   #handle(notice) {
     switch (notice.type) {
       case 'attach':
-        writing.attach(this.#connected, notice.info);
+        writing.attach(this.#connected, notice.info.signature, notice.info);
         this.#tellTransition('attach', notice.info);
         break;
       case 'left': {
-        const info = leaving(this.#connected.get(notice.signature), notice.changes);
-        writing.detach(this.#connected, info);
+        const { signature, changes } = notice;
+        const info = leaving(this.#connected.get(signature), signature, changes);
+        writing.detach(this.#connected, signature);
         this.#tellTransition('detach', info);
         break;
       }
       // Of one that this process has not told of before.
       case 'detach':
-        writing.detach(this.#connected, notice.info);
+        writing.detach(this.#connected, notice.info.signature);
         this.#tellTransition('detach', notice.info);
         break;
       case 'injected':
