@@ -49,9 +49,10 @@ import type { ConsumerEvents, USBConsumerOptions, USBDeadLetter, USBEvent } from
 /** Daemon that tells of USB devices as they come and go, and publishes each transition to a Redis stream. */
 declare class USBDaemon extends EventEmitter<Events> {
   /**
-   * Checks the configuration; nothing is opened before {@link start}.
+   * Checks the configuration; nothing is opened before {@link start}. Options of ioredis that have no effect in `redis` are
+   * process warnings with the code `USB_CONFIG`.
    *
-   * @throws {USBError} `ERR_USB_CONFIG`: a bad value or an unknown key, named in the message.
+   * @throws {USBError} `ERR_USB_CONFIG`: bad values and unknown keys, each named in the message.
    */
   constructor(config?: USBDaemonConfig);
 

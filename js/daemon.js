@@ -2,7 +2,7 @@
 
 const { EventEmitter, errorMonitor } = require('node:events');
 const { NativeDaemon } = require('./native.js');
-const { configurationJson } = require('./config.js');
+const { configurationJson, warn } = require('./config.js');
 const { Audience } = require('./audience.js');
 const { ConnectedDevices, writing } = require('./connected-devices.js');
 const { Dispatch } = require('./dispatch.js');
@@ -57,7 +57,7 @@ class USBDaemon extends EventEmitter {
     // Weakly: threads of the addon must not keep a daemon alive that nobody holds.
     const self = new WeakRef(this);
     this.#native = new NativeDaemon(configurationJson(config), () => self.deref()?.#pump());
-    for (const warning of this.#native.warnings()) process.emitWarning(warning, { code: 'USB_CONFIG' });
+    warn(this.#native.warnings());
     const { monitoring, filters, performance, outbox } = JSON.parse(this.#native.config());
     this.#config = { monitoring, filters, performance, outbox };
     this.on('newListener', (event) => {
