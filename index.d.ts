@@ -172,7 +172,7 @@ declare class USBDaemon extends EventEmitter<Events> {
   /** Lets a started daemon keep the process alive; so it does unless {@link unref} was called. */
   ref(): this;
 
-  /** Lets the process end although the daemon is running. */
+  /** Lets the process end although the daemon is running; not while {@link start} is under way. */
   unref(): this;
 
   /**
@@ -196,7 +196,7 @@ interface USBDispatch {
   [Symbol.dispose](): void;
 }
 
-/** How the addon's logs are written. */
+/** How the addon's logs are to be written; without effect as yet. */
 interface USBTracingOptions {
   /** Least level that is written; default LOG_LEVEL, else `info`. */
   level?: 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -212,7 +212,8 @@ declare namespace USBDaemon {
   export function createUSBDaemon(config?: USBDaemonConfig): Promise<USBDaemon>;
 
   /**
-   * Sets the level of the addon's logs, for the whole process. Spans and metrics by OpenTelemetry are not made yet.
+   * Is to set the level of the addon's logs, for the whole process. The addon writes none yet: options are checked, and have no
+   * effect. Nor are there spans and metrics by OpenTelemetry yet.
    *
    * @throws {USBError} `ERR_USB_CONFIG`: a bad level or an unknown key
    */

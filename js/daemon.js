@@ -5,6 +5,7 @@ const { NativeDaemon } = require('./native.js');
 const { configurationJson, warn } = require('./config.js');
 const { Audience } = require('./audience.js');
 const { ConnectedDevices, writing } = require('./connected-devices.js');
+const { malformed } = require('./device-values.js');
 const { Dispatch } = require('./dispatch.js');
 const { EventStream } = require('./event-stream.js');
 const { answered, coded, jsonOf, notRunning } = require('./failure.js');
@@ -20,6 +21,8 @@ const { waitForDevice } = require('./waiting.js');
 const BATCH = 256;
 /** The longest delay that a timer takes: it is there to hold the process, not to tick. */
 const FOREVER = 0x7fffffff;
+/** What adds a listener; `once` and its like do it by one of these. */
+const ADDING = ['addListener', 'on', 'prependListener'];
 /** Default of `outbox.max_events`, which bounds whatever waits in memory. */
 const MOST_EVENTS = 100_000;
 
@@ -46,11 +49,25 @@ class USBDaemon extends EventEmitter {
   /** What the last call of start or stop asked for, and its promise. */
   #wanted = 'stopped';
   #last = Promise.resolve();
-  #running = false;
+  /** Whether there is something that a stop has to stop. */
+  #hasStarted = false;
   #onStarted = null;
   #onStopped = null;
   #hold = null;
   #held = true;
+
+  // Not by a listener for `newListener`, which would be everybody's to see and to remove.
+  static {
+    for (const name of ADDING) {
+      const inherited = EventEmitter.prototype[name];
+      const added = function (event, listener) {
+        inherited.call(this, event, listener);
+        if (event === 'event:published') this.#native.setWantsPublished(true);
+        return this;
+      };
+      Object.defineProperty(this.prototype, name, { value: added, writable: true, configurable: true });
+    }
+  }
 
   constructor(config = {}) {
     super();
@@ -60,13 +77,10 @@ class USBDaemon extends EventEmitter {
     warn(this.#native.warnings());
     const { monitoring, filters, performance, outbox } = JSON.parse(this.#native.config());
     this.#config = { monitoring, filters, performance, outbox };
-    this.on('newListener', (event) => {
-      if (event === 'event:published') this.#native.setWantsPublished(true);
-    });
   }
 
   get isRunning() {
-    return this.#running;
+    return this.#hasStarted && this.#run === this.#current;
   }
 
   start() {
@@ -98,19 +112,19 @@ class USBDaemon extends EventEmitter {
   }
 
   getStats() {
-    return statsOf(this.#config, this.getConnectedDevices(), this.#running, this.#health());
+    return statsOf(this.#config, this.getConnectedDevices(), this.isRunning, this.#health());
   }
 
   getStatus() {
-    return statusOf(this.#config, this.getConnectedDevices(), this.#running, this.#health());
+    return statusOf(this.#config, this.getConnectedDevices(), this.isRunning, this.#health());
   }
 
   handleDeviceAttach(device) {
-    return this.#running ? this.#injection.take('attach', device) : Promise.reject(notRunning());
+    return this.isRunning ? this.#injection.take('attach', device) : Promise.reject(notRunning());
   }
 
   handleDeviceDetach(device) {
-    return this.#running ? this.#injection.take('detach', device) : Promise.reject(notRunning());
+    return this.isRunning ? this.#injection.take('detach', device) : Promise.reject(notRunning());
   }
 
   async waitFor(match, options) {
@@ -143,7 +157,7 @@ class USBDaemon extends EventEmitter {
 
   unref() {
     this.#held = false;
-    this.#hold?.unref();
+    if (this.#hasStarted) this.#hold?.unref();
     return this;
   }
 
@@ -156,7 +170,8 @@ class USBDaemon extends EventEmitter {
   }
 
   simulateDetach(port) {
-    this.#native.simulateDetach(String(port));
+    if (typeof port !== 'string') throw malformed('port', port, 'the name of a port, such as 200-1.2');
+    this.#native.simulateDetach(port);
   }
 
   /** Calls take effect in their order; one that asks for what is asked for already shares its promise. */
@@ -191,18 +206,19 @@ class USBDaemon extends EventEmitter {
     this.#current = run;
     this.#lastTold = 0;
     this.#native.setWantsPublished(this.listenerCount('event:published') > 0);
+    // Until it has started in any case: somebody waits for that.
     this.#hold = setInterval(() => void this, FOREVER);
-    if (!this.#held) this.#hold.unref();
     await started;
+    if (!this.#held) this.#hold.unref();
   }
 
   async #stop(run) {
     // A start that failed has left nothing to stop.
-    if (!this.#running) return;
+    if (!this.#hasStarted) return;
     const stopped = new Promise((resolve) => {
       this.#onStopped = resolve;
     });
-    this.#running = false;
+    this.#hasStarted = false;
     await this.#native.stop();
     this.#pump();
     await stopped;
@@ -222,7 +238,7 @@ class USBDaemon extends EventEmitter {
   }
 
   #health() {
-    return this.#running ? this.getHealth() : null;
+    return this.isRunning ? this.getHealth() : null;
   }
 
   /** Where an iterator begins, and how it reads what has been; known once the daemon has started. */
@@ -297,7 +313,7 @@ class USBDaemon extends EventEmitter {
         this.#tellError(coded(notice.code, notice.message), notice.context);
         break;
       case 'started':
-        this.#running = true;
+        this.#hasStarted = true;
         this.#onStarted();
         this.#tell('started');
         break;
