@@ -48,8 +48,7 @@ async function* spliced(live, { since, lastTold, producer, readHistory }) {
     }
   }
   const forgotten = (from, to) => `events ${from} to ${to} are no longer kept: go on with since: ${to}`;
-  const unread = (from, to) =>
-    `the daemon has stopped before events ${from} to ${to} were read: go on with since: '${producer}:${from - 1}' when it is started again`;
+  const unread = (from) => `the daemon has stopped before event ${from} was read: when it is started again, go on with since: '${producer}:${from - 1}'`;
 
   for (;;) {
     if (seen >= due()) {
@@ -61,7 +60,6 @@ async function* spliced(live, { since, lastTold, producer, readHistory }) {
     const page = await live.orEnd(readHistory(seen, PAGE));
     if (live.isClosed) return;
     for (const { seq, type, device } of page ?? []) {
-      if (seq <= seen) continue;
       // All that is kept begins anywhere, and each further one is the next.
       if (seen > 0) yield* before(seq, forgotten);
       yield given({ type, device, eventId: device.eventId, seq });
