@@ -26,7 +26,7 @@ class ConnectedDevices extends Map {
   }
 }
 
-/** The way to write, which the daemon keeps to itself. The signature is the addon's: what is in `info` may be changed by listeners. */
+/** The way to write, which the daemon keeps to itself. Signatures are the addon's: listeners may change what is in `info`. */
 const writing = {
   attach: (devices, signature, info) => Reflect.apply(set, devices, [signature, info]),
   detach: (devices, signature) => Reflect.apply(remove, devices, [signature]),

@@ -48,7 +48,8 @@ async function* spliced(live, { since, lastTold, producer, readHistory }) {
     }
   }
   const forgotten = (from, to) => `events ${from} to ${to} are no longer kept: go on with since: ${to}`;
-  const unread = (from) => `the daemon has stopped before event ${from} was read: when it is started again, go on with since: '${producer}:${from - 1}'`;
+  const unread = (from) =>
+    `the daemon has stopped before event ${from} was read: when it is started again, go on with since: '${producer}:${from - 1}'`;
 
   for (;;) {
     if (seen >= due()) {
