@@ -49,9 +49,10 @@ import type { ConsumerEvents, USBConsumerOptions, USBDeadLetter, USBEvent } from
 /** Daemon that tells of USB devices as they come and go, and publishes each transition to a Redis stream. */
 declare class USBDaemon extends EventEmitter<Events> {
   /**
-   * Checks the configuration; nothing is opened before {@link start}.
+   * Checks the configuration; nothing is opened before {@link start}. Options of ioredis that have no effect in `redis` are
+   * process warnings with the code `USB_CONFIG`.
    *
-   * @throws {USBError} `ERR_USB_CONFIG`: a bad value or an unknown key, named in the message.
+   * @throws {USBError} `ERR_USB_CONFIG`: bad values and unknown keys, each named in the message.
    */
   constructor(config?: USBDaemonConfig);
 
@@ -145,15 +146,18 @@ declare class USBDaemon extends EventEmitter<Events> {
   ): USBDispatch;
 
   /**
-   * Transitions, from this call on, until the daemon stops. Up to `outbox.max_events` wait to be taken.
+   * Transitions, from this call on, until the daemon stops. Up to `outbox.max_events` wait to be taken; with `since`, what is
+   * more than that is read from the outbox when its turn comes.
    *
    *     for await (const { type, device } of daemon.events({ signal })) console.log(type, device.stableId);
    *
    * @param options `since`: an event's `eventId`, or its number in this daemon's series: what the outbox has kept after it
-   * comes first (0: all that it has kept), and none is left out or given twice
+   * comes first (0: all that it has kept), and none is left out or given twice. Where the daemon stops before all of that has
+   * been read, this ends with ERR_USB_HISTORY, which says where to go on; else it ends as without `since`
    * @throws {TypeError} `ERR_USB_ARGUMENT`, at the call
    * @throws {USBError} at the call `ERR_USB_NOT_RUNNING`: the daemon was not started. From `next()`: `ERR_USB_OVERRUN`: too many
-   * wait; the message says where to go on. `ERR_USB_HISTORY`: what follows `since` is no longer kept, or was never here
+   * wait and there is no `since`; the message says where to go on. `ERR_USB_HISTORY`: what follows `since`, or an event after that,
+   * is no longer kept or was never here, or the daemon has stopped before it was read
    * @throws {Error} from `next()`: an AbortError (`name`), with the signal's reason as `cause`; what waits is given up
    */
   events(options?: { signal?: AbortSignal; since?: string | number }): USBEventStream;
@@ -168,7 +172,7 @@ declare class USBDaemon extends EventEmitter<Events> {
   /** Lets a started daemon keep the process alive; so it does unless {@link unref} was called. */
   ref(): this;
 
-  /** Lets the process end although the daemon is running. */
+  /** Lets the process end although the daemon is running; not while {@link start} is under way. */
   unref(): this;
 
   /**
@@ -192,7 +196,7 @@ interface USBDispatch {
   [Symbol.dispose](): void;
 }
 
-/** How the addon's logs are written. */
+/** How the addon's logs are to be written; without effect as yet. */
 interface USBTracingOptions {
   /** Least level that is written; default LOG_LEVEL, else `info`. */
   level?: 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -208,7 +212,8 @@ declare namespace USBDaemon {
   export function createUSBDaemon(config?: USBDaemonConfig): Promise<USBDaemon>;
 
   /**
-   * Sets the level of the addon's logs, for the whole process. Spans and metrics by OpenTelemetry are not made yet.
+   * Is to set the level of the addon's logs, for the whole process. The addon writes none yet: options are checked, and have no
+   * effect. Nor are there spans and metrics by OpenTelemetry yet.
    *
    * @throws {USBError} `ERR_USB_CONFIG`: a bad level or an unknown key
    */

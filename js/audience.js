@@ -4,7 +4,7 @@
  * Whom the daemon tells of transitions beside its listeners: waits, iterators, dispatches. They are no listeners, so that
  * neither `removeAllListeners()` nor the warning of too many listeners is about them.
  *
- * A member has `transition(type, device)` and `end()`, neither of which throws.
+ * A member has `transition(type, device, { eventId, seq })` and `end()`, neither of which throws.
  */
 class Audience {
   #members = new Set();
@@ -15,11 +15,12 @@ class Audience {
     return () => this.#members.delete(member);
   }
 
-  tell(type, device) {
+  /** @param id names of the event, which a listener may have changed in the device's description */
+  tell(type, device, id) {
     if (this.#members.size === 0) return;
     // Who joins while this is told knows it already.
     for (const member of [...this.#members]) {
-      if (this.#members.has(member)) member.transition(type, device);
+      if (this.#members.has(member)) member.transition(type, device, id);
     }
   }
 

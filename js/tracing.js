@@ -6,7 +6,7 @@ const { nearest } = require('./nearest.js');
 
 const LEVELS = ['off', 'error', 'warn', 'info', 'debug', 'trace'];
 
-/** `initializeTracing` of an addon; one that has no logs to set takes any level. */
+/** `initializeTracing` of an addon. This one has no logs to set as yet: options are checked, and have no effect. */
 function tracingOf(addon) {
   return function initializeTracing(options = {}) {
     if (typeof options !== 'object' || options === null) {
