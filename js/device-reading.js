@@ -144,9 +144,11 @@ function list(value, path, most) {
   } catch (cause) {
     throw unreadable(path, cause);
   }
-  const length = isList ? read(value, 'length', path) : undefined;
-  if (!isList || !(length <= most)) {
-    throw malformed(path, isList ? `a list of ${String(length)}` : value, `a list of ${most} at most`, isList);
+  if (!isList) throw malformed(path, value, `a list of ${most} at most`);
+  // A proxy's length may be anything, and something else each time.
+  const length = read(value, 'length', path);
+  if (!(Number.isInteger(length) && length >= 0 && length <= most)) {
+    throw malformed(`${path}.length`, length, `a list of ${most} at most`);
   }
   return length;
 }
