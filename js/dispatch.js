@@ -1,5 +1,6 @@
 'use strict';
 
+const { readArgument } = require('./argument-reading.js');
 const { badArgument, coded, reasonOf } = require('./failure.js');
 const { manifestMatch } = require('./match.js');
 const { shown } = require('./device-values.js');
@@ -24,7 +25,7 @@ class Dispatch {
       throw badArgument(`handlers is ${shown(handlers)}: expected { onAttach, onDetach }`);
     }
     for (const name of HANDLERS) {
-      const handler = handlers[name];
+      const handler = readArgument(`handlers.${name}`, () => handlers[name]);
       if (handler !== undefined && typeof handler !== 'function') {
         throw badArgument(`handlers.${name} is ${shown(handler)}: expected a function`);
       }

@@ -2,6 +2,7 @@
 
 // Which devices somebody means: a description, a function, or the `permissions.usb` of an AutoWeave plugin's manifest.
 
+const { readArgument } = require('./argument-reading.js');
 const { badArgument } = require('./failure.js');
 const { shown } = require('./device-values.js');
 const { nearest } = require('./nearest.js');
@@ -65,20 +66,24 @@ function manifestMatch(match) {
 }
 
 function conditionsOf(match, path, known, condition) {
-  if (typeof match !== 'object' || match === null || Array.isArray(match)) {
-    throw badArgument(`${path} is ${shown(match)}: expected an object or a function`);
-  }
   const conditions = [];
-  for (const [key, value] of Object.entries(match)) {
+  for (const [key, value] of entriesOf(match, path, 'an object or a function')) {
     if (!known.includes(key)) throw badArgument(`${path}.${key} is no known key: ${nearest(key, known)}`);
     if (value !== undefined) conditions.push(condition(key, value));
   }
   return conditions;
 }
 
+function entriesOf(value, path, expected) {
+  const entries = typeof value === 'object' && value !== null && readArgument(path, () => !Array.isArray(value) && Object.entries(value));
+  if (!entries) throw badArgument(`${path} is ${shown(value)}: expected ${expected}`);
+  return entries;
+}
+
 function oneOf(list, path, check, fits) {
-  if (!Array.isArray(list)) throw badArgument(`${path} is ${shown(list)}: expected a list`);
-  const wanted = list.map((entry, at) => check(entry, `${path}[${at}]`));
+  const entries = readArgument(path, () => Array.isArray(list) && [...list]);
+  if (!entries) throw badArgument(`${path} is ${shown(list)}: expected a list`);
+  const wanted = entries.map((entry, at) => check(entry, `${path}[${at}]`));
   return (device) => wanted.length === 0 || wanted.some((entry) => fits(device, entry));
 }
 
@@ -104,7 +109,7 @@ function classCode(value, path) {
 function interfaceClass(value, path) {
   if (typeof value === 'object' && value !== null) {
     const wanted = {};
-    for (const [part, of] of Object.entries(value)) {
+    for (const [part, of] of entriesOf(value, path, 'a class or an object')) {
       const known = ['class', 'subclass', 'protocol'];
       if (!known.includes(part)) throw badArgument(`${path}.${part} is no known key: ${nearest(part, known)}`);
       if (of !== undefined) wanted[part] = classCode(of, `${path}.${part}`);
