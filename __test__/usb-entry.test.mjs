@@ -9,6 +9,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openDaemon, packageRoot } from './daemon.mjs';
 import { listed } from './listed.mjs';
 import { installPeer } from './peer-usb2.mjs';
+import { uncaught } from './uncaught.mjs';
 
 const require = createRequire(import.meta.url);
 const required = require('@autoweave/usb-daemon/usb');
@@ -185,22 +186,15 @@ describe('attach and detach', () => {
 
   it('reach the other listeners where one throws', async () => {
     const { daemon, usb } = scripted([]);
-    const uncaught = [];
-    const listeners = process.rawListeners('uncaughtException');
-    process.removeAllListeners('uncaughtException');
-    process.on('uncaughtException', (error) => uncaught.push(error.message));
-    onTestFinished(() => {
-      process.removeAllListeners('uncaughtException');
-      for (const listener of listeners) process.on('uncaughtException', listener);
-    });
+    const errors = uncaught();
     const heard = [];
     usb.prependListener('attach', () => {
       throw new Error('mine');
     });
     usb.on('attach', () => heard.push('second'));
     daemon.emit('device:attach', listed());
-    await vi.waitUntil(() => uncaught.length > 0);
-    expect([heard, uncaught]).toEqual([['second'], ['mine']]);
+    await vi.waitUntil(() => errors.length > 0);
+    expect([heard, errors]).toEqual([['second'], ['mine']]);
   });
 });
 

@@ -1,11 +1,24 @@
 // daemon.waitFor: for devices that are there, for those that come, and for what ends the wait.
 
 import { EventEmitter } from 'node:events';
-import { describe, expect, it } from 'vitest';
+import { createRequire } from 'node:module';
+import { describe, expect, it, vi } from 'vitest';
 import { openDaemon } from './daemon.mjs';
+import { uncaught } from './uncaught.mjs';
+
+const { Audience } = createRequire(import.meta.url)('../js/audience.js');
 
 const SCANNER = { name: '201-1.2', vendorId: 0x04a9, productId: 0x220e, manufacturer: 'Canon', product: 'LiDE', serialNumber: 'S-1', interfaces: [{ class: 6, subclass: 1, protocol: 1 }] };
 const KEYBOARD = { name: '202-3', vendorId: 0x046d, productId: 0xc31c, deviceClass: 3 };
+
+/** As jsdom and the package abort-controller have it: with the tag, and of another class. */
+class ForeignSignal extends EventTarget {
+  aborted = false;
+  reason = 'enough';
+  get [Symbol.toStringTag]() {
+    return 'AbortSignal';
+  }
+}
 
 async function started() {
   const daemon = openDaemon();
@@ -92,6 +105,28 @@ describe('a wait in vain', () => {
     await expect(daemon.waitFor({ portPath: '3' }, { signal: controller.signal })).rejects.toMatchObject({ name: 'AbortError' });
   });
 
+  it('takes the signal of another realm', async () => {
+    const daemon = await started();
+    const signal = new ForeignSignal();
+    const wait = daemon.waitFor({ vendorId: 1 }, { signal });
+    await null;
+    signal.dispatchEvent(new Event('abort'));
+    await expect(wait).rejects.toMatchObject({ name: 'AbortError', cause: 'enough' });
+  });
+
+  it('through a signal that fails ends nevertheless, and hinders neither other waits nor the stop', async () => {
+    const daemon = await started();
+    const errors = uncaught();
+    const failing = (name) => Object.assign(new ForeignSignal(), { [name]: () => { throw new Error(name); } });
+    await expect(daemon.waitFor({ portPath: '9' }, { signal: failing('addEventListener') })).rejects.toThrow('addEventListener');
+    const first = daemon.waitFor({ portPath: '9' }, { signal: failing('removeEventListener') });
+    const second = daemon.waitFor({ portPath: '9' });
+    await Promise.all([daemon.stop(), ...[first, second].map((wait) => expect(wait).rejects.toMatchObject({ code: 'ERR_USB_NOT_RUNNING' }))]);
+    expect(daemon.heard.of('stopped')).toHaveLength(1);
+    await vi.waitUntil(() => errors.length > 0);
+    expect(errors).toEqual(['removeEventListener']);
+  });
+
   it('ends with the timeout', async () => {
     const daemon = await started();
     await expect(daemon.waitFor({ vendorId: 1 }, { timeout: 1 })).rejects.toMatchObject({ code: 'ERR_USB_TIMEOUT', message: 'no such device came within 1 ms' });
@@ -124,6 +159,19 @@ describe('a wait in vain', () => {
   });
 });
 
+it('a member of the audience that throws keeps nothing from the others', async () => {
+  const errors = uncaught();
+  const audience = new Audience();
+  const told = [];
+  audience.add({ transition: () => { throw new Error('of a transition'); }, end: () => { throw new Error('of an end'); } });
+  audience.add({ transition: (type) => told.push(type), end: () => told.push('end') });
+  audience.tell('attach', {});
+  audience.end();
+  expect(told).toEqual(['attach', 'end']);
+  await vi.waitUntil(() => errors.length === 2);
+  expect(errors).toEqual(['of a transition', 'of an end']);
+});
+
 describe('a bad argument', () => {
   it.each([
     [[undefined], 'match is undefined: expected an object or a function'],
@@ -140,6 +188,9 @@ describe('a bad argument', () => {
     [[{}, { timeout: -1 }], 'options.timeout is -1: expected a number of ms'],
     [[{}, { timeout: Infinity }], 'options.timeout is Infinity'],
     [[{}, { signal: {} }], 'options.signal is an object: expected an AbortSignal'],
+    [[{}, { signal: null }], 'options.signal is null: expected an AbortSignal'],
+    [[{}, { signal: { aborted: false, addEventListener() {} } }], 'options.signal is an object: expected an AbortSignal'],
+    [[{}, { signal: Object.assign(new EventTarget(), { aborted: false }) }], 'options.signal is an object: expected an AbortSignal'],
   ])('is a TypeError that names it: %j', async (args, message) => {
     const error = await openDaemon().waitFor(...args).catch((thrown) => thrown);
     expect(error).toBeInstanceOf(TypeError);

@@ -28,8 +28,14 @@ function optionsOf(options, known) {
   return found;
 }
 
+/** An AbortSignal of any realm. What is half a signal would fail where a wait ends, and the daemon's stop with it. */
 function isSignal(value) {
-  return typeof value?.aborted === 'boolean' && typeof value.addEventListener === 'function';
+  return (
+    Object.prototype.toString.call(value) === '[object AbortSignal]' &&
+    typeof value.aborted === 'boolean' &&
+    typeof value.addEventListener === 'function' &&
+    typeof value.removeEventListener === 'function'
+  );
 }
 
 module.exports = { optionsOf };
