@@ -137,11 +137,14 @@ declare class USBDaemon extends EventEmitter<Events> {
    * after a start attaches anew. A handler that throws or rejects is told by `error`, and hinders no other.
    *
    * @param match permissions of an AutoWeave manifest, or a function
+   * @param handlers one of the two, or both; called as methods of this object, which may have more in it
    * @throws {TypeError} `ERR_USB_ARGUMENT`: a bad match or handler, named in the message
    */
   dispatch(
     match: USBManifestMatch | USBDeviceFilter | ((device: USBDeviceInfo) => boolean),
-    handlers: { onAttach?(device: USBDeviceInfo): unknown; onDetach?(device: USBDeviceInfo): unknown },
+    handlers:
+      | { onAttach(device: USBDeviceInfo): unknown; onDetach?(device: USBDeviceInfo): unknown }
+      | { onAttach?(device: USBDeviceInfo): unknown; onDetach(device: USBDeviceInfo): unknown },
   ): USBDispatch;
 
   /**

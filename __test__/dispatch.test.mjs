@@ -69,13 +69,23 @@ describe('a match', () => {
     [{ interfaces: [{ klass: 6 }] }, 'match.interfaces[0].klass is no known key: did you mean "class"?'],
   ])('%j is refused by name', (match, message) => {
     const refused = expect.objectContaining({ code: 'ERR_USB_ARGUMENT', message: expect.stringContaining(message) });
-    expect(() => openDaemon().dispatch(match, {})).toThrow(refused);
+    expect(() => openDaemon().dispatch(match, { onAttach() {} })).toThrow(refused);
   });
 
   it('is refused with handlers that are none', () => {
     const refused = (message) => expect.objectContaining({ code: 'ERR_USB_ARGUMENT', message: expect.stringContaining(message) });
     expect(() => openDaemon().dispatch({}, undefined)).toThrow(refused('handlers is undefined'));
     expect(() => openDaemon().dispatch({}, { onAttach: 1 })).toThrow(refused('handlers.onAttach is 1: expected a function'));
+  });
+
+  it.each([
+    [{}, ''],
+    [{ logger: 1 }, ''],
+    [{ logger: 1, onattach() {} }, ': instead of "onattach", did you mean "onAttach"?'],
+    [{ on_detach() {} }, ': instead of "on_detach", did you mean "onDetach"?'],
+  ])('is refused with handlers none of which would be called: %j', (handlers, hint) => {
+    const message = `handlers has neither onAttach nor onDetach${hint}`;
+    expect(() => openDaemon().dispatch({}, handlers)).toThrow(expect.objectContaining({ code: 'ERR_USB_ARGUMENT', message }));
   });
 });
 
@@ -176,7 +186,7 @@ describe('a handler that fails', () => {
     const daemon = await started(SCANNER);
     const mine = new Error('mine');
     daemon.dispatch({}, { onAttach: () => { throw mine; }, onDetach: () => Promise.reject(new Error('later')) });
-    daemon.dispatch(() => { throw new Error('unsure'); }, {});
+    daemon.dispatch(() => { throw new Error('unsure'); }, { onAttach() {} });
     const { notes } = follow(daemon, {});
     daemon.simulateDetach('201-1');
     await daemon.heard.waitFor('error', { count: 3 });
