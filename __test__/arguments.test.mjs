@@ -121,7 +121,7 @@ describe('an error about other arguments is typed', () => {
     ['waitFor', 'options', [{}, revoked({})]],
     ['waitFor', 'options.timeout', [{}, barred('timeout')]],
     ['waitFor', 'options.signal', [{}, { signal: revoked({}) }]],
-    ['waitFor', 'options.signal', [{}, { signal: barred('aborted') }]],
+    ['waitFor', 'options.signal', [{}, { signal: Object.assign(barred('aborted'), { [Symbol.toStringTag]: 'AbortSignal' }) }]],
     ['events', 'options', [revoked({})]],
     ['events', 'options.since', [barred('since')]],
     ['events', 'options.signal', [{ signal: revoked({}) }]],

@@ -57,7 +57,8 @@ describe('a match', () => {
   });
 
   it.each([
-    [null, 'match is null: expected an object or a function'],
+    [null, 'match is null: expected a plain object or a function'],
+    [new Map([['vendor_ids', [1]]]), 'match is an object: expected a plain object'],
     [[], 'match is an object'],
     [{ vendor_id: [] }, 'match.vendor_id is no known key: did you mean "vendor_ids"?'],
     [{ deviceClasses: [] }, 'did you mean "device_classes"?'],
@@ -67,6 +68,7 @@ describe('a match', () => {
     [{ device_classes: [256] }, 'match.device_classes[0] is 256'],
     [{ interfaces: ['06/01/01/01'] }, 'match.interfaces[0] is "06/01/01/01"'],
     [{ interfaces: [{ klass: 6 }] }, 'match.interfaces[0].klass is no known key: did you mean "class"?'],
+    [{ interfaces: [new Map([['class', 6]])] }, 'match.interfaces[0] is an object: expected a class or a plain object'],
   ])('%j is refused by name', (match, message) => {
     const refused = expect.objectContaining({ code: 'ERR_USB_ARGUMENT', message: expect.stringContaining(message) });
     expect(() => openDaemon().dispatch(match, { onAttach() {} })).toThrow(refused);
@@ -182,6 +184,14 @@ describe('a dispatch', () => {
 });
 
 describe('a handler that fails', () => {
+  it('is told where a match gives a promise, and no device is meant by it', async () => {
+    const daemon = await started(SCANNER);
+    const { notes } = follow(daemon, async () => false);
+    await daemon.heard.waitFor('error');
+    expect(daemon.heard.of('error')[0]).toMatchObject({ code: 'ERR_USB_HANDLER', cause: { code: 'ERR_USB_ARGUMENT' } });
+    expect(notes).toEqual([]);
+  });
+
   it('is told by an error event with its context, and the others still get theirs', async () => {
     const daemon = await started(SCANNER);
     const mine = new Error('mine');

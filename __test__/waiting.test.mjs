@@ -2,6 +2,7 @@
 
 import { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, it, vi } from 'vitest';
 import { openDaemon } from './daemon.mjs';
 import { uncaught } from './uncaught.mjs';
@@ -72,6 +73,26 @@ describe('a wait', () => {
     await expect(failing).rejects.toThrow('mine');
     expect((await wait).serialNumber).toBe('S-1');
     await expect(daemon.waitFor(() => { throw new Error('again'); })).rejects.toThrow('again');
+  });
+
+  it.each([
+    ['promises', async () => false],
+    ['promises that fail', () => Promise.reject(new Error('nobody asks'))],
+    ['other thenables', () => ({ then() {} })],
+  ])('takes no %s for an answer', async (_name, match) => {
+    const daemon = await started();
+    const refused = { name: 'TypeError', code: 'ERR_USB_ARGUMENT', message: expect.stringContaining('match has given a promise') };
+    const coming = expect(daemon.waitFor(match)).rejects.toMatchObject(refused);
+    daemon.simulateAttach(SCANNER);
+    await coming;
+    await expect(daemon.waitFor(match)).rejects.toMatchObject(refused);
+  });
+
+  it('takes a plain object of any realm, and one without a prototype', async () => {
+    const daemon = await started();
+    daemon.simulateAttach(KEYBOARD);
+    const matches = [runInNewContext('({ class: 3 })'), Object.assign(Object.create(null), { class: 3 })];
+    for (const match of matches) expect((await daemon.waitFor(match)).vendorId).toBe(0x046d);
   });
 
   it('begun while the daemon starts is served by that start', async () => {
@@ -174,7 +195,10 @@ it('a member of the audience that throws keeps nothing from the others', async (
 
 describe('a bad argument', () => {
   it.each([
-    [[undefined], 'match is undefined: expected an object or a function'],
+    [[undefined], 'match is undefined: expected a plain object or a function'],
+    [[new Map([['vendorId', 1]])], 'match is an object: expected a plain object or a function'],
+    [[new (class { vendorId = 1; })()], 'match is an object: expected a plain object'],
+    [[[]], 'match is an object: expected a plain object'],
     [['usb'], 'match is "usb"'],
     [[{ vendor_id: 1 }], 'match.vendor_id is no known key: did you mean "vendorId"?'],
     [[{ serial: 'x' }], 'match.serial is no known key: known are vendorId,'],

@@ -42,7 +42,7 @@ const MANIFEST = {
 
 /** A function that says whether a device is meant by `match`: a description or a function. */
 function deviceMatch(match) {
-  if (typeof match === 'function') return match;
+  if (typeof match === 'function') return answering(match);
   const conditions = conditionsOf(match, 'match', [...Object.keys(DESCRIPTION), 'class'], (key, value) => {
     if (key === 'class') {
       const wanted = classCode(value, 'match.class');
@@ -57,7 +57,7 @@ function deviceMatch(match) {
 
 /** The same for a manifest's lists: one of each list has to fit; an empty list, like none, asks for nothing. */
 function manifestMatch(match) {
-  if (typeof match === 'function') return match;
+  if (typeof match === 'function') return answering(match);
   const known = [...Object.keys(MANIFEST), ...NOT_OURS];
   const conditions = conditionsOf(match, 'match', known, (key, value) => {
     return NOT_OURS.includes(key) ? () => true : MANIFEST[key](value, `match.${key}`);
@@ -65,9 +65,22 @@ function manifestMatch(match) {
   return (device) => conditions.every((holds) => holds(device));
 }
 
+/** A promise is true whatever it will say: every device would fit. */
+function answering(match) {
+  return (device) => {
+    const fits = match(device);
+    if (fits === null || !['object', 'function'].includes(typeof fits)) return fits;
+    const then = readArgument('match', () => fits.then);
+    if (typeof then !== 'function') return fits;
+    // What it fails with later is nobody's business any more.
+    Promise.resolve(fits).catch(() => {});
+    throw badArgument('match has given a promise: expected a function that says at once whether a device is meant');
+  };
+}
+
 function conditionsOf(match, path, known, condition) {
   const conditions = [];
-  for (const [key, value] of entriesOf(match, path, 'an object or a function')) {
+  for (const [key, value] of entriesOf(match, path, 'a plain object or a function')) {
     if (!known.includes(key)) throw badArgument(`${path}.${key} is no known key: ${nearest(key, known)}`);
     if (value !== undefined) conditions.push(condition(key, value));
   }
@@ -75,9 +88,16 @@ function conditionsOf(match, path, known, condition) {
 }
 
 function entriesOf(value, path, expected) {
-  const entries = typeof value === 'object' && value !== null && readArgument(path, () => !Array.isArray(value) && Object.entries(value));
+  const entries = readArgument(path, () => isPlain(value) && Object.entries(value));
   if (!entries) throw badArgument(`${path} is ${shown(value)}: expected ${expected}`);
   return entries;
+}
+
+/** Of any realm, or without a prototype. A Map has its entries elsewhere: none of its own, and every device would fit. */
+function isPlain(value) {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function oneOf(list, path, check, fits) {
@@ -109,7 +129,7 @@ function classCode(value, path) {
 function interfaceClass(value, path) {
   if (typeof value === 'object' && value !== null) {
     const wanted = {};
-    for (const [part, of] of entriesOf(value, path, 'a class or an object')) {
+    for (const [part, of] of entriesOf(value, path, 'a class or a plain object')) {
       const known = ['class', 'subclass', 'protocol'];
       if (!known.includes(part)) throw badArgument(`${path}.${part} is no known key: ${nearest(part, known)}`);
       if (of !== undefined) wanted[part] = classCode(of, `${path}.${part}`);
