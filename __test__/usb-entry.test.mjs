@@ -176,6 +176,30 @@ describe('attach and detach', () => {
     expect(events(heard)).toEqual(['attach 2', 'detach 1']);
   });
 
+  it('come in the order of what happened where a device was plugged in anew between the first listener and the start', () => {
+    const former = listed({ address: 5 });
+    const { daemon, heard } = scripted([former, listed({ address: 6, portPath: '11' })]);
+    daemon.emit('device:attach', { ...listed({ address: 6, portPath: '11' }), synthetic: 'startup' });
+    daemon.emit('device:attach', { ...listed({ address: 7 }), synthetic: 'startup' });
+    daemon.emit('started');
+    expect(heard.map(({ event, device }) => `${event} ${device.deviceAddress}`)).toEqual(['detach 5', 'attach 7']);
+  });
+
+  it('come for what hung below a hub that was plugged in anew, before the hub', () => {
+    const at = (address, portPath) => listed({ address, portPath });
+    const { daemon, heard } = scripted([at(1, '0'), at(5, '1'), at(6, '1.2'), at(7, '1.2.1'), at(8, '2')]);
+    for (const info of [at(1, '0'), at(11, '1'), at(12, '1.2'), at(8, '2')]) daemon.emit('device:attach', { ...info, synthetic: 'startup' });
+    daemon.emit('started');
+    expect(heard.map(({ event, device }) => `${event} ${device.deviceAddress}`)).toEqual(['detach 7', 'detach 6', 'detach 5', 'attach 11', 'attach 12']);
+  });
+
+  it('come for one that left where another device has its address', () => {
+    const { daemon, heard } = scripted([listed({ address: 5 })]);
+    daemon.emit('device:attach', { ...listed({ address: 5, portPath: '3', productId: 9 }), synthetic: 'startup' });
+    daemon.emit('started');
+    expect(events(heard)).toEqual(['detach 1', 'attach 3']);
+  });
+
   it('are told once where a device is in the list already and its uevent comes after', async () => {
     const both = listed({ address: 5 });
     const { daemon, heard } = scripted([both]);

@@ -71,8 +71,16 @@ class Hotplug extends EventEmitter {
     const whileOurs = (event, listener) => daemon.on(event, (...args) => this.#daemon === daemon && listener(...args));
     whileOurs('device:attach', (info) => {
       const { at, device } = this.#attachments.attach(info);
-      const wasPresent = present.delete(at);
-      if (!wasPresent) this.#announce('attach', device);
+      if (present.get(at) === device) {
+        present.delete(at);
+        return;
+      }
+      // Not told of yet, for this daemon never had them: what was at this port, and what hung below it, has left.
+      for (const [formerAt, former] of displaced(present, device)) {
+        present.delete(formerAt);
+        this.#announce('detach', former);
+      }
+      this.#announce('attach', device);
     });
     whileOurs('device:detach', (info) => this.#announce('detach', this.#attachments.detach(info)));
     whileOurs('started', () => {
@@ -109,6 +117,18 @@ class Hotplug extends EventEmitter {
     // Silence would be taken for a bus on which nothing happens.
     else process.emitWarning(error);
   }
+}
+
+const pathOf = ({ portNumbers }) => (portNumbers ?? []).map((port) => `${port}.`).join('');
+
+/** Entries of `present` that cannot be there beside `device`: at its address, at its port, or below it. The deepest first. */
+function displaced(present, { busNumber, deviceAddress, portNumbers }) {
+  const path = pathOf({ portNumbers });
+  return [...present]
+    .filter(([, former]) => {
+      return former.busNumber === busNumber && (former.deviceAddress === deviceAddress || pathOf(former).startsWith(path));
+    })
+    .sort(([, one], [, other]) => pathOf(other).length - pathOf(one).length);
 }
 
 module.exports = { Hotplug };
