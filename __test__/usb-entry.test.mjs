@@ -315,4 +315,76 @@ describe('the daemon behind it', () => {
     usb.on('attach', () => {});
     expect(await warning).toBe(failure);
   });
+
+  it('is tried again, ever later, where it cannot start, and no change is lost meanwhile', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const [left, stays, came] = [listed({ address: 5 }), listed({ address: 6, portPath: '2' }), listed({ address: 7, portPath: '3' })];
+    const present = [left, stays];
+    const openings = [];
+    const opening = (open) => openings.push(open);
+    const daemonOf = (start) => Object.assign(new EventEmitter(), { start, stop: async () => {}, ref() {}, unref: vi.fn() });
+    const working = daemonOf(async () => {});
+    opening(() => { throw new Error('no addon'); });
+    opening(() => daemonOf(() => Promise.reject(new Error('no thread'))));
+    opening(() => daemonOf(() => Promise.reject(new Error('no descriptor'))));
+    opening(() => working);
+    const openDaemon = vi.fn(() => openings.shift()());
+    const { usb } = createEntry({ openDaemon, listDevices: () => present });
+    onTestFinished(() => void usb.removeAllListeners());
+    const [heard, errors] = [[], []];
+    for (const event of ['attach', 'detach']) usb.on(event, (device) => heard.push(`${event} ${device.deviceAddress}`));
+    usb.on('error', (error, context) => errors.push(`${context}: ${error.message}`));
+    usb.unrefHotplugEvents();
+    await turns(1);
+    expect([errors, openDaemon.mock.calls.length]).toEqual([['start: no addon'], 1]);
+    for (const [at, pause] of [1000, 2000, 4000].entries()) {
+      await vi.advanceTimersByTimeAsync(pause - 1);
+      expect(openDaemon).toHaveBeenCalledTimes(at + 1);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(openDaemon).toHaveBeenCalledTimes(at + 2);
+    }
+    expect(errors).toEqual(['start: no addon', 'start: no thread', 'start: no descriptor']);
+    expect(working.unref).toHaveBeenCalledTimes(1);
+    for (const info of [stays, came]) working.emit('device:attach', { ...info, synthetic: 'startup' });
+    working.emit('started');
+    expect(heard).toEqual(['attach 7', 'detach 5']);
+  });
+
+  it('is tried again where the list cannot be had, and not once the last listener has gone', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const openDaemon = vi.fn();
+    const listDevices = vi.fn(() => { throw new Error('no sysfs'); });
+    const { usb } = createEntry({ openDaemon, listDevices });
+    const errors = [];
+    usb.on('error', (error) => errors.push(error.message));
+    usb.on('attach', () => {});
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([errors, listDevices.mock.calls.length]).toEqual([['no sysfs', 'no sysfs'], 2]);
+    usb.removeAllListeners('attach');
+    await vi.advanceTimersByTimeAsync(1_000_000);
+    expect(listDevices).toHaveBeenCalledTimes(2);
+    usb.on('attach', () => {});
+    expect(listDevices).toHaveBeenCalledTimes(3);
+    usb.removeAllListeners();
+  });
+
+  it('is tried again once where a listener for errors leaves and comes again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const openDaemon = vi.fn(() => Object.assign(new EventEmitter(), { start: () => Promise.reject(new Error('no thread')), ref() {}, unref() {} }));
+    const { usb } = createEntry({ openDaemon, listDevices: () => [] });
+    usb.on('attach', () => {});
+    usb.once('error', () => {
+      usb.removeAllListeners('attach');
+      usb.on('attach', () => {});
+      usb.on('error', () => {});
+    });
+    await turns(2);
+    expect(openDaemon).toHaveBeenCalledTimes(2);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(openDaemon).toHaveBeenCalledTimes(3);
+    usb.removeAllListeners();
+  });
 });
