@@ -54,7 +54,9 @@ const BAD = [
   ['an ID as BigInt', usbObject({}, { idVendor: 1n }), `${within('idVendor')} is a BigInt`],
   ['a symbol for a class', usbObject({}, { bDeviceClass: Symbol('x') }), `${within('bDeviceClass')} is a symbol`],
   ['a class of two bytes', usbObject({}, { bDeviceClass: 256 }), `${within('bDeviceClass')} is 256: expected a whole number from 0 to 255`],
-  ['null for a field', usbObject({}, { bcdUSB: null }), `${within('bcdUSB')} is null`],
+  ['null for an ID', usbObject({}, { idVendor: null }), `${within('idVendor')} is null`],
+  ['null for a bus', usbObject({ busNumber: null }), 'device.busNumber is null'],
+  ['null for a port', usbObject({ portNumbers: [1, null] }), 'device.portNumbers[1] is null'],
   ['no bus', usbObject({ busNumber: undefined }), 'device.busNumber is undefined'],
   ['a negative bus', usbObject({ busNumber: -1 }), 'device.busNumber is -1'],
   ['a fractional address', usbObject({ deviceAddress: 0.1 }), 'device.deviceAddress is 0.1'],
@@ -116,6 +118,20 @@ describe('a device', () => {
       bLength: 18, bDescriptorType: 1, bcdUSB: 0, bDeviceClass: 0, bDeviceSubClass: 0, bDeviceProtocol: 0, bMaxPacketSize0: 0,
       idVendor: 1, idProduct: 2, bcdDevice: 0, iManufacturer: 0, iProduct: 0, iSerialNumber: 0, bNumConfigurations: 0,
     });
+  });
+
+  it('may say null wherever it may say nothing', () => {
+    const optional = Object.keys(usbObject().deviceDescriptor).filter((field) => !['idVendor', 'idProduct'].includes(field));
+    const saying = (value) => usbObject({
+      deviceDescriptor: { idVendor: 1, idProduct: 2, ...Object.fromEntries(optional.map((field) => [field, value])) },
+      interfaces: [{ class: 3, subclass: value, protocol: value }, { class: value }],
+      configDescriptor: { interfaces: [[{ bInterfaceClass: 8, bInterfaceSubClass: value, bInterfaceProtocol: value }]] },
+      ...Object.fromEntries(['portNumbers', 'open', 'close', 'getStringDescriptor', 'manufacturer', 'product', 'serialNumber', 'speed'].map((name) => [name, value])),
+    });
+    expect(readDevice(saying(null))).toEqual(readDevice(saying(undefined)));
+    const configured = (value) => readDevice({ ...saying(value), interfaces: value }).interfaces;
+    expect(configured(null)).toEqual([{ class: 8, subclass: 0, protocol: 0 }]);
+    expect(configured(undefined)).toEqual(configured(null));
   });
 
   it.each([[undefined], [null], [[]]])('is a root hub where its ports are %j', (portNumbers) => {

@@ -153,9 +153,10 @@ function list(value, path, most) {
   return length;
 }
 
+/** `fallback` stands for what is missing or null; without one there has to be a number. */
 function number(from, key, parent, most, fallback, least = 0) {
   const value = read(from, key, parent);
-  if (value === undefined && fallback !== undefined) return fallback;
+  if ((value === undefined || value === null) && fallback !== undefined) return fallback;
   if (!Number.isInteger(value) || value < least || value > most) {
     throw malformed(pathOf(parent, key), value, `a whole number from ${least} to ${most}`);
   }

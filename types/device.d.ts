@@ -85,27 +85,29 @@ export interface SimulatedDevice {
 }
 
 /**
- * A device as the npm package `usb` gives it, as far as it is looked at. Everything is read once, at the call; a property
- * that is missing where it may be, or null, is as good as undefined.
+ * A device as the npm package `usb` gives it, as far as it is looked at. Everything is read once, at the call. Whatever may be
+ * missing may be null as well.
  */
 export interface USBDeviceLike {
   /** IDs are needed; of the rest, what is missing is 0, but for the length and the type of a descriptor. */
-  deviceDescriptor: Pick<USBDeviceDescriptor, 'idVendor' | 'idProduct'> & Partial<USBDeviceDescriptor>;
+  deviceDescriptor: Pick<USBDeviceDescriptor, 'idVendor' | 'idProduct'> & {
+    [Field in Exclude<keyof USBDeviceDescriptor, 'idVendor' | 'idProduct'>]?: number | null;
+  };
   busNumber: number;
   deviceAddress: number;
   /** Hub ports from the root on, 7 at most; a root hub has none. */
   portNumbers?: readonly number[] | null;
   /** Called before strings are asked for. Where it throws, the device has none. */
-  open?(): void;
-  close?(): void;
+  open?: (() => void) | null;
+  close?: (() => void) | null;
   /** Strings that have not come within 1000 ms of the call are empty; answers that come twice or late are passed over. */
-  getStringDescriptor?(index: number, callback: (error?: any, value?: string) => void): void;
+  getStringDescriptor?: ((index: number, callback: (error?: any, value?: string) => void) => void) | null;
   /** Ready-made texts, 255 characters at most: nothing is asked of the device for them. */
   manufacturer?: string | null;
   product?: string | null;
   serialNumber?: string | null;
   /** Ready-made interface classes, or node-usb's own interfaces, which say nothing of their class. */
-  interfaces?: ReadonlyArray<Partial<USBInterfaceClass>> | readonly object[] | null;
+  interfaces?: ReadonlyArray<{ [Part in keyof USBInterfaceClass]?: number | null }> | readonly object[] | null;
   /** node-usb's active configuration, whose interface classes are taken where none are ready-made. */
   configDescriptor?: { interfaces?: any } | null;
   /** Mbit/s. */

@@ -68,6 +68,16 @@ made.getStats().outbox.durable;
 made.getStatus().queuedEvents satisfies number;
 
 await made.handleDeviceAttach({ deviceDescriptor: { idVendor: 1, idProduct: 2 }, busNumber: 1, deviceAddress: 2 });
+await made.handleDeviceAttach({
+  deviceDescriptor: { idVendor: 1, idProduct: 2, iManufacturer: null },
+  busNumber: 1,
+  deviceAddress: 2,
+  portNumbers: null,
+  open: null,
+  interfaces: [{ class: 3, subclass: null }],
+});
+// @ts-expect-error an ID is never guessed
+await made.handleDeviceAttach({ deviceDescriptor: { idVendor: 1, idProduct: null }, busNumber: 1, deviceAddress: 2 });
 // @ts-expect-error no address
 await made.handleDeviceDetach({ deviceDescriptor: { idVendor: 1, idProduct: 2 }, busNumber: 1 });
 
