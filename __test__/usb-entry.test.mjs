@@ -2,7 +2,9 @@
 
 import { execFileSync } from 'node:child_process';
 import { EventEmitter } from 'node:events';
+import { readFile, readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -14,7 +16,8 @@ import { uncaught } from './uncaught.mjs';
 const require = createRequire(import.meta.url);
 const required = require('@autoweave/usb-daemon/usb');
 const { createEntry } = require(`${packageRoot}js/usb/entry.js`);
-const peer = require(await installPeer());
+const peerFolder = await installPeer();
+const peer = require(peerFolder);
 
 const KEYBOARD = { name: '201-1', vendorId: 0x046d, productId: 0xc31c, manufacturer: 'Logitech', product: 'Keyboard', serialNumber: 'K1' };
 
@@ -34,6 +37,20 @@ function openEntry({ list = () => [], config } = {}) {
   return { ...entry, daemons, heard, started: () => daemons.at(-1).heard.waitFor('started') };
 }
 
+async function declarations() {
+  const files = await readdir(join(peerFolder, 'dist'), { recursive: true });
+  return files.filter((file) => file.endsWith('.d.ts')).map((file) => join(peerFolder, 'dist', file));
+}
+
+/** Methods that npm usb 2 declares private in a class. */
+async function privateOf(name) {
+  for (const file of await declarations()) {
+    const [, body] = new RegExp(`declare class ${name}\\b(.*?)^}`, 'ms').exec(await readFile(file, 'utf8')) ?? [];
+    if (body !== undefined) return new Set([...body.matchAll(/^ *private (\w+);/gm)].map(([, method]) => method));
+  }
+  return new Set();
+}
+
 async function turns(count) {
   for (let turn = 0; turn < count; turn += 1) await setImmediate();
 }
@@ -50,11 +67,20 @@ describe('the module', () => {
     expect(numbers(required.usb)).toEqual(numbers(peer.usb));
   });
 
-  it('has each public method of npm usb 2 on devices, interfaces and endpoints', () => {
-    const own = ['refresh', 'startPollTransfers'];
-    for (const name of ['Device', 'Interface', 'Endpoint', 'InEndpoint', 'OutEndpoint']) {
-      const methods = Object.getOwnPropertyNames(peer[name].prototype).filter((method) => !method.startsWith('__') && !own.includes(method));
-      for (const method of methods) expect(method in required[name].prototype, `${name}.${method}`).toBe(true);
+  it('has each method of each class of npm usb 2, but for those that are its own: named __, or private in its types', async () => {
+    const classes = Object.entries(peer).filter(([, type]) => typeof type === 'function' && Object.keys(Object.getOwnPropertyDescriptors(type.prototype ?? {})).length > 1);
+    expect(classes.map(([name]) => name)).toEqual(expect.arrayContaining(['Device', 'Interface', 'Endpoint', 'InEndpoint', 'OutEndpoint', 'Transfer', 'WebUSB', 'WebUSBDevice']));
+    const missing = [];
+    for (const [name, type] of classes) {
+      const own = await privateOf(name);
+      for (const [method, { value }] of Object.entries(Object.getOwnPropertyDescriptors(type.prototype))) {
+        if (typeof value !== 'function' || method.startsWith('__') || own.has(method)) continue;
+        if (typeof required[name].prototype[method] !== 'function') missing.push(`${name}.${method}`);
+      }
+    }
+    expect(missing).toEqual([]);
+    for (const [name, method] of [['Interface', 'refresh'], ['InEndpoint', 'startPollTransfers'], ['Transfer', 'submit'], ['WebUSBDevice', 'open']]) {
+      expect(() => required[name].prototype[method](), method).toThrow(expect.objectContaining({ code: 'ERR_USB_NO_TRANSFER' }));
     }
   });
 

@@ -1,5 +1,7 @@
 // What a daemon is given at its making. A bad value or an unknown key is an ERR_USB_CONFIG that names it.
 
+import type { USBNumber } from './device.js';
+
 /** Every key is optional; `undefined` is as good as missing. */
 export interface USBDaemonConfig {
   /** Where events are published; `false` publishes nothing. */
@@ -96,17 +98,14 @@ export interface USBMonitoringOptions {
  */
 export interface USBFilterConfig {
   /** Vendor IDs (numbers, or hex digits in a text); where any are named, only their devices are told of. */
-  vendor_whitelist?: USBId[];
+  vendor_whitelist?: USBNumber[];
   /** Vendor IDs whose devices are not told of. */
-  vendor_blacklist?: USBId[];
+  vendor_blacklist?: USBNumber[];
   /** Class codes; where any are named, only devices of such a class, or with such an interface, are told of. */
   device_class_filter?: number[];
   /** In their order; the first `allow` or `deny` that fits decides, `tag` goes on to the next one. */
   rules?: USBFilterRule[];
 }
-
-/** A vendor or product ID: a number, or up to four hex digits, with or without `0x`. */
-export type USBId = number | string;
 
 /** A rule without `match` is about all devices. `tag` needs `tags`; `allow` may have some. */
 export type USBFilterRule =
@@ -115,8 +114,8 @@ export type USBFilterRule =
 
 /** All that is said has to fit. Texts are globs: `*` is any characters, `?` is any one. */
 export interface USBFilterMatch {
-  vendor_id?: USBId;
-  product_id?: USBId;
+  vendor_id?: USBNumber;
+  product_id?: USBNumber;
   serial?: string;
   manufacturer?: string;
   product?: string;

@@ -114,7 +114,7 @@ export interface USBDeviceLike {
   speed?: number | null;
 }
 
-/** An ID as a number, or as hex digits with or without 0x. */
+/** An ID (0 to 0xffff) or a class code (0 to 0xff): a number, or its hex digits with or without `0x`. */
 export type USBNumber = number | string;
 
 /** What a device has to be, in everything that is said. `{}` is any device; undefined is as good as missing. */
