@@ -86,8 +86,10 @@ declare class USBDaemon extends EventEmitter<Events> {
    */
   readonly connectedDevices: ReadonlyMap<string, USBDeviceInfo>;
 
+  /** The device that is attached under this signature; undefined where there is none. */
   getDeviceBySignature(signature: string): USBDeviceInfo | undefined;
 
+  /** Whether a device is attached under this signature. */
   isDeviceConnected(signature: string): boolean;
 
   /** How the daemon is and what is connected; also of one that does not run. */
@@ -191,7 +193,9 @@ declare class USBDaemon extends EventEmitter<Events> {
 
 /** What ends a {@link USBDaemon.dispatch}. */
 interface USBDispatch {
+  /** Ends it: no handler is called any more. A second call does nothing. */
   dispose(): void;
+  /** {@link dispose}, for `using`. */
   [Symbol.dispose](): void;
 }
 
