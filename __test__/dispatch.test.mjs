@@ -74,6 +74,16 @@ describe('a match', () => {
     expect(() => openDaemon().dispatch(match, { onAttach() {} })).toThrow(refused);
   });
 
+  it('is refused with a list whose length is none', () => {
+    let asked = 0;
+    for (const length of [-1, 1.5, 65_537, { valueOf: () => (asked++ ? Infinity : 0) }]) {
+      const list = new Proxy([1], { get: (target, key) => (key === 'length' ? length : Reflect.get(target, key)) });
+      const message = 'match.vendor_ids is an object: expected a list of 65536 at most';
+      const refused = expect.objectContaining({ code: 'ERR_USB_ARGUMENT', message });
+      expect(() => openDaemon().dispatch({ vendor_ids: list }, { onAttach() {} })).toThrow(refused);
+    }
+  });
+
   it('is refused with handlers that are none', () => {
     const refused = (message) => expect.objectContaining({ code: 'ERR_USB_ARGUMENT', message: expect.stringContaining(message) });
     expect(() => openDaemon().dispatch({}, undefined)).toThrow(refused('handlers is undefined'));

@@ -9,6 +9,8 @@ const { nearest } = require('./nearest.js');
 
 const BYTE = 0xff;
 const WORD = 0xffff;
+/** There are no more IDs than that. */
+const LONGEST_LIST = 0x10000;
 /** Permissions of AutoWeave's manifests that say nothing about which device is meant. */
 const NOT_OURS = ['exclusive', 'detach_kernel_driver'];
 
@@ -101,9 +103,15 @@ function isPlain(value) {
 }
 
 function oneOf(list, path, check, fits) {
-  const entries = readArgument(path, () => Array.isArray(list) && [...list]);
-  if (!entries) throw badArgument(`${path} is ${shown(list)}: expected a list`);
-  const wanted = entries.map((entry, at) => check(entry, `${path}[${at}]`));
+  // Once: a proxy's length may be anything, and something else each time.
+  const length = readArgument(path, () => (Array.isArray(list) ? list.length : undefined));
+  if (!(Number.isInteger(length) && length >= 0 && length <= LONGEST_LIST)) {
+    throw badArgument(`${path} is ${shown(list)}: expected a list of ${LONGEST_LIST} at most`);
+  }
+  const wanted = Array.from({ length }, (_, at) => {
+    const entry = readArgument(`${path}[${at}]`, () => list[at]);
+    return check(entry, `${path}[${at}]`);
+  });
   return (device) => wanted.length === 0 || wanted.some((entry) => fits(device, entry));
 }
 
