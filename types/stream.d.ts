@@ -78,7 +78,7 @@ export interface USBDeadLetter {
   messageId: string;
   /** `ERR_USB_ENTRY`: it cannot be read; `ERR_USB_HANDLER`: the handler has failed each time. */
   code: 'ERR_USB_ENTRY' | 'ERR_USB_HANDLER';
-  /** Which field, what it holds and what was expected; or what the handler threw last. */
+  /** Which field, what it holds and what was expected; or what the handler threw last, 1000 characters at most. */
   reason: string;
   /** How often the handler has had it; 0 where the entry cannot be read. */
   attempts: number;
