@@ -87,8 +87,10 @@ declare class USBDaemon extends EventEmitter<Events> {
    */
   readonly connectedDevices: ReadonlyMap<string, USBDeviceInfo>;
 
+  /** The device that is attached under this signature; undefined where there is none. */
   getDeviceBySignature(signature: string): USBDeviceInfo | undefined;
 
+  /** Whether a device is attached under this signature. */
   isDeviceConnected(signature: string): boolean;
 
   /** How the daemon is and what is connected; also of one that does not run. */
@@ -121,7 +123,7 @@ declare class USBDaemon extends EventEmitter<Events> {
   /**
    * The first matching device: of those present, else of those that attach.
    *
-   * @param match what it has to be, or a function that says so
+   * @param match what it has to be, as a plain object, or a function that says so at once
    * @param options `timeout` in ms, none where absent
    * @throws {TypeError} `ERR_USB_ARGUMENT`: a bad match or option, named in the message
    * @throws {USBError} `ERR_USB_TIMEOUT`; `ERR_USB_NOT_RUNNING`: the daemon was not started, or stops
@@ -137,12 +139,15 @@ declare class USBDaemon extends EventEmitter<Events> {
    * devices for which `onAttach` was; it does not wait for what that has returned. Lasts over stops and starts: what is there
    * after a start attaches anew. A handler that throws or rejects is told by `error`, and hinders no other.
    *
-   * @param match permissions of an AutoWeave manifest, or a function
+   * @param match permissions of an AutoWeave manifest, as a plain object, or a function that says at once whether it is meant
+   * @param handlers one of the two, or both; called as methods of this object, which may have more in it
    * @throws {TypeError} `ERR_USB_ARGUMENT`: a bad match or handler, named in the message
    */
   dispatch(
     match: USBManifestMatch | USBDeviceFilter | ((device: USBDeviceInfo) => boolean),
-    handlers: { onAttach?(device: USBDeviceInfo): unknown; onDetach?(device: USBDeviceInfo): unknown },
+    handlers:
+      | { onAttach(device: USBDeviceInfo): unknown; onDetach?(device: USBDeviceInfo): unknown }
+      | { onAttach?(device: USBDeviceInfo): unknown; onDetach(device: USBDeviceInfo): unknown },
   ): USBDispatch;
 
   /**
@@ -192,7 +197,9 @@ declare class USBDaemon extends EventEmitter<Events> {
 
 /** What ends a {@link USBDaemon.dispatch}. */
 interface USBDispatch {
+  /** Ends it: no handler is called any more. A second call does nothing. */
   dispose(): void;
+  /** {@link dispose}, for `using`. */
   [Symbol.dispose](): void;
 }
 

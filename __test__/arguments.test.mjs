@@ -1,7 +1,7 @@
 // What a program may pass by mistake: a typed error for each, and in none of them a password.
 
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { USBDaemon, USBEventConsumer, USBEventPublisher } from './daemon.mjs';
+import { USBDaemon, USBEventConsumer, USBEventPublisher, openDaemon } from './daemon.mjs';
 import { freePort } from './redis-server.mjs';
 
 const cyclic = {};
@@ -21,6 +21,16 @@ function thrownBy(redis) {
     publisher: thrown(() => new USBEventPublisher(redis)),
   };
 }
+
+/** A proxy that throws at whatever is done with it. */
+function revoked(of) {
+  const { proxy, revoke } = Proxy.revocable(of, {});
+  revoke();
+  return proxy;
+}
+
+/** An object whose property cannot be read. */
+const barred = (name) => Object.defineProperty({}, name, { enumerable: true, get: () => { throw new Error('a getter that throws'); } });
 
 function thrown(open) {
   try {
@@ -111,6 +121,38 @@ describe('an error about other arguments is typed', () => {
     }
     for (const count of [-1, 1.5, NaN, '10', 2 ** 40, 7n, Symbol('count'), textless]) {
       await expect(publisher.getRecentEvents(count)).rejects.toMatchObject({ name: 'RangeError', code: 'ERR_USB_ARGUMENT', message: expect.stringMatching(/^count is /) });
+    }
+  });
+
+  it.each([
+    ['waitFor', 'match', [revoked({})]],
+    ['waitFor', 'match', [revoked([])]],
+    ['waitFor', 'match', [barred('vendorId')]],
+    ['waitFor', 'options', [{}, revoked({})]],
+    ['waitFor', 'options.timeout', [{}, barred('timeout')]],
+    ['waitFor', 'options.signal', [{}, { signal: revoked({}) }]],
+    ['waitFor', 'options.signal', [{}, { signal: Object.assign(barred('aborted'), { [Symbol.toStringTag]: 'AbortSignal' }) }]],
+    ['events', 'options', [revoked({})]],
+    ['events', 'options.since', [barred('since')]],
+    ['events', 'options.signal', [{ signal: revoked({}) }]],
+    ['dispatch', 'match', [revoked({}), { onAttach() {} }]],
+    ['dispatch', 'match', [barred('vendor_ids'), { onAttach() {} }]],
+    ['dispatch', 'match.vendor_ids', [{ vendor_ids: revoked([]) }, { onAttach() {} }]],
+    ['dispatch', 'match.interfaces[0]', [{ interfaces: [revoked({})] }, { onAttach() {} }]],
+    ['dispatch', 'match.interfaces[0]', [{ interfaces: [barred('class')] }, { onAttach() {} }]],
+    ['dispatch', 'handlers.onAttach', [{}, revoked({})]],
+    ['dispatch', 'handlers.onDetach', [{}, barred('onDetach')]],
+  ])('of %s that cannot be read: %s', async (method, path, args) => {
+    const error = await (async () => openDaemon()[method](...args))().catch((reason) => reason);
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error).toMatchObject({ code: 'ERR_USB_ARGUMENT', message: expect.stringMatching(/ cannot be read: /), cause: expect.any(Error) });
+    expect(error.message.startsWith(`${path} `), error.message).toBe(true);
+  });
+
+  it('of initializeTracing that cannot be read', () => {
+    for (const options of [revoked({}), barred('level')]) {
+      const error = thrown(() => USBDaemon.initializeTracing(options));
+      expect(error).toMatchObject({ code: 'ERR_USB_CONFIG', message: expect.stringMatching(/^options cannot be read: /) });
     }
   });
 });

@@ -1,5 +1,7 @@
 'use strict';
 
+const { apart } = require('./tell.js');
+
 /**
  * Whom the daemon tells of transitions beside its listeners: waits, iterators, dispatches. They are no listeners, so that
  * neither `removeAllListeners()` nor the warning of too many listeners is about them.
@@ -9,10 +11,19 @@
 class Audience {
   #members = new Set();
 
-  /** @returns a function that takes the member out again */
+  /**
+   * What a member throws nevertheless, as through an odd signal, is an uncaught exception like a listener's: the other members,
+   * and the daemon's stop, go on.
+   *
+   * @returns a function that takes the member out again
+   */
   add(member) {
-    this.#members.add(member);
-    return () => this.#members.delete(member);
+    const guarded = {
+      transition: (...args) => apart(() => member.transition(...args)),
+      end: () => apart(() => member.end()),
+    };
+    this.#members.add(guarded);
+    return () => this.#members.delete(guarded);
   }
 
   /** @param id names of the event, which a listener may have changed in the device's description */

@@ -37,6 +37,8 @@ export class USBEventPublisher {
  * that it has there and in {@link USBEvent}. Null is as good as missing.
  */
 export type USBPublishableInfo = Pick<USBDeviceInfo, 'vendorId' | 'productId'> & {
+  /** Where the device is, or was; `0`, a root hub, where there is no `portPath`. */
   location: { busNumber: number; deviceAddress: number; portPath?: string };
+  /** What is known of it, 0 for the rest; the IDs are `vendorId` and `productId` in any case. */
   deviceDescriptor?: Partial<USBDeviceDescriptor>;
 } & Partial<Omit<USBDeviceInfo, 'vendorId' | 'productId' | 'location' | 'deviceDescriptor'>>;

@@ -13,15 +13,19 @@ export interface USBEvent {
   messageId: string;
   /** What the entry says; where it says nothing, `udev` for the entries of a udev script, else `node-usb`. */
   source: 'node-usb' | 'udev' | (string & {});
+  /** Whether the device came or left. */
   action: 'attach' | 'detach';
   /** 0 where the entry does not say: a udev script cannot know it of a device that has left. */
   vendorId: number;
+  /** Like {@link vendorId}. */
   productId: number;
   /** 16 hex digits. Empty where the entry does not say; so the other texts. */
   deviceSignature: string;
   /** The device's own, which may hold any character; so the next two. */
   manufacturer: string;
+  /** Like {@link manufacturer}. */
   product: string;
+  /** Like {@link manufacturer}. */
   serialNumber: string;
   /** When the transition was observed, in ms since 1970; when its entry was written, where it does not say. */
   timestamp: number;
@@ -33,6 +37,7 @@ export interface USBEvent {
   eventId?: string;
   /** From 1. */
   seq?: number;
+  /** Name of the machine that the device is plugged into. */
   host?: string;
   /** What the entry says: a later version may know further words. */
   backend?: USBDeviceInfo['backend'] | (string & {});
@@ -40,6 +45,7 @@ export interface USBEvent {
   stableId?: string;
   /** Mbit/s, above 0. */
   speed?: number;
+  /** Distinct interface classes; none where the entry does not say. */
   interfaces: USBInterfaceClass[];
   /** What the entry says: a later version may know further words. */
   synthetic?: USBDeviceInfo['synthetic'] | (string & {});
@@ -74,6 +80,7 @@ export interface USBConsumerOptions {
 
 /** An entry that has been moved to the stream `{<stream>}:dead`, with `dead_code`, `dead_reason` and its own fields. */
 export interface USBDeadLetter {
+  /** ID of the entry that it was in the stream. */
   messageId: string;
   /** `ERR_USB_ENTRY`: it cannot be read; `ERR_USB_HANDLER`: the handler has failed each time. */
   code: 'ERR_USB_ENTRY' | 'ERR_USB_HANDLER';
@@ -83,8 +90,11 @@ export interface USBDeadLetter {
   attempts: number;
 }
 
+/** Events of a consumer by name, and what each carries. */
 export interface ConsumerEvents {
+  /** An entry has been moved to the dead letters. */
   dead: [letter: USBDeadLetter];
+  /** The connection to Redis has come or gone; `reason` says why it is not there. */
   'redis:state': [state: { connected: boolean; address: string; reason?: string }];
   /** Something failed that does not stop the consumer. Without a listener it is not thrown. */
   error: [error: USBError];
