@@ -71,11 +71,6 @@ fn info(redis: &RedisConfig) -> Result<ConnectionInfo, String> {
             (from_url.addr().clone(), from_url.redis_settings().clone())
         }
         None => match &redis.path {
-            Some(_) if tls => {
-                return Err(
-                    "redis.tls: a unix socket (redis.path) is not encrypted: leave one of them out".into()
-                );
-            }
             Some(path) => (ConnectionAddr::Unix(path.clone()), RedisConnectionInfo::default()),
             None => (ConnectionAddr::Tcp(redis.host.clone(), redis.port), RedisConnectionInfo::default()),
         },
@@ -83,6 +78,10 @@ fn info(redis: &RedisConfig) -> Result<ConnectionInfo, String> {
     let address = match address {
         ConnectionAddr::Tcp(host, port) if tls => {
             ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
+        }
+        ConnectionAddr::Unix(_) if tls => {
+            let key = if redis.url.is_some() { "redis.url" } else { "redis.path" };
+            return Err(format!("redis.tls: a unix socket ({key}) is not encrypted: leave one of them out"));
         }
         address => address,
     };
@@ -153,6 +152,7 @@ mod tests {
             (r#"{ "tls": { "ca": "/nowhere/ca.pem" } }"#, "redis.tls.ca: No such file"),
             (r#"{ "tls": { "cert": "/nowhere" } }"#, "cert and key go together"),
             (r#"{ "tls": true, "path": "/run/redis.sock" }"#, "leave one of them out"),
+            (r#"{ "tls": {}, "url": "redis+unix:///run/redis.sock" }"#, "(redis.url) is not encrypted"),
         ] {
             let error = client(&config(json)).map(drop).expect_err(json);
             assert!(error.contains(expected) && !error.contains("hush"), "{json}: {error}");
