@@ -113,7 +113,7 @@ export type USBFilterRule =
   | { match?: USBFilterMatch; action: 'allow' | 'deny'; tags?: string[] }
   | { match?: USBFilterMatch; action: 'tag'; tags: string[] };
 
-/** All that is said has to fit. Texts are globs: `*` is any characters, `?` is any one. */
+/** All that is said has to fit. Texts are globs: `*` is any characters, `?` any one, `[AB]` one of these, `[!AB]` any other; `[[]` is a bracket. */
 export interface USBFilterMatch {
   vendor_id?: USBId;
   product_id?: USBId;

@@ -125,7 +125,10 @@ fn check_and_read<T: JsonSchema + DeserializeOwned>(value: Value, name: &str) ->
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        bad(&[format!("{}: {}", [name, &path].join("."), error.into_inner())])
+        // A dot alone is the whole.
+        let path: Vec<&str> =
+            [name, &path].into_iter().filter(|part| !part.is_empty() && *part != ".").collect();
+        bad(&[format!("{}: {}", path.join("."), error.into_inner())])
     })
 }
 
@@ -153,5 +156,30 @@ fn without_nulls(value: Value) -> Value {
             Value::Object(kept.map(|(key, value)| (key, without_nulls(value))).collect::<Map<_, _>>())
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    struct Part {
+        #[schemars(with = "u64")]
+        #[expect(dead_code, reason = "read only")]
+        small: u8,
+    }
+
+    #[test]
+    fn what_only_the_reader_finds_is_named_without_a_dot_too_many() {
+        for (name, json, expected) in [
+            ("", r#"{ "small": 256 }"#, "bad configuration: small: "),
+            ("part", r#"{ "small": 256 }"#, "bad configuration: part.small: "),
+        ] {
+            let error = read_as::<Part>(json, name).expect_err(json);
+            assert!(error.message.starts_with(expected), "{error}");
+        }
     }
 }
