@@ -142,6 +142,6 @@ export interface USBPerformanceConfig {
 export interface USBFallbackConfig {
   /** Whether the kernel's and udev's own events are heard; false leaves libusb and the snapshot. Default true on Linux. */
   enable_udev?: boolean;
-  /** Where `usb-daemon udev install` puts the helper; default `/usr/local/bin/autoweave-udev-notify`. */
+  /** Where a helper that udev calls is to be; there is none yet, so it has no effect. Default `/usr/local/bin/autoweave-udev-notify`. */
   udev_script_path?: string;
 }

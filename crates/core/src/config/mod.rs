@@ -2,6 +2,7 @@
 
 mod check;
 mod filters;
+mod ioredis;
 mod outbox;
 mod pattern;
 mod reading;
@@ -114,7 +115,7 @@ impl Default for PerformanceConfig {
 pub struct FallbackConfig {
     /// Whether the kernel's uevents are listened to; without, libusb and comparisons with sysfs are left.
     pub enable_udev: bool,
-    /// Where `usb-daemon udev install` puts the helper.
+    /// Where a helper that udev calls is to be. There is none yet, so it has no effect.
     #[schemars(length(min = 1))]
     pub udev_script_path: String,
 }
@@ -134,6 +135,12 @@ impl Config {
     /// Time that a stop gives to what still waits.
     pub fn shutdown(&self) -> Duration {
         Duration::from_millis(self.shutdown_ms.0.into())
+    }
+
+    /// Defaults come from JavaScript as if somebody had said them.
+    fn warning(&self) -> Option<String> {
+        let is_said = self.fallback.udev_script_path != FallbackConfig::default().udev_script_path;
+        is_said.then(|| "fallback.udev_script_path has no effect yet: there is no helper for udev".into())
     }
 
     /// What no schema can say: faults of values that are good each by itself.

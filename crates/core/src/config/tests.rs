@@ -178,6 +178,38 @@ fn options_of_ioredis_are_warned_of_and_nothing_else_is() {
 }
 
 #[test]
+fn what_would_have_an_effect_that_it_cannot_have_is_refused_with_all_else() {
+    let json =
+        r#"{ "redis": { "tls": { "rejectUnauthorized": false, "servername": "h", "cA": "x" }, "prot": 1 } }"#;
+    let error = Config::from_json(json).expect_err(json);
+    for part in [
+        "3 faults",
+        "redis.tls.rejectUnauthorized is false",
+        "redis.tls.ca",
+        "redis.tls.cA is no key",
+        "redis.prot",
+    ] {
+        assert!(error.message.contains(part), "{error}");
+    }
+    let Reading { warnings, config } =
+        Config::read(r#"{ "redis": { "tls": { "servername": "h", "rejectUnauthorized": true } } }"#)
+            .expect("valid");
+    assert_eq!(warnings, ["redis.tls.servername is an option of Node's TLS that has no effect here"]);
+    let RedisSetting::On(redis) = config.redis else { panic!("publishing is the default") };
+    assert!(matches!(redis.tls, TlsSetting::Certificates(_)), "it is still encrypted");
+}
+
+#[test]
+fn a_key_that_has_no_effect_yet_says_so() {
+    let warnings = |path: &str| {
+        let json = serde_json::json!({ "fallback": { "udev_script_path": path } }).to_string();
+        Config::read(&json).expect("valid").warnings
+    };
+    assert_eq!(warnings("/usr/local/bin/autoweave-udev-notify"), Vec::<String>::new(), "the default");
+    assert_eq!(warnings("/x"), ["fallback.udev_script_path has no effect yet: there is no helper for udev"]);
+}
+
+#[test]
 fn the_defaults_are_a_configuration_that_changes_nothing() {
     let defaults = Config::defaults();
     let again = Config::from_json(&defaults.to_string()).expect("valid");
