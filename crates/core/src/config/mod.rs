@@ -137,6 +137,11 @@ impl Config {
         Duration::from_millis(self.shutdown_ms.0.into())
     }
 
+    /// Whether the kernel's uevents are listened to: two keys may say no.
+    pub fn hears_uevents(&self) -> bool {
+        self.sources.netlink && self.fallback.enable_udev
+    }
+
     /// Defaults come from JavaScript as if somebody had said them.
     fn warning(&self) -> Option<String> {
         let is_said = self.fallback.udev_script_path != FallbackConfig::default().udev_script_path;
