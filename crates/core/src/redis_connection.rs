@@ -60,6 +60,15 @@ pub fn address(redis: &RedisConfig) -> String {
     }
 }
 
+/// The keys that say where `redis` points to.
+pub(crate) fn keys_in_force(redis: &RedisConfig) -> &'static str {
+    match (&redis.url, &redis.path) {
+        (Some(_), _) => "redis.url (REDIS_URL)",
+        (None, Some(_)) => "redis.path",
+        (None, None) => "redis.host and redis.port (REDIS_HOST, REDIS_PORT)",
+    }
+}
+
 fn info(redis: &RedisConfig) -> Result<ConnectionInfo, String> {
     let tls = !matches!(redis.tls, TlsSetting::Absent | TlsSetting::Switch(false));
     let (address, given) = match &redis.url {
