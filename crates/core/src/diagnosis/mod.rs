@@ -4,6 +4,7 @@
 //! is changed: no device is opened, no lock is taken, nothing is written, and Redis is only asked.
 
 mod clocks;
+mod locks;
 mod namespace;
 mod redis;
 mod rights;
