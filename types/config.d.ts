@@ -124,6 +124,7 @@ export interface USBFilterMatch {
   class?: number;
   subclass?: number;
   protocol?: number;
+  /** Hub ports joined by dots, on any bus or with its own: `4.*`, `1-4.*`. */
   port_path?: string;
   bus_number?: number;
   /** Mbit/s. */

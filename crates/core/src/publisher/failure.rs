@@ -21,8 +21,8 @@ fn answer(code: &str, error: &RedisError) -> String {
         "WRONGPASS" => WRONG_PASSWORD,
         "NOPERM" => "this user may not do that: it needs XADD on the stream, MULTI, EXEC, PING and SELECT",
         "LOADING" => "it is loading its data set: events wait until it is ready",
-        "READONLY" => "it is a read-only replica: point redis.host (or redis.url) at the primary",
-        "MASTERDOWN" => "it is a replica without its primary: point redis.host (or redis.url) at the primary",
+        "READONLY" => "it is a read-only replica: point redis.host at the primary (or redis.url)",
+        "MASTERDOWN" => "it is a replica without its primary: point redis.host at the primary (or redis.url)",
         "MISCONF" => "it cannot save to disk and refuses writes: see its log",
         "OOM" => "its memory is full: raise maxmemory or trim the stream",
         "WRONGTYPE" => {
