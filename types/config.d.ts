@@ -119,7 +119,7 @@ export type USBFilterRule =
   | { match?: USBFilterMatch; action: 'allow' | 'deny'; tags?: string[] }
   | { match?: USBFilterMatch; action: 'tag'; tags: string[] };
 
-/** All that is said has to fit. Texts are globs: `*` is any characters, `?` is any one. */
+/** All that is said has to fit. Texts are globs: `*` is any characters, `?` any one, `[AB]` one of these, `[!AB]` any other; `[[]` is a bracket. */
 export interface USBFilterMatch {
   /** Vendor ID, 0 to 0xffff. */
   vendor_id?: USBNumber;
@@ -137,7 +137,7 @@ export interface USBFilterMatch {
   subclass?: number;
   /** Protocol of the same, 0 to 255. */
   protocol?: number;
-  /** Glob for the hub ports, joined by dots: `4.*` is all that hangs on port 4. */
+  /** Glob for the hub ports joined by dots, on any bus or with its own: `4.*`, `1-4.*`. */
   port_path?: string;
   /** Number of the bus, 0 to 65535. */
   bus_number?: number;
@@ -159,6 +159,6 @@ export interface USBPerformanceConfig {
 export interface USBFallbackConfig {
   /** Whether the kernel's and udev's own events are heard; false leaves libusb and the snapshot. Default true on Linux. */
   enable_udev?: boolean;
-  /** Where `usb-daemon udev install` puts the helper; default `/usr/local/bin/autoweave-udev-notify`. */
+  /** Where a helper that udev calls is to be; there is none yet, so it has no effect. Default `/usr/local/bin/autoweave-udev-notify`. */
   udev_script_path?: string;
 }

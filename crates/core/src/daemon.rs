@@ -105,7 +105,7 @@ impl Daemon {
             sysfs: Sysfs::new("/sys"),
             interval: config.interval(),
             senses: SenseConfig {
-                netlink: config.sources.netlink && config.fallback.enable_udev,
+                netlink: config.hears_uevents(),
                 receive_buffer: config.sources.receive_buffer,
                 libusb: config.sources.libusb,
             },

@@ -34,7 +34,7 @@ mod sysfs;
 #[cfg(test)]
 mod test_support;
 
-pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, schema};
+pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, hex, schema};
 pub use consumer::{Abandonment, Consumer, ConsumerConfig, ConsumerNotice, Handover, Outcome};
 pub use daemon::Daemon;
 pub use delivery::Delivery;
