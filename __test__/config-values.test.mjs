@@ -41,7 +41,7 @@ describe('a daemon is refused by path', () => {
     [{ performance: { batch_size: 10n } }, 'performance.batch_size is a BigInt: expected a whole number'],
     [{ outbox: { path() {} } }, 'outbox.path is a function: expected what JSON knows'],
     [{ redis: { password: () => 'secret' } }, 'redis.password is a function: expected what JSON knows'],
-    [{ redis: { tls: { ca: Buffer.from('pem') } } }, 'redis.tls.ca is an object: expected a text'],
+    [{ redis: { tls: { ca: Buffer.from([0xff, 0xfe]) } } }, 'redis.tls.ca is an object: expected a text'],
   ])('%# %o', (config, message) => {
     expect(daemon(config)).toThrow(refused(message));
   });
