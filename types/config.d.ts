@@ -1,5 +1,6 @@
 // What a daemon is given at its making. A bad value or an unknown key is an ERR_USB_CONFIG that names it.
 
+import type { Buffer } from 'node:buffer';
 import type { USBNumber } from './device.js';
 
 /** Every key is optional; `undefined` is as good as missing. */
@@ -63,8 +64,8 @@ export interface USBRedisConfig {
   port?: number;
   /** Unix socket; goes before host and port. */
   path?: string;
-  /** Encryption: true for the system's authorities, or certificates, each a PEM text or the name of a file. */
-  tls?: boolean | { ca?: string; cert?: string; key?: string };
+  /** Encryption: true for the system's authorities, or certificates, each a PEM text, in a Buffer or not, or the name of a file. */
+  tls?: boolean | { ca?: string | Buffer; cert?: string | Buffer; key?: string | Buffer };
   /** Database number; default REDIS_DB, else 0. */
   db?: number;
   /** ACL user. */
