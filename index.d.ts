@@ -49,9 +49,10 @@ import type { ConsumerEvents, USBConsumerOptions, USBDeadLetter, USBEvent } from
 /** Daemon that tells of USB devices as they come and go, and publishes each transition to a Redis stream. */
 declare class USBDaemon extends EventEmitter<Events> {
   /**
-   * Checks the configuration; nothing is opened before {@link start}.
+   * Checks the configuration; nothing is opened before {@link start}. Options of ioredis that have no effect in `redis` are
+   * process warnings with the code `USB_CONFIG`.
    *
-   * @throws {USBError} `ERR_USB_CONFIG`: a bad value or an unknown key, named in the message.
+   * @throws {USBError} `ERR_USB_CONFIG`: bad values and unknown keys, each named in the message.
    */
   constructor(config?: USBDaemonConfig);
 
@@ -86,8 +87,10 @@ declare class USBDaemon extends EventEmitter<Events> {
    */
   readonly connectedDevices: ReadonlyMap<string, USBDeviceInfo>;
 
+  /** The device that is attached under this signature; undefined where there is none. */
   getDeviceBySignature(signature: string): USBDeviceInfo | undefined;
 
+  /** Whether a device is attached under this signature. */
   isDeviceConnected(signature: string): boolean;
 
   /** How the daemon is and what is connected; also of one that does not run. */
@@ -120,7 +123,7 @@ declare class USBDaemon extends EventEmitter<Events> {
   /**
    * The first matching device: of those present, else of those that attach.
    *
-   * @param match what it has to be, or a function that says so
+   * @param match what it has to be, as a plain object, or a function that says so at once
    * @param options `timeout` in ms, none where absent
    * @throws {TypeError} `ERR_USB_ARGUMENT`: a bad match or option, named in the message
    * @throws {USBError} `ERR_USB_TIMEOUT`; `ERR_USB_NOT_RUNNING`: the daemon was not started, or stops
@@ -136,24 +139,30 @@ declare class USBDaemon extends EventEmitter<Events> {
    * devices for which `onAttach` was; it does not wait for what that has returned. Lasts over stops and starts: what is there
    * after a start attaches anew. A handler that throws or rejects is told by `error`, and hinders no other.
    *
-   * @param match permissions of an AutoWeave manifest, or a function
+   * @param match permissions of an AutoWeave manifest, as a plain object, or a function that says at once whether it is meant
+   * @param handlers one of the two, or both; called as methods of this object, which may have more in it
    * @throws {TypeError} `ERR_USB_ARGUMENT`: a bad match or handler, named in the message
    */
   dispatch(
     match: USBManifestMatch | USBDeviceFilter | ((device: USBDeviceInfo) => boolean),
-    handlers: { onAttach?(device: USBDeviceInfo): unknown; onDetach?(device: USBDeviceInfo): unknown },
+    handlers:
+      | { onAttach(device: USBDeviceInfo): unknown; onDetach?(device: USBDeviceInfo): unknown }
+      | { onAttach?(device: USBDeviceInfo): unknown; onDetach(device: USBDeviceInfo): unknown },
   ): USBDispatch;
 
   /**
-   * Transitions, from this call on, until the daemon stops. Up to `outbox.max_events` wait to be taken.
+   * Transitions, from this call on, until the daemon stops. Up to `outbox.max_events` wait to be taken; with `since`, what is
+   * more than that is read from the outbox when its turn comes.
    *
    *     for await (const { type, device } of daemon.events({ signal })) console.log(type, device.stableId);
    *
    * @param options `since`: an event's `eventId`, or its number in this daemon's series: what the outbox has kept after it
-   * comes first (0: all that it has kept), and none is left out or given twice
+   * comes first (0: all that it has kept), and none is left out or given twice. Where the daemon stops before all of that has
+   * been read, this ends with ERR_USB_HISTORY, which says where to go on; else it ends as without `since`
    * @throws {TypeError} `ERR_USB_ARGUMENT`, at the call
    * @throws {USBError} at the call `ERR_USB_NOT_RUNNING`: the daemon was not started. From `next()`: `ERR_USB_OVERRUN`: too many
-   * wait; the message says where to go on. `ERR_USB_HISTORY`: what follows `since` is no longer kept, or was never here
+   * wait and there is no `since`; the message says where to go on. `ERR_USB_HISTORY`: what follows `since`, or an event after that,
+   * is no longer kept or was never here, or the daemon has stopped before it was read
    * @throws {Error} from `next()`: an AbortError (`name`), with the signal's reason as `cause`; what waits is given up
    */
   events(options?: { signal?: AbortSignal; since?: string | number }): USBEventStream;
@@ -168,7 +177,7 @@ declare class USBDaemon extends EventEmitter<Events> {
   /** Lets a started daemon keep the process alive; so it does unless {@link unref} was called. */
   ref(): this;
 
-  /** Lets the process end although the daemon is running. */
+  /** Lets the process end although the daemon is running; not while {@link start} is under way. */
   unref(): this;
 
   /**
@@ -188,11 +197,13 @@ declare class USBDaemon extends EventEmitter<Events> {
 
 /** What ends a {@link USBDaemon.dispatch}. */
 interface USBDispatch {
+  /** Ends it: no handler is called any more. A second call does nothing. */
   dispose(): void;
+  /** {@link dispose}, for `using`. */
   [Symbol.dispose](): void;
 }
 
-/** How the addon's logs are written. */
+/** How the addon's logs are to be written; without effect as yet. */
 interface USBTracingOptions {
   /** Least level that is written; default LOG_LEVEL, else `info`. */
   level?: 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
@@ -208,7 +219,8 @@ declare namespace USBDaemon {
   export function createUSBDaemon(config?: USBDaemonConfig): Promise<USBDaemon>;
 
   /**
-   * Sets the level of the addon's logs, for the whole process. Spans and metrics by OpenTelemetry are not made yet.
+   * Is to set the level of the addon's logs, for the whole process. The addon writes none yet: options are checked, and have no
+   * effect. Nor are there spans and metrics by OpenTelemetry yet.
    *
    * @throws {USBError} `ERR_USB_CONFIG`: a bad level or an unknown key
    */

@@ -1,27 +1,12 @@
 import { EventEmitter } from 'node:events';
+import type { USBDeviceDescriptor } from './types/device.js';
 
 // The hot-plug and discovery surface of npm usb 2, for programs that watch and identify devices. No device is ever touched:
 // what would do that throws an error with the code ERR_USB_NO_TRANSFER.
 
-/** USB's device descriptor. */
-export interface DeviceDescriptor {
-  bLength: number;
-  bDescriptorType: number;
-  /** Binary-coded decimal: 0x0210 is USB 2.1. */
-  bcdUSB: number;
-  bDeviceClass: number;
-  bDeviceSubClass: number;
-  bDeviceProtocol: number;
-  bMaxPacketSize0: number;
-  idVendor: number;
-  idProduct: number;
-  bcdDevice: number;
-  iManufacturer: number;
-  iProduct: number;
-  iSerialNumber: number;
-  bNumConfigurations: number;
-}
+export type { USBDeviceDescriptor as DeviceDescriptor };
 
+/** USB's configuration descriptor, with what it holds. */
 export interface ConfigDescriptor {
   bLength: number;
   bDescriptorType: number;
@@ -30,14 +15,15 @@ export interface ConfigDescriptor {
   bConfigurationValue: number;
   iConfiguration: number;
   bmAttributes: number;
-  /** In units of 2 mA; of 8 mA from USB 3 on. */
+  /** 0 to 255, in units of 2 mA; of 8 mA from USB 3 on. */
   bMaxPower: number;
-  /** Descriptors of classes that follow this one. */
+  /** Descriptors of other kinds that follow this one, as the device gives them; empty where there are none. */
   extra: Buffer;
-  /** Each interface with its alternate settings. */
+  /** Each interface as a list of its alternate settings, in the order of the descriptors. */
   interfaces: InterfaceDescriptor[][];
 }
 
+/** USB's interface descriptor: one alternate setting of an interface. */
 export interface InterfaceDescriptor {
   bLength: number;
   bDescriptorType: number;
@@ -48,10 +34,16 @@ export interface InterfaceDescriptor {
   bInterfaceSubClass: number;
   bInterfaceProtocol: number;
   iInterface: number;
+  /**
+   * Descriptors of other kinds that follow this one, as the device gives them: a HID descriptor, say. Empty where there are
+   * none.
+   */
   extra: Buffer;
+  /** Endpoints of this setting, without the control endpoint 0. */
   endpoints: EndpointDescriptor[];
 }
 
+/** USB's endpoint descriptor. `bRefresh` and `bSynchAddress` are audio's, and 0 for others. */
 export interface EndpointDescriptor {
   bLength: number;
   bDescriptorType: number;
@@ -61,28 +53,38 @@ export interface EndpointDescriptor {
   bInterval: number;
   bRefresh: number;
   bSynchAddress: number;
+  /** Descriptors of other kinds that follow this one, as the device gives them; empty where there are none. */
   extra: Buffer;
 }
 
 /** An error with libusb's number. */
 export class LibUSBException extends Error {
+  /** For a program's own use; those that come from here are made by {@link Device.getStringDescriptor}. */
   constructor(message: string, errno: number);
+  /** One of `usb.LIBUSB_ERROR_*` or `usb.LIBUSB_TRANSFER_*`. */
   errno: number;
 }
 
 /** What is thrown where a program wants to do more than watch; the message says what to use instead. */
 export interface NoTransferError extends Error {
+  /** Stable; the message may change. */
   code: 'ERR_USB_NO_TRANSFER';
 }
 
 /** One attachment: the same object in its `attach`, its `detach` and in lists. */
 export class Device {
   private constructor();
+  /** Number of the bus, from 1. */
   readonly busNumber: number;
+  /** Address on the bus, 1 to 127; a new one after each replug. */
   readonly deviceAddress: number;
   /** Ports from the root hub on; a root hub itself has none, and not this property either. */
   readonly portNumbers: number[];
-  readonly deviceDescriptor: Readonly<DeviceDescriptor>;
+  /**
+   * As the device gave it; of one that had left before it could be read only IDs, class and release are known, and the rest
+   * is 0.
+   */
+  readonly deviceDescriptor: Readonly<USBDeviceDescriptor>;
   /** What {@link open} has found; undefined before it and after {@link close}. */
   interfaces: Interface[] | undefined;
   /** In ms. Kept, and without effect. */
@@ -123,20 +125,31 @@ export class Device {
   setAutoDetachKernelDriver(enable: boolean): never;
 }
 
-/** An interface: what it is, and nothing to do with it. All other methods that npm usb 2 has here throw. */
+/** An interface: what it is, and nothing to do with it. */
 export class Interface {
   private constructor();
+  /** The device that it belongs to. */
   device: Device;
+  /** Its place in {@link Device.interfaces}, from 0. */
   id: number;
+  /** Always 0: nobody can choose another one here. */
   altSetting: number;
+  /** That of its first alternate setting. */
   descriptor: InterfaceDescriptor;
+  /** `bInterfaceNumber`, 0 to 255. */
   interfaceNumber: number;
+  /** Endpoints of its first alternate setting. */
   endpoints: Endpoint[];
+  /** The endpoint with this address (`bEndpointAddress`, whose bit 7 is set for IN); undefined where it has none such. */
   endpoint(address: number): Endpoint | undefined;
+  /** @throws {NoTransferError} */
+  refresh(): never;
   /** @throws {NoTransferError} */
   claim(): never;
   /** @throws {NoTransferError} */
   release(...args: unknown[]): never;
+  /** @throws {NoTransferError} at the call */
+  releaseAsync(): never;
   /** @throws {NoTransferError} */
   isKernelDriverActive(): never;
   /** @throws {NoTransferError} */
@@ -145,15 +158,24 @@ export class Interface {
   attachKernelDriver(): never;
   /** @throws {NoTransferError} */
   setAltSetting(...args: unknown[]): never;
+  /** @throws {NoTransferError} at the call */
+  setAltSettingAsync(alternateSetting: number): never;
 }
 
 /** An endpoint: what it is, and nothing to do with it. */
 export class Endpoint extends EventEmitter {
   protected constructor();
+  /** The device that it belongs to. */
+  device: Device;
+  /** `bEndpointAddress`, 0 to 255; bit 7 is set for IN. */
   address: number;
+  /** `in` is towards the host. */
   direction: 'in' | 'out';
+  /** 0 to 3: one of `usb.LIBUSB_TRANSFER_TYPE_*`. */
   transferType: number;
+  /** In ms. Kept, and without effect. */
   timeout: number;
+  /** The descriptor that all this is from. */
   descriptor: EndpointDescriptor;
   /** @throws {NoTransferError} */
   clearHalt(callback?: unknown): never;
@@ -163,17 +185,34 @@ export class Endpoint extends EventEmitter {
   transfer(...args: unknown[]): never;
 }
 
+/** An endpoint that the host reads from. */
 export class InEndpoint extends Endpoint {
+  /** Towards the host. */
   direction: 'in';
+  /** Always false: nothing polls. */
   pollActive: boolean;
   /** @throws {NoTransferError} */
+  transfer(...args: unknown[]): never;
+  /** @throws {NoTransferError} at the call */
+  transferAsync(length: number): never;
+  /** @throws {NoTransferError} */
   startPoll(...args: unknown[]): never;
+  /** @throws {NoTransferError} */
+  startPollTransfers(...args: unknown[]): never;
   /** @throws {NoTransferError} */
   stopPoll(callback?: unknown): never;
 }
 
+/** An endpoint that the host writes to. */
 export class OutEndpoint extends Endpoint {
+  /** Away from the host. */
   direction: 'out';
+  /** @throws {NoTransferError} */
+  transfer(...args: unknown[]): never;
+  /** @throws {NoTransferError} at the call */
+  transferAsync(buffer: Buffer): never;
+  /** @throws {NoTransferError} */
+  transferWithZLP(...args: unknown[]): never;
 }
 
 /** There to be named; to make one throws. */
@@ -203,23 +242,36 @@ export const webusb: WebUSB;
 /** @throws {NoTransferError} */
 export function getWebUsb(): never;
 
+/** What `attachIds` and `detachIds` carry. */
 export interface DeviceIds {
+  /** Vendor ID, 0 to 0xffff. */
   idVendor: number;
+  /** Product ID, 0 to 0xffff. */
   idProduct: number;
 }
 
+/** Events by name, and what each carries. */
 export interface DeviceEvents {
+  /** A device has come. */
   attach: Device;
+  /** A device has left: the object of its `attach`. */
   detach: Device;
   /** Follows each `attach`; does not start to listen by itself, as with npm usb 2. */
   attachIds: DeviceIds;
+  /** Follows each `detach`; does not start to listen by itself either. */
   detachIds: DeviceIds;
-  /** Something failed that does not stop the events. Without a listener it is not thrown. */
+  /**
+   * Something failed that does not stop the events. Without a listener it is not thrown. Where listening cannot begin, it is a
+   * warning of the process then; while there are listeners that is tried again, after 1 s and then ever later, 60 s at most.
+   */
   error: Error;
+  /** Node's own: the name of the event that gets a listener. */
   newListener: string | symbol;
+  /** Node's own: the name of the event that has lost one. */
   removeListener: string | symbol;
 }
 
+/** What is called with what an event carries. */
 type Listener<K extends keyof DeviceEvents> = (argument: DeviceEvents[K]) => void;
 
 /**
@@ -227,10 +279,15 @@ type Listener<K extends keyof DeviceEvents> = (argument: DeviceEvents[K]) => voi
  * meanwhile. What is present already is not announced: {@link getDeviceList} has it.
  */
 export function on<K extends keyof DeviceEvents>(event: K, listener: Listener<K>): typeof usb;
+/** Listens as {@link on} does, for one event alone. */
 export function once<K extends keyof DeviceEvents>(event: K, listener: Listener<K>): typeof usb;
+/** Takes a listener away; listening ends with the last one for `attach` and `detach`. */
 export function off<K extends keyof DeviceEvents>(event: K, listener: Listener<K>): typeof usb;
+/** {@link on} by its other name. */
 export function addListener<K extends keyof DeviceEvents>(event: K, listener: Listener<K>): typeof usb;
+/** {@link off} by its other name. */
 export function removeListener<K extends keyof DeviceEvents>(event: K, listener: Listener<K>): typeof usb;
+/** Takes all listeners away, of one event or of all. */
 export function removeAllListeners(event?: keyof DeviceEvents): typeof usb;
 
 /** Devices that are present at this moment, hubs and root hubs included. */
@@ -254,14 +311,23 @@ export namespace usb {
     Device, DeviceEvents, DeviceIds, LibUSBException, Transfer, addListener, getDeviceList, off, on, once,
     refHotplugEvents, removeAllListeners, removeListener, setDebugLevel, unrefHotplugEvents, useUsbDkBackend,
   };
+  /** Listens as {@link on} does, before those that listen already. */
   export function prependListener<K extends keyof DeviceEvents>(event: K, listener: Listener<K>): typeof usb;
+  /** Listens as {@link once} does, before those that listen already. */
   export function prependOnceListener<K extends keyof DeviceEvents>(event: K, listener: Listener<K>): typeof usb;
+  /** Calls the listeners, as if it had happened; true where there are any. Nothing here needs it. */
   export function emit<K extends keyof DeviceEvents>(event: K, argument: DeviceEvents[K]): boolean;
+  /** How many listen. */
   export function listenerCount(event: keyof DeviceEvents): number;
+  /** Those that listen, in their order. */
   export function listeners<K extends keyof DeviceEvents>(event: K): Listener<K>[];
+  /** The same, with the wrappers of {@link once}. */
   export function rawListeners<K extends keyof DeviceEvents>(event: K): Listener<K>[];
+  /** Events that have listeners. */
   export function eventNames(): Array<string | symbol>;
+  /** From how many listeners of one event on Node warns of a leak; 0 is never. */
   export function setMaxListeners(count: number): typeof usb;
+  /** What {@link setMaxListeners} has set; 10 by default. */
   export function getMaxListeners(): number;
   /** Always 0. */
   export const INIT_ERROR: number;
@@ -304,5 +370,6 @@ export namespace usb {
     LIBUSB_ERROR_OTHER: number;
 }
 
+/** The module as its default export. */
 declare const module: Omit<typeof import('./usb.js'), 'default'>;
 export default module;

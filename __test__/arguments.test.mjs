@@ -1,7 +1,7 @@
 // What a program may pass by mistake: a typed error for each, and in none of them a password.
 
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { USBDaemon, USBEventConsumer, USBEventPublisher } from './daemon.mjs';
+import { USBDaemon, USBEventConsumer, USBEventPublisher, openDaemon } from './daemon.mjs';
 import { freePort } from './redis-server.mjs';
 
 const cyclic = {};
@@ -21,6 +21,16 @@ function thrownBy(redis) {
     publisher: thrown(() => new USBEventPublisher(redis)),
   };
 }
+
+/** A proxy that throws at whatever is done with it. */
+function revoked(of) {
+  const { proxy, revoke } = Proxy.revocable(of, {});
+  revoke();
+  return proxy;
+}
+
+/** An object whose property cannot be read. */
+const barred = (name) => Object.defineProperty({}, name, { enumerable: true, get: () => { throw new Error('a getter that throws'); } });
 
 function thrown(open) {
   try {
@@ -82,6 +92,12 @@ describe('an error about other arguments is typed', () => {
     }
   });
 
+  it("of a consumer's start", async () => {
+    for (const handler of [undefined, null, 7, {}, Symbol('handler')]) {
+      await expect(new USBEventConsumer({}).startConsuming(handler)).rejects.toMatchObject({ name: 'TypeError', code: 'ERR_USB_ARGUMENT' });
+    }
+  });
+
   it('of a daemon', () => {
     for (const config of [[], 7, null, 'redis', cyclic, { outbox: cyclic }, { performance: { batch_size: 10n } }, { redis: trap }, { monitoring: trap }, { get redis() { throw new Error('a getter'); } }]) {
       expect(thrown(() => new USBDaemon(config)), typeof config).toMatchObject({ code: 'ERR_USB_CONFIG' });
@@ -95,12 +111,48 @@ describe('an error about other arguments is typed', () => {
     for (const info of infos) {
       await expect(publisher.publishUSBEvent('attach', info)).rejects.toMatchObject({ code: 'ERR_USB_DEVICE' });
     }
-    for (const action of ['add', undefined, 7, Symbol('attach')]) {
-      await expect(publisher.publishUSBEvent(action, INFO)).rejects.toMatchObject({ code: 'ERR_USB_DEVICE' });
+    await expect(publisher.publishUSBEvent('add', INFO)).rejects.toMatchObject({ code: 'ERR_USB_DEVICE' });
+    const textless = { toString() { throw new Error('a toString'); } };
+    for (const action of [undefined, 7, Symbol('attach'), textless, Object.create(null), new String('attach')]) {
+      await expect(publisher.publishUSBEvent(action, INFO)).rejects.toMatchObject({ name: 'TypeError', code: 'ERR_USB_ARGUMENT', message: expect.stringMatching(/^action is /) });
     }
-    for (const name of [undefined, null, '', 7, Symbol('group'), {}]) {
-      await expect(publisher.createConsumerGroup(name)).rejects.toThrow(TypeError);
+    for (const name of [undefined, null, '', 7, Symbol('group'), {}, textless]) {
+      await expect(publisher.createConsumerGroup(name)).rejects.toMatchObject({ name: 'TypeError', code: 'ERR_USB_ARGUMENT' });
     }
-    for (const count of [-1, 1.5, '10', 2 ** 40]) await expect(publisher.getRecentEvents(count)).rejects.toThrow(RangeError);
+    for (const count of [-1, 1.5, NaN, '10', 2 ** 40, 7n, Symbol('count'), textless]) {
+      await expect(publisher.getRecentEvents(count)).rejects.toMatchObject({ name: 'RangeError', code: 'ERR_USB_ARGUMENT', message: expect.stringMatching(/^count is /) });
+    }
+  });
+
+  it.each([
+    ['waitFor', 'match', [revoked({})]],
+    ['waitFor', 'match', [revoked([])]],
+    ['waitFor', 'match', [barred('vendorId')]],
+    ['waitFor', 'options', [{}, revoked({})]],
+    ['waitFor', 'options.timeout', [{}, barred('timeout')]],
+    ['waitFor', 'options.signal', [{}, { signal: revoked({}) }]],
+    ['waitFor', 'options.signal', [{}, { signal: Object.assign(barred('aborted'), { [Symbol.toStringTag]: 'AbortSignal' }) }]],
+    ['events', 'options', [revoked({})]],
+    ['events', 'options.since', [barred('since')]],
+    ['events', 'options.signal', [{ signal: revoked({}) }]],
+    ['dispatch', 'match', [revoked({}), { onAttach() {} }]],
+    ['dispatch', 'match', [barred('vendor_ids'), { onAttach() {} }]],
+    ['dispatch', 'match.vendor_ids', [{ vendor_ids: revoked([]) }, { onAttach() {} }]],
+    ['dispatch', 'match.interfaces[0]', [{ interfaces: [revoked({})] }, { onAttach() {} }]],
+    ['dispatch', 'match.interfaces[0]', [{ interfaces: [barred('class')] }, { onAttach() {} }]],
+    ['dispatch', 'handlers.onAttach', [{}, revoked({})]],
+    ['dispatch', 'handlers.onDetach', [{}, barred('onDetach')]],
+  ])('of %s that cannot be read: %s', async (method, path, args) => {
+    const error = await (async () => openDaemon()[method](...args))().catch((reason) => reason);
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error).toMatchObject({ code: 'ERR_USB_ARGUMENT', message: expect.stringMatching(/ cannot be read: /), cause: expect.any(Error) });
+    expect(error.message.startsWith(`${path} `), error.message).toBe(true);
+  });
+
+  it('of initializeTracing that cannot be read', () => {
+    for (const options of [revoked({}), barred('level')]) {
+      const error = thrown(() => USBDaemon.initializeTracing(options));
+      expect(error).toMatchObject({ code: 'ERR_USB_CONFIG', message: expect.stringMatching(/^options cannot be read: /) });
+    }
   });
 });

@@ -19,10 +19,10 @@ export function stateFolder() {
   return folder;
 }
 
-/** Each has state of its own, unless `env` says where it is. */
-export function command(args, { env = {}, stdio = ['ignore', 'pipe', 'pipe'] } = {}) {
+/** Each has state of its own, unless `env` says where it is. `runtime`: what runs it. */
+export function command(args, { env = {}, stdio = ['ignore', 'pipe', 'pipe'], runtime = process.execPath } = {}) {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !UNSET.test(name)));
-  const run = new Run(spawn(process.execPath, [program, ...args], { env: { ...clean, XDG_STATE_HOME: stateFolder(), ...env }, stdio }));
+  const run = new Run(spawn(runtime, [program, ...args], { env: { ...clean, XDG_STATE_HOME: stateFolder(), ...env }, stdio }));
   onTestFinished(() => run.kill('SIGKILL'));
   return run;
 }

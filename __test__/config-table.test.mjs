@@ -26,6 +26,8 @@ const GOOD = {
   'redis.tls.key': [CERTIFICATE.key],
   'filters.rules[].tags': [['x']],
 };
+/** A text of each format, and one that is none. */
+const FORMATS = { 'ip-address': ['::1', 'no such'], 'usb-id': ['0x046D', '0x00046d'], tag: ['x', 'a,b'], glob: ['[AB]*', '[AB'], 'port-glob': ['1-4.*', 'no such'] };
 /** What is said where these are missing. */
 const REQUIRED = {
   'filters.rules[].action': 'filters.rules[0].action is missing',
@@ -70,7 +72,7 @@ function goodOf({ path, node }) {
     return typesOf(variant).flatMap((type) => {
       if (type === 'boolean') return [true, false];
       if (type === 'integer' || type === 'number') return [variant.minimum ?? 0, variant.maximum ?? 7];
-      if (type === 'string') return [{ 'ip-address': '::1', 'usb-id': '0x046D' }[variant.format] ?? 'x'];
+      if (type === 'string') return [FORMATS[variant.format]?.[0] ?? 'x'];
       if (type === 'array') return [[]];
       return type === 'null' ? [null] : [(variant.required ?? []).reduce((object, key) => ({ ...object, [key]: goodOf({ path: `${path}.${key}`, node: variant.properties[key] })[0] }), {})];
     });
@@ -85,7 +87,7 @@ function badOf({ node }) {
     if ('minimum' in variant) bounds.push(variant.minimum - 1);
     if ('maximum' in variant) bounds.push(variant.maximum + 1);
     if (variant.minLength > 0) bounds.push('');
-    if (variant.format in { 'ip-address': 1, 'usb-id': 1 }) bounds.push('no such');
+    if (variant.format in FORMATS) bounds.push(FORMATS[variant.format][1]);
     if ('const' in variant || variant.enum) bounds.push('no such', 7, !variant.const || 'x', null);
     return [...bounds, ...typesOf(variant).flatMap((type) => OTHERS[type] ?? [])];
   });
@@ -100,7 +102,7 @@ function takes(variant, value) {
   if (types.length > 0 && !types.includes(type) && !(type === 'integer' && types.includes('number'))) return false;
   if (typeof value === 'number') return value >= (variant.minimum ?? -Infinity) && value <= (variant.maximum ?? Infinity);
   if (typeof value !== 'string') return true;
-  return value.length >= (variant.minLength ?? 0) && !(variant.format in { 'ip-address': 1, 'usb-id': 1 } && value === 'no such');
+  return value.length >= (variant.minLength ?? 0) && FORMATS[variant.format]?.[1] !== value;
 }
 
 /** A configuration that has the value at the path, and around it what the path needs. */

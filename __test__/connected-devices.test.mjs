@@ -58,6 +58,20 @@ describe('connectedDevices', () => {
     expect(structuredClone(connectedDevices)).toEqual(new Map(connectedDevices));
   });
 
+  it('follows the devices, whatever a listener does to what it is given', async () => {
+    const daemon = openDaemon();
+    daemon.on('device:attach', (info) => { info.signature = 'mine'; });
+    await daemon.start();
+    daemon.simulateAttach({ name: '201-1', product: 'Keyboard' });
+    await daemon.heard.waitFor('device:attach');
+    const [signature] = daemon.connectedDevices.keys();
+    daemon.simulateDetach('201-1');
+    const [left] = await daemon.heard.waitFor('device:detach');
+    expect(left).toMatchObject({ signature, product: 'Keyboard' });
+    expect(signature).toMatch(/^[0-9a-f]{16}$/);
+    expect([...daemon.connectedDevices]).toEqual([]);
+  });
+
   it('is empty after stop', async () => {
     const daemon = await withDevices(['201-1']);
     await daemon.stop();

@@ -55,6 +55,19 @@ describe('a process', () => {
     expect(await pending(server)).toEqual([]);
   });
 
+  it('ends by itself where there is no thread for the stop, which says so', async () => {
+    const server = await startedRedis();
+    await add(server, ['one']);
+    // The limit counts a user's threads, and does not hold for root.
+    const program = `const consumer = ${opened(server)};
+      const done = consumer.startConsuming(() => {
+        require('node:child_process').execFileSync('prlimit', ['--pid', String(process.pid), '--nproc=0:0']);
+        if (process.getuid() === 0) process.setuid(65534);
+        setImmediate(() => consumer.stop().catch(({ code }) => done.then(() => (process.exitCode = code === 'ERR_USB_SYSTEM' ? 8 : 9))));
+      });`;
+    expect(await ended(program)).toEqual([8, null]);
+  });
+
   it('ends by process.exit() while a stop waits for a handler that hangs', async () => {
     const server = await startedRedis();
     await add(server, ['one']);
@@ -102,6 +115,28 @@ describe('a consumer', () => {
       expect(given).toEqual(['1']);
       expect((await pending(server, group)).map(([id]) => id)).toEqual(others);
     }
+  });
+
+  it('that one of many handlers stops calls none of the others any more, and leaves their events as they were', async () => {
+    const server = await startedRedis();
+    await add(server, upTo(400));
+    const all = { concurrency: 1000, batch_size: 1000 };
+    const consumer = openConsumer(server, all);
+    const given = [];
+    await consumer.startConsuming(({ product }) => {
+      given.push(product);
+      // JavaScript is busy, and the others' events are on their way meanwhile.
+      if (given.length === 1) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+      if (given.length === 3) consumer.stop();
+    });
+    expect(given).toEqual(['1', '2', '3']);
+    expect(await pending(server)).toHaveLength(397);
+    // None of them has cost an attempt.
+    const again = openConsumer(server, { ...all, max_attempts: 1 });
+    const handled = consume(again);
+    await noneIsPending(server);
+    expect(handled).toEqual(upTo(400).slice(3).map(String));
+    expect([...consumer.told.dead, ...again.told.dead, ...consumer.told.errors]).toEqual([]);
   });
 
   it('whose thread ends while a stop waits for its handler leaves what it has to another one', async () => {

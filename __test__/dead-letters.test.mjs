@@ -30,8 +30,8 @@ describe.each(REDIS_VERSIONS)('with Redis %s, a consumer', (version) => {
     expect(tries[2] - tries[1]).toBeGreaterThanOrEqual(39);
     const [letter] = await server.entries(DEAD);
     const [, [id]] = await server.entries();
-    expect(consumer.told.dead).toEqual([{ messageId: id, reason: 'no driver for it', attempts: 3 }]);
-    expect(fieldsOf(letter)).toMatchObject({ dead_entry_id: id, dead_group: GROUP, dead_consumer: 'main', dead_attempts: '3', dead_reason: 'no driver for it', product: 'bad', vendor_id: '46d' });
+    expect(consumer.told.dead).toEqual([{ messageId: id, code: 'ERR_USB_HANDLER', reason: 'no driver for it', attempts: 3 }]);
+    expect(fieldsOf(letter)).toMatchObject({ dead_entry_id: id, dead_group: GROUP, dead_consumer: 'main', dead_attempts: '3', dead_code: 'ERR_USB_HANDLER', dead_reason: 'no driver for it', product: 'bad', vendor_id: '46d' });
     await noneIsPending(server);
   });
 
@@ -108,7 +108,7 @@ describe('a consumer', () => {
     const letter = await until(async () => (await server.entries(DEAD))[0], 'the letter');
     expect(fieldsOf(letter)).toMatchObject({ dead_entry_id: id, product: 'bad', dead_attempts: '2' });
     await until(() => consumer.told.dead.length === 1, 'the letter to be told');
-    expect(consumer.told.dead[0]).toEqual({ messageId: id, reason: 'no driver for it', attempts: 2 });
+    expect(consumer.told.dead[0]).toEqual({ messageId: id, code: 'ERR_USB_HANDLER', reason: 'no driver for it', attempts: 2 });
   });
 
   it('writes one letter, and tells of it, where the reply to it is lost', async () => {

@@ -23,7 +23,12 @@ revoked.revoke();
 const revokedList = Proxy.revocable([], {});
 revokedList.revoke();
 const throwing = (name) => Object.defineProperty(usbObject(), name, { get: () => { throw new Error('no such luck'); } });
-const endless = new Proxy([], { get: (target, key) => (key === 'length' ? 1e9 : Reflect.get(target, key)) });
+/** A list that says of its length what `lengthOf` gives. */
+const long = (lengthOf) => new Proxy([1], { get: (target, key) => (key === 'length' ? lengthOf() : Reflect.get(target, key)) });
+const endless = long(() => 1e9);
+let asked = 0;
+const growing = { valueOf: () => (asked++ ? Infinity : 0) };
+const valueless = { valueOf: () => { throw new Error('no value'); } };
 const silent = new Proxy({}, { get: () => { throw new Error('a proxy'); } });
 const within = (path) => `device.deviceDescriptor.${path}`;
 
@@ -49,7 +54,9 @@ const BAD = [
   ['an ID as BigInt', usbObject({}, { idVendor: 1n }), `${within('idVendor')} is a BigInt`],
   ['a symbol for a class', usbObject({}, { bDeviceClass: Symbol('x') }), `${within('bDeviceClass')} is a symbol`],
   ['a class of two bytes', usbObject({}, { bDeviceClass: 256 }), `${within('bDeviceClass')} is 256: expected a whole number from 0 to 255`],
-  ['null for a field', usbObject({}, { bcdUSB: null }), `${within('bcdUSB')} is null`],
+  ['null for an ID', usbObject({}, { idVendor: null }), `${within('idVendor')} is null`],
+  ['null for a bus', usbObject({ busNumber: null }), 'device.busNumber is null'],
+  ['null for a port', usbObject({ portNumbers: [1, null] }), 'device.portNumbers[1] is null'],
   ['no bus', usbObject({ busNumber: undefined }), 'device.busNumber is undefined'],
   ['a negative bus', usbObject({ busNumber: -1 }), 'device.busNumber is -1'],
   ['a fractional address', usbObject({ deviceAddress: 0.1 }), 'device.deviceAddress is 0.1'],
@@ -57,8 +64,15 @@ const BAD = [
   ['ports as text', usbObject({ portNumbers: '4.2' }), 'device.portNumbers is "4.2": expected a list of 7 at most'],
   ['a port of 0', usbObject({ portNumbers: [1, 0] }), 'device.portNumbers[1] is 0: expected a whole number from 1 to 255'],
   ['a hole in the ports', usbObject({ portNumbers: [1, , 2] }), 'device.portNumbers[1] is undefined'], // eslint-disable-line no-sparse-arrays
-  ['too many ports', usbObject({ portNumbers: Array(8).fill(1) }), 'device.portNumbers is a list of 8: expected a list of 7 at most'],
-  ['a list without end', usbObject({ portNumbers: endless }), 'device.portNumbers is a list of 1000000000'],
+  ['too many ports', usbObject({ portNumbers: Array(8).fill(1) }), 'device.portNumbers.length is 8: expected a list of 7 at most'],
+  ['a list without end', usbObject({ portNumbers: endless }), 'device.portNumbers.length is 1000000000'],
+  ['a length that has no value', usbObject({ portNumbers: long(() => valueless) }), 'device.portNumbers.length is an object: expected a list of 7 at most'],
+  ['a length that grows', usbObject({ portNumbers: long(() => growing) }), 'device.portNumbers.length is an object'],
+  ['a symbol for a length', usbObject({ portNumbers: long(() => Symbol('x')) }), 'device.portNumbers.length is a symbol'],
+  ['a negative length', usbObject({ portNumbers: long(() => -1) }), 'device.portNumbers.length is -1'],
+  ['a fractional length', usbObject({ portNumbers: long(() => 1.5) }), 'device.portNumbers.length is 1.5'],
+  ['a length that is no number', usbObject({ interfaces: long(() => NaN) }), 'device.interfaces.length is NaN: expected a list of 255 at most'],
+  ['interfaces whose length is a text', usbObject({ interfaces: long(() => '1') }), 'device.interfaces.length is "1"'],
   ['a revoked list', usbObject({ portNumbers: revokedList.proxy }), 'device.portNumbers cannot be read'],
   ['a serial number of a megabyte', usbObject({ serialNumber: 'x'.repeat(1 << 20) }), 'device.serialNumber is a text of 1048576 characters: expected a text of 255 characters at most'],
   ['a product that is a number', usbObject({ product: 7 }), 'device.product is 7'],
@@ -104,6 +118,20 @@ describe('a device', () => {
       bLength: 18, bDescriptorType: 1, bcdUSB: 0, bDeviceClass: 0, bDeviceSubClass: 0, bDeviceProtocol: 0, bMaxPacketSize0: 0,
       idVendor: 1, idProduct: 2, bcdDevice: 0, iManufacturer: 0, iProduct: 0, iSerialNumber: 0, bNumConfigurations: 0,
     });
+  });
+
+  it('may say null wherever it may say nothing', () => {
+    const optional = Object.keys(usbObject().deviceDescriptor).filter((field) => !['idVendor', 'idProduct'].includes(field));
+    const saying = (value) => usbObject({
+      deviceDescriptor: { idVendor: 1, idProduct: 2, ...Object.fromEntries(optional.map((field) => [field, value])) },
+      interfaces: [{ class: 3, subclass: value, protocol: value }, { class: value }],
+      configDescriptor: { interfaces: [[{ bInterfaceClass: 8, bInterfaceSubClass: value, bInterfaceProtocol: value }]] },
+      ...Object.fromEntries(['portNumbers', 'open', 'close', 'getStringDescriptor', 'manufacturer', 'product', 'serialNumber', 'speed'].map((name) => [name, value])),
+    });
+    expect(readDevice(saying(null))).toEqual(readDevice(saying(undefined)));
+    const configured = (value) => readDevice({ ...saying(value), interfaces: value }).interfaces;
+    expect(configured(null)).toEqual([{ class: 8, subclass: 0, protocol: 0 }]);
+    expect(configured(undefined)).toEqual(configured(null));
   });
 
   it.each([[undefined], [null], [[]]])('is a root hub where its ports are %j', (portNumbers) => {

@@ -57,7 +57,8 @@ describe('a match', () => {
   });
 
   it.each([
-    [null, 'match is null: expected an object or a function'],
+    [null, 'match is null: expected a plain object or a function'],
+    [new Map([['vendor_ids', [1]]]), 'match is an object: expected a plain object'],
     [[], 'match is an object'],
     [{ vendor_id: [] }, 'match.vendor_id is no known key: did you mean "vendor_ids"?'],
     [{ deviceClasses: [] }, 'did you mean "device_classes"?'],
@@ -67,15 +68,36 @@ describe('a match', () => {
     [{ device_classes: [256] }, 'match.device_classes[0] is 256'],
     [{ interfaces: ['06/01/01/01'] }, 'match.interfaces[0] is "06/01/01/01"'],
     [{ interfaces: [{ klass: 6 }] }, 'match.interfaces[0].klass is no known key: did you mean "class"?'],
+    [{ interfaces: [new Map([['class', 6]])] }, 'match.interfaces[0] is an object: expected a class or a plain object'],
   ])('%j is refused by name', (match, message) => {
     const refused = expect.objectContaining({ code: 'ERR_USB_ARGUMENT', message: expect.stringContaining(message) });
-    expect(() => openDaemon().dispatch(match, {})).toThrow(refused);
+    expect(() => openDaemon().dispatch(match, { onAttach() {} })).toThrow(refused);
+  });
+
+  it('is refused with a list whose length is none', () => {
+    let asked = 0;
+    for (const length of [-1, 1.5, 65_537, { valueOf: () => (asked++ ? Infinity : 0) }]) {
+      const list = new Proxy([1], { get: (target, key) => (key === 'length' ? length : Reflect.get(target, key)) });
+      const message = 'match.vendor_ids is an object: expected a list of 65536 at most';
+      const refused = expect.objectContaining({ code: 'ERR_USB_ARGUMENT', message });
+      expect(() => openDaemon().dispatch({ vendor_ids: list }, { onAttach() {} })).toThrow(refused);
+    }
   });
 
   it('is refused with handlers that are none', () => {
     const refused = (message) => expect.objectContaining({ code: 'ERR_USB_ARGUMENT', message: expect.stringContaining(message) });
     expect(() => openDaemon().dispatch({}, undefined)).toThrow(refused('handlers is undefined'));
     expect(() => openDaemon().dispatch({}, { onAttach: 1 })).toThrow(refused('handlers.onAttach is 1: expected a function'));
+  });
+
+  it.each([
+    [{}, ''],
+    [{ logger: 1 }, ''],
+    [{ logger: 1, onattach() {} }, ': instead of "onattach", did you mean "onAttach"?'],
+    [{ on_detach() {} }, ': instead of "on_detach", did you mean "onDetach"?'],
+  ])('is refused with handlers none of which would be called: %j', (handlers, hint) => {
+    const message = `handlers has neither onAttach nor onDetach${hint}`;
+    expect(() => openDaemon().dispatch({}, handlers)).toThrow(expect.objectContaining({ code: 'ERR_USB_ARGUMENT', message }));
   });
 });
 
@@ -172,11 +194,19 @@ describe('a dispatch', () => {
 });
 
 describe('a handler that fails', () => {
+  it('is told where a match gives a promise, and no device is meant by it', async () => {
+    const daemon = await started(SCANNER);
+    const { notes } = follow(daemon, async () => false);
+    await daemon.heard.waitFor('error');
+    expect(daemon.heard.of('error')[0]).toMatchObject({ code: 'ERR_USB_HANDLER', cause: { code: 'ERR_USB_ARGUMENT' } });
+    expect(notes).toEqual([]);
+  });
+
   it('is told by an error event with its context, and the others still get theirs', async () => {
     const daemon = await started(SCANNER);
     const mine = new Error('mine');
     daemon.dispatch({}, { onAttach: () => { throw mine; }, onDetach: () => Promise.reject(new Error('later')) });
-    daemon.dispatch(() => { throw new Error('unsure'); }, {});
+    daemon.dispatch(() => { throw new Error('unsure'); }, { onAttach() {} });
     const { notes } = follow(daemon, {});
     daemon.simulateDetach('201-1');
     await daemon.heard.waitFor('error', { count: 3 });

@@ -182,6 +182,19 @@ describe('a publisher', () => {
     await expect(publisher.publishUSBEvent('add', INFO)).rejects.toMatchObject({ code: 'ERR_USB_DEVICE', message: expect.stringMatching(/action is "add"/) });
     await expect(publisher.publishUSBEvent('attach', undefined)).rejects.toMatchObject({ code: 'ERR_USB_DEVICE' });
     await expect(publisher.publishUSBEvent('attach', { ...INFO, vendorId: 'mouse' })).rejects.toMatchObject({ code: 'ERR_USB_DEVICE', message: expect.stringMatching(/mouse/) });
+    const wrong = [
+      [{ vendorId: -1, productId: 1.5 }, /vendorId is -1: expected a whole number from 0 to 65535/],
+      [{ productId: 1.5 }, /productId is 1\.5/],
+      [{ product: 'x'.repeat(1 << 20) }, /product is "x+…: expected 255 characters at most/],
+      [{ location: { busNumber: 1, deviceAddress: 2 ** 16 } }, /location\.deviceAddress is 65536/],
+      [{ deviceDescriptor: { bcdUSB: 'two' } }, /deviceDescriptor\.bcdUSB is "two"/],
+      [{ timestamp: 2 ** 53 }, /timestamp is 9007199254740992/],
+      [{ speed: 1e300 }, /speed is 1e\+?300/],
+      [{ eventId: 'nonsense' }, /eventId is "nonsense": expected <producer>:<seq>/],
+    ];
+    for (const [fields, message] of wrong) {
+      await expect(publisher.publishUSBEvent('attach', { ...INFO, ...fields })).rejects.toMatchObject({ code: 'ERR_USB_DEVICE', message: expect.stringMatching(message) });
+    }
     await expect(publisher.getRecentEvents(-1)).rejects.toThrow(RangeError);
     await publisher.close();
     await expect(publisher.publishUSBEvent('attach', INFO)).rejects.toMatchObject({ code: 'ERR_USB_NOT_RUNNING' });

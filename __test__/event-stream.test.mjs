@@ -21,9 +21,9 @@ function open({ since, store = [], lastTold, most = 100_000, signal, read } = {}
     asked.push(after);
     return store.filter((seq) => seq > after).slice(0, limit).map(stored);
   });
-  const past = since === undefined ? null : async () => ({ since, lastTold: lastTold ?? Math.max(0, ...store), readHistory });
+  const past = since === undefined ? null : Promise.resolve({ since, lastTold: lastTold ?? Math.max(0, ...store), producer: 'p', readHistory });
   const stream = new EventStream(audience, { most, signal, past });
-  const tell = (...seqs) => seqs.forEach((seq) => audience.tell('attach', device(seq)));
+  const tell = (...seqs) => seqs.forEach((seq) => audience.tell('attach', device(seq), { eventId: `p:${seq}`, seq }));
   const take = async (count) => {
     const seqs = [];
     while (seqs.length < count) {
@@ -178,16 +178,64 @@ describe('since', () => {
     expect(await take(7)).toEqual(upTo(1, 7));
   });
 
-  it('leaves nothing out that was told before it was stored', async () => {
-    const store = [1, 2];
-    const { tell, take } = open({ since: 0, store, lastTold: 4 });
-    tell(5);
-    const all = take(5);
-    await new Promise(setImmediate);
-    store.push(3);
-    await new Promise(setImmediate);
-    store.push(4, 5);
-    expect(await all).toEqual([1, 2, 3, 4, 5]);
+  it('reads on from the store where more has come than finds room', async () => {
+    const store = upTo(1, 600);
+    const { tell, take, stream } = open({ since: 0, store, most: 3 });
+    expect(await take(100)).toEqual(upTo(1, 100));
+    store.push(...upTo(601, 610));
+    tell(...upTo(601, 610));
+    expect(await take(510)).toEqual(upTo(101, 610));
+    // Also who has caught up.
+    store.push(...upTo(611, 620));
+    tell(...upTo(611, 620));
+    expect(await take(10)).toEqual(upTo(611, 620));
+    tell(621);
+    expect((await stream.next()).value.seq).toBe(621);
+  });
+
+  it('takes from what waits what the store has not, or no longer', async () => {
+    const { tell, take } = open({ since: 0, store: [1, 2, 6, 7], lastTold: 8 });
+    tell(...upTo(3, 9));
+    expect(await take(9)).toEqual(upTo(1, 9));
+  });
+
+  it('is told of a hole, wherever it is', async () => {
+    const code = 'ERR_USB_HISTORY';
+    const inStore = open({ since: 0, store: [3, 4, 8, 9] });
+    inStore.tell(5);
+    expect(await inStore.take(3)).toEqual([3, 4, 5]);
+    await expect(inStore.stream.next()).rejects.toMatchObject({ code, message: 'events 6 to 7 are no longer kept: go on with since: 7' });
+    const atItsEnd = open({ since: 2, store: [3], lastTold: 5 });
+    expect(await atItsEnd.take(1)).toEqual([3]);
+    await expect(atItsEnd.stream.next()).rejects.toMatchObject({ code, message: 'events 4 to 5 are no longer kept: go on with since: 5' });
+    const inWhatComes = open({ since: 2, store: [2, 3] });
+    inWhatComes.tell(4, 6);
+    expect(await inWhatComes.take(2)).toEqual([3, 4]);
+    await expect(inWhatComes.stream.next()).rejects.toMatchObject({ code, message: 'events 5 to 5 are no longer kept: go on with since: 5' });
+  });
+
+  it.each([0, 1])('%i does not hide that the store was trimmed between two readings', async (since) => {
+    const store = upTo(1, 600);
+    const { take, stream } = open({ since, store });
+    await take(1);
+    store.splice(0, 300);
+    expect(await take(255)).toEqual(upTo(since + 2, since + 256));
+    await expect(stream.next()).rejects.toMatchObject({ code: 'ERR_USB_HISTORY', message: `events ${since + 257} to 300 are no longer kept: go on with since: 300` });
+  });
+
+  it('0 begins with what comes where nothing is kept', async () => {
+    const { tell, take } = open({ since: 0, lastTold: 5 });
+    const all = take(2);
+    tell(6, 7);
+    expect(await all).toEqual([6, 7]);
+    const other = open({ since: 0, lastTold: 5 });
+    other.tell(4, 5, 6);
+    expect(await other.take(3)).toEqual([4, 5, 6]);
+  });
+
+  it('of an event that has not been here is refused', async () => {
+    const { stream } = open({ since: 10, store: upTo(1, 9) });
+    await expect(stream.next()).rejects.toMatchObject({ code: 'ERR_USB_HISTORY', message: 'event 10 has not been here: the last one is 9' });
   });
 
   it('of the last event gives only what comes, also where that tells again of what is old', async () => {
@@ -207,7 +255,7 @@ describe('since', () => {
     await expect(stream.next()).rejects.toThrow('disk');
   });
 
-  it('ends with its signal, with return() and with the daemon while the store does not answer', async () => {
+  it('ends with its signal and with return() while the store does not answer', async () => {
     const reading = async (signal) => {
       const asked = new EventEmitter();
       const opened = open({ since: 1, lastTold: 5, signal, read: () => new Promise(() => asked.emit('read')) });
@@ -222,8 +270,60 @@ describe('since', () => {
     const returned = await reading();
     await returned.stream.return();
     expect((await returned.next).done).toBe(true);
-    const stopped = await reading();
-    stopped.audience.end();
-    expect((await stopped.next).done).toBe(true);
+  });
+
+  it('ends with its signal in the midst of what has been read', async () => {
+    const controller = new AbortController();
+    const { take, stream } = open({ since: 0, store: upTo(1, 9), signal: controller.signal });
+    expect(await take(2)).toEqual([1, 2]);
+    controller.abort();
+    await expect(stream.next()).rejects.toMatchObject({ name: 'AbortError' });
+  });
+});
+
+describe('a daemon that stops', () => {
+  const message = (from, after) => `the daemon has stopped before event ${from} was read: when it is started again, go on with since: '${after}'`;
+
+  it('says where to go on, whether its store still answers or not', async () => {
+    for (const read of [async () => undefined, () => new Promise(() => {})]) {
+      const { audience, stream } = open({ since: 1, lastTold: 5, read });
+      const refused = expect(stream.next()).rejects.toMatchObject({ code: 'ERR_USB_HISTORY', message: message(2, 'p:1') });
+      await new Promise(setImmediate);
+      audience.end();
+      await refused;
+      expect((await stream.next()).done).toBe(true);
+    }
+    const { audience, stream } = open({ since: 0, lastTold: 5, read: async () => undefined });
+    audience.tell('attach', device(6), { eventId: 'p:6', seq: 6 });
+    audience.end();
+    await expect(stream.next()).rejects.toMatchObject({ code: 'ERR_USB_HISTORY', message: message(1, 'p:0') });
+  });
+
+  it('hides nothing where all that is missing waits', async () => {
+    const { audience, tell, take } = open({ since: 3, lastTold: 5, read: async () => undefined });
+    tell(4, 5, 6);
+    audience.end();
+    expect(await take(4)).toEqual([4, 5, 6, 'end']);
+    const last = open({ since: 5, lastTold: 5, read: async () => undefined });
+    last.tell(6);
+    last.audience.end();
+    expect(await last.take(2)).toEqual([6, 'end']);
+  });
+
+  it.each([[5], [0]])('ends an iterator that has not been asked yet, since %i', async (since) => {
+    const daemon = openDaemon();
+    await daemon.start();
+    for (let at = 1; at <= 5; at += 1) daemon.simulateAttach({ name: `201-${at}` });
+    await daemon.heard.waitFor('device:attach', { count: 5 });
+    const events = daemon.events({ since });
+    const { outbox } = daemon.getHealth();
+    daemon.simulateAttach({ name: '201-6' });
+    await daemon.heard.waitFor('device:attach', { count: 6 });
+    const stopped = daemon.stop();
+    const asked = events.next();
+    if (since === 0) await expect(asked).rejects.toMatchObject({ code: 'ERR_USB_HISTORY', message: message(1, `${outbox.producer}:0`) });
+    else expect((await asked).value.seq).toBe(6);
+    expect((await events.next()).done).toBe(true);
+    await stopped;
   });
 });

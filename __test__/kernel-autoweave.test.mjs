@@ -54,7 +54,8 @@ describe("AutoWeave's consuming side in a real kernel with udevd, as nobody", ()
     bed = await openQemuBed({ udev: true, controllers: CONTROLLERS });
     redis = await GuestRedis.start(bed);
     loader = await load();
-    // An emulated machine may need longer than a real one's default for one answer; a publish that finds nothing still fails.
+    // While a restarted loader starts its workers, the one emulated CPU has Redis itself answer later than the default of 2 s at times
+    // (one run in six, beside a copy of gigabytes); a publish that finds nothing still fails.
     service = run('integration-service', { timeout_ms: PATIENCE_MS });
     await service.waitFor(({ event }) => event === 'started', 'the integration service to have started', { timeoutMs: PATIENCE_MS });
   }, 4 * PATIENCE_MS);

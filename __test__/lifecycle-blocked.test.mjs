@@ -51,3 +51,12 @@ describe.each([
     expect(result.listened.filter(({ timestamp }) => timestamp > result.unblocked)).toEqual([]);
   });
 });
+
+it('gives a daemon that is stopped while its listeners are behind the time to read what is on disk', async () => {
+  const stopped = mkdtempSync(join(folder, 'stopped-'));
+  const { lines, ...ended } = await script('stop-behind.cjs', [stopped]);
+  expect(ended).toEqual({ code: 0, signal: null, stderr: '' });
+  const [{ seqs, gaps, atStopped }] = lines;
+  expect([gaps, atStopped]).toEqual([[], EVENTS]);
+  expect(seqs).toEqual(upTo(EVENTS));
+});

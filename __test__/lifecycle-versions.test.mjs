@@ -4,9 +4,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { command } from './command.mjs';
 import { packageRoot } from './daemon.mjs';
 import { program, script } from './lifecycle/program.mjs';
-import { fieldsOf, startRedis } from './redis-server.mjs';
+import { fieldsOf, freePort, startRedis } from './redis-server.mjs';
 
 const GET_THEM = 'run sh scripts/setup/node-versions.sh';
 const PROMISED = { node: ['20', '22', '24'], bun: ['1'] };
@@ -30,6 +31,27 @@ const STEPS = [
   { step: 'getRecentEvents', value: 4 },
   { step: 'refusal', value: [true, 'ERR_USB_CONFIG'] },
   { step: 'stopped', value: [false, 0] },
+];
+
+/** What rest.cjs prints where all of it works. */
+const REST = [
+  { step: 'waitFor', value: 'Mouse' },
+  { step: 'waitFor in vain', value: 'ERR_USB_TIMEOUT' },
+  { step: 'clone', value: '1' },
+  { step: 'next', value: 'attach' },
+  { step: 'aborted', value: true },
+  { step: 'since', value: 1 },
+  { step: 'dispatch', value: ['Mouse', 'left'] },
+  { step: 'connectedDevices', value: [true, 'TypeError'] },
+  { step: 'consumer', value: [['attach', 'detach'], true] },
+  { step: 'again', value: true },
+  { step: 'http', value: [200, 'healthy'] },
+  { step: 'disposed', value: false },
+  { step: 'usb', value: [true, 9] },
+  { step: 'usb transfer', value: 'ERR_USB_NO_TRANSFER' },
+  { step: 'worker', value: ['Mouse', 0] },
+  { step: 'warning', value: 'USB_CONFIG' },
+  { step: 'publisher', value: 1 },
 ];
 
 async function server() {
@@ -71,6 +93,21 @@ for (const runtime of [...found('node'), ...found('bun')]) {
         'attach 46d injected',
         'detach 46d injected',
       ]);
+    });
+
+    it('runs a program that uses the rest of it: iterators, dispatch, a consumer, HTTP, the entry /usb, a worker', async () => {
+      const redis = await server();
+      const { code, signal, stderr, lines } = await script('rest.cjs', [redis.port, await freePort()], { runtime: runtime.path });
+      expect({ code, signal, stderr }).toEqual({ code: 0, signal: null, stderr: '' });
+      expect(lines).toEqual(REST);
+    });
+
+    it('runs the command line, which reads its configuration again at SIGHUP and ends well at SIGTERM', async () => {
+      const run = command(['--simulate', '--no-redis', '--no-http', '--json'], { runtime: runtime.path });
+      await run.stdout.waitFor(/"type":"attach"/);
+      run.kill('SIGHUP');
+      await run.stderr.waitFor(/^config {4}reloaded /);
+      expect(await run.end()).toEqual({ code: 0, signal: null });
     });
 
     it('imports the package as ESM, the default export being the class', async () => {

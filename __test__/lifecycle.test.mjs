@@ -3,8 +3,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { openDaemon, packageRoot } from './daemon.mjs';
-import { freePort } from './redis-server.mjs';
+import { cycle, openDaemon, packageRoot, USBDaemon } from './daemon.mjs';
+import { freePort, startRedis } from './redis-server.mjs';
 
 /** Runs a program that has USBDaemon and QUIET; gives how it ended and what it printed. */
 async function program(text, { args = [] } = {}) {
@@ -50,6 +50,27 @@ describe('start and stop', () => {
     expect(daemon.heard.of('device:detach')).toEqual([]);
   });
 
+  it('are what isRunning tells of: not before the one has come about, nor once the other is called', async () => {
+    const daemon = openDaemon();
+    const started = daemon.start();
+    expect(daemon.isRunning).toBe(false);
+    await started;
+    const stopped = daemon.stop();
+    expect([daemon.isRunning, daemon.getStats().isRunning]).toEqual([false, false]);
+    const again = daemon.start();
+    await stopped;
+    expect(daemon.isRunning).toBe(false);
+    await again;
+    expect(daemon.isRunning).toBe(true);
+    await daemon.stop();
+    const seen = [];
+    daemon.on('started', () => seen.push(daemon.isRunning));
+    daemon.start();
+    daemon.stop();
+    await daemon.start();
+    expect(seen).toEqual([false, true]);
+  });
+
   it('take effect in the order in which they are called', async () => {
     const daemon = openDaemon();
     daemon.start();
@@ -77,6 +98,13 @@ describe('start and stop', () => {
     await daemon.start();
     await daemon.stop();
     expect(() => daemon.simulateDetach('201-1')).toThrow(refused);
+  });
+
+  it('a port that is no text is refused by code', () => {
+    const daemon = openDaemon();
+    for (const port of [Object.create(null), Symbol('port'), undefined, 7]) {
+      expect(() => daemon.simulateDetach(port)).toThrow(expect.objectContaining({ code: 'ERR_USB_DEVICE', message: expect.stringMatching(/^port is .*: expected the name of a port/) }));
+    }
   });
 
   it('a start that fails may be tried again', async () => {
@@ -151,6 +179,64 @@ describe('listeners', () => {
     expect(stderr).toContain('at USBDaemon.mine');
   });
 
+  it('that change what they are given take no event from anybody', async () => {
+    const daemon = openDaemon();
+    daemon.on('device:attach', (info) => { for (const key of Object.keys(info)) delete info[key]; });
+    await daemon.start();
+    const events = daemon.events();
+    cycle(daemon, 1000);
+    await daemon.heard.waitFor('device:detach', { count: 500 });
+    const names = [];
+    for await (const { type, seq, eventId } of events) {
+      names.push([type, seq, eventId.endsWith(`:${seq}`)]);
+      if (names.length === 1000) break;
+    }
+    expect(names).toEqual(Array.from({ length: 1000 }, (_, at) => [at % 2 ? 'detach' : 'attach', at + 1, true]));
+    await daemon.stop();
+  });
+
+  it('are not all that may fail: whatever does takes nothing from what follows', async () => {
+    const { code, stdout, stderr } = await program(`
+      const daemon = new USBDaemon(QUIET);
+      let caught = 0;
+      process.on('uncaughtException', () => (caught += 1));
+      const { rawListeners } = daemon;
+      daemon.rawListeners = (event) => {
+        if (event === 'device:attach') throw new Error('mine');
+        return rawListeners.call(daemon, event);
+      };
+      let seen = 0;
+      daemon.on('device:detach', () => {
+        seen += 1;
+        if (seen === 1000) daemon.stop().then(() => console.log(seen, caught));
+      });
+      daemon.start().then(() => {
+        for (let at = 0; at < 1000; at += 1) {
+          daemon.simulateAttach({ name: '201-1' });
+          daemon.simulateDetach('201-1');
+        }
+      });
+    `);
+    expect([code, stderr, stdout]).toEqual([0, '', '1000 1000\n']);
+  });
+
+  it('are all the user\'s own, and those for event:published are heard whenever they come', async () => {
+    const server = await startRedis();
+    onTestFinished(() => server.close());
+    const daemon = new USBDaemon({ sources: ['simulated'], redis: { port: server.port }, monitoring: { enabled: false } });
+    onTestFinished(() => daemon.stop());
+    expect(daemon.eventNames()).toEqual([]);
+    await daemon.start();
+    for (const [at, add] of ['on', 'once', 'addListener', 'prependListener', 'prependOnceListener'].entries()) {
+      daemon.removeAllListeners();
+      await daemon.stop();
+      await daemon.start();
+      const published = new Promise((resolve) => daemon[add]('event:published', resolve));
+      daemon.simulateAttach({ name: `201-${at + 1}` });
+      expect((await published).action, add).toBe('attach');
+    }
+  });
+
   it('are not needed for errors: without one the process goes on', async () => {
     const { code, stdout, stderr } = await program(`
       const { createServer } = require('node:net');
@@ -206,6 +292,23 @@ describe('the process', () => {
       `);
       expect([code, stderr]).toEqual([0, '']);
     }
+  });
+
+  it('is held by a start, also of a daemon that does not hold it otherwise', async () => {
+    for (const order of ['daemon.unref(); await daemon.start()', 'const started = daemon.start(); daemon.unref(); await started']) {
+      const { code, stdout, stderr } = await program(`
+        (async () => {
+          const daemon = new USBDaemon({ ...QUIET, sources: undefined });
+          ${order};
+          console.log(daemon.isRunning);
+        })();
+      `);
+      expect([code, stderr, stdout]).toEqual([0, '', 'true\n']);
+    }
+    const { code, stdout } = await program(
+      `USBDaemon.createUSBDaemon({ ...QUIET, outbox: { path: '/proc/none/outbox.db', required: true } }).catch((error) => console.log(error.code));`,
+    );
+    expect([code, stdout]).toEqual([0, 'ERR_USB_OUTBOX\n']);
   });
 
   it('is held again by ref', async () => {

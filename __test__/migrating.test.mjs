@@ -1,39 +1,20 @@
-// docs/MIGRATING.md: each "after" does what stands under it, on a bus with real uevents; each "before" is a program.
+// docs/MIGRATING.md: each "after" does what stands under it, on a bus with real uevents; each "before" is a program. Those for
+// usb 2 are run in kernel-migrating.test.mjs: they open the device, which needs a real one.
 
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openNamespaceBed } from './beds/namespace/index.mjs';
 import { packageRoot } from './daemon.mjs';
+import { argumentsFor, examples, fileNameFor, has, text } from './migrating-page.mjs';
+import { installPeer } from './peer-usb2.mjs';
 import { until } from './until.mjs';
 
 const ADAPTER = { controller: 0, port: '2', vendor_id: 0x0403, product_id: 0x6001, product: 'Adapter', serial: 'A1B2C3', interfaces: ['ff/ff/ff'] };
 /** The longest that a plug may stay unanswered before it is taken for one that came too early. */
 const PATIENCE_MS = 2_000;
-
-const text = readFileSync(join(packageRoot, 'docs/MIGRATING.md'), 'utf8');
-const blocks = [...text.matchAll(/^(#+ .*)$|^```(\w+) (before|after|prints)\n([\s\S]*?)^```$/gm)];
-
-/** The examples in their order: `{ title, before, after, prints }`. */
-function examples() {
-  const found = [];
-  let heading;
-  for (const [, title, , role, code] of blocks) {
-    if (title) heading = title.replace(/^#+ /, '');
-    else if (role === 'before') found.push({ title: heading, before: code });
-    else found.at(-1)[role] = code;
-  }
-  return found.map((example, at) => ({ ...example, title: `${at + 1}. ${example.title}` }));
-}
-
-const isModule = (code) => /^import /m.test(code);
-
-/** Whether `wanted` stands in `lines`, one after another. */
-function has(lines, wanted) {
-  return lines.some((_, from) => wanted.every((line, at) => lines[from + at] === line));
-}
 
 describe('the page', () => {
   it('has no code that is not checked', () => {
@@ -56,9 +37,17 @@ describe('before', () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   it.each(examples())('$title is a program', ({ before }) => {
-    const file = join(folder, isModule(before) ? 'before.mjs' : 'before.cjs');
+    const file = join(folder, fileNameFor('before', before));
     writeFileSync(file, before);
     execFileSync(process.execPath, ['--check', file]);
+  });
+
+  it('the one that the page says usb 2 itself does not run is not run by it', async () => {
+    const { before, after } = examples().find((example) => example.before.includes("import * as usb from 'usb'"));
+    const cwd = join(await installPeer(), '../..');
+    const { status, stdout, stderr } = spawnSync(process.execPath, argumentsFor(before), { cwd, encoding: 'utf8' });
+    expect([status, stdout, stderr]).toEqual([1, '', expect.stringContaining('TypeError: usb.on is not a function')]);
+    expect(after).toBe(before.replace("'usb'", "'@autoweave/usb-daemon/usb'"));
   });
 });
 
@@ -72,8 +61,7 @@ describe('after', () => {
   afterAll(() => bed?.close());
 
   it.each(examples())('$title prints what it says', async ({ after, prints }) => {
-    const kind = isModule(after) ? ['--input-type=module'] : [];
-    const program = bed.spawn([process.execPath, ...kind, '-e', after], { cwd: packageRoot });
+    const program = bed.spawn([process.execPath, ...argumentsFor(after)], { cwd: packageRoot });
     const lines = [];
     const read = (async () => {
       for await (const line of program.stdout) lines.push(line);

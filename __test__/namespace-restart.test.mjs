@@ -27,8 +27,8 @@ afterEach(async () => {
 });
 
 /** Starts an observer, and waits until devices on hub ports have so many entries. */
-async function run(entries, options) {
-  const config = { redis: { path: join(folder, 'redis.sock') }, outbox: { path: join(folder, 'outbox.db') }, monitoring: { enabled: false } };
+async function run(entries, { filters, ...options } = {}) {
+  const config = { redis: { path: join(folder, 'redis.sock') }, outbox: { path: join(folder, 'outbox.db') }, monitoring: { enabled: false }, filters };
   const observer = await observe(bed, { config, ...options });
   await observer.ask('start');
   await until(async () => (await stream()).length >= entries, `${entries} entries`);
@@ -65,7 +65,8 @@ describe.each(['stopped', 'killed'])('a daemon that was %s', (how) => {
   it('tells what left, what came and what was replaced meanwhile, and does not tell the stream of what stayed', async () => {
     const [, leaves, replaced] = [await bed.plug(mouse('1')), await bed.plug(mouse('2')), await bed.plug(mouse('3'))];
     const first = await run(3);
-    expect(await stream()).toEqual(['attach 1 startup', 'attach 2 startup', 'attach 3 startup']);
+    // In the order in which their strings were there.
+    expect((await stream()).sort()).toEqual(['attach 1 startup', 'attach 2 startup', 'attach 3 startup']);
     await end(first, how);
     await bed.unplug(leaves);
     await bed.unplug(replaced);
@@ -102,5 +103,17 @@ it('after another boot every device that was there has left, and every device th
   expect([...attaches].sort()).toEqual(['attach 1 reboot', 'attach 2 reboot']);
   const entries = (await server.entries()).map(fieldsOf).filter(({ port_path }) => port_path === '1');
   expect(new Set(entries.map(({ device_signature }) => device_signature)).size).toBe(1);
+  await end(second, 'stopped');
+});
+
+it('keeps telling of what an earlier run has told of, until it leaves, whatever its filters say by now', async () => {
+  const stays = await bed.plug(mouse('1'));
+  await end(await run(1), 'stopped');
+  const second = await run(1, { filters: { vendor_blacklist: ['0627'] } });
+  await bed.plug(mouse('2'));
+  await bed.unplug(stays);
+  await until(async () => (await stream()).length === 2, 'the detach');
+  expect(await stream()).toEqual(['attach 1 startup', 'detach 1 -']);
+  expect(heard(second)).toEqual(['attach 1 startup', 'detach 1 -']);
   await end(second, 'stopped');
 });

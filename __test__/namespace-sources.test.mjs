@@ -1,8 +1,11 @@
 // Sources that contradict one another, fall silent, or are lied to.
 
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openNamespaceBed } from './beds/namespace/index.mjs';
+import { stateFolder } from './command.mjs';
 import { checkHistory, isTransition, observe } from './observe.mjs';
+import { fieldsOf, startRedis } from './redis-server.mjs';
 
 const config = { redis: false, monitoring: { enabled: false, interval: 500 } };
 const MOUSE = { kind: 'mouse', controller: 0, port: '3' };
@@ -20,8 +23,12 @@ async function started(options, observerOptions = {}) {
   return observer;
 }
 
+function statesOf(observer, source) {
+  return observer.of('source:state').map(({ value }) => value).filter((status) => status.source === source);
+}
+
 function lastState(observer, source) {
-  return observer.of('source:state').map(({ value }) => value).findLast((status) => status.source === source);
+  return statesOf(observer, source).at(-1);
 }
 
 describe('where uevents cannot be heard', () => {
@@ -136,15 +143,66 @@ describe('libusb', () => {
     expect(observer.said.slice(since).filter(isTransition)).toHaveLength(40);
   });
 
-  it('is unavailable without them, and the others carry on', async () => {
-    const observer = await started({ devfs: false });
+  /** What the daemon publishes to; by a socket, because a bed has a network of its own. */
+  async function redis() {
+    const path = join(stateFolder(), 'redis.sock');
+    const server = await startRedis({ args: ['--unixsocket', path] });
+    onTestFinished(() => server.close());
+    return { server, config: { ...config, redis: { path } } };
+  }
+
+  /** The field `source` of what came and went live, with the port. */
+  async function sources(server, count) {
+    const fields = (await server.waitForEntries(count)).map(fieldsOf).filter(({ synthetic }) => synthetic === undefined);
+    return fields.map(({ action, port_path, source, backend }) => `${action} ${port_path} ${source} ${backend}`);
+  }
+
+  it('is what the stream names as its source where it is up', async () => {
+    const { server, config } = await redis();
+    const observer = await started({}, { config });
+    expect(lastState(observer, 'libusb').state).toBe('up');
+    const present = (await observer.ask('list')).length;
+    await bed.unplug(await bed.plug(MOUSE));
+    expect(await sources(server, present + 2)).toEqual(['attach 3 node-usb netlink', 'detach 3 node-usb netlink']);
+  });
+
+  it('is unavailable without them, and the others carry on: the stream names udev as its source', async () => {
+    const { server, config } = await redis();
+    const observer = await started({ devfs: false }, { config });
+    const present = (await observer.ask('list')).length;
     expect(lastState(observer, 'libusb').state).toBe('unavailable');
     const since = observer.said.length;
     await bed.plug(MOUSE);
     const [attach] = await observer.transitions(1, { since });
     expect(attach.value.backend).toBe('netlink');
     expect((await observer.ask('health')).status).toBe('healthy');
+    expect(await sources(server, present + 1)).toEqual(['attach 3 udev netlink']);
+    expect(new Set((await server.entries()).map((entry) => fieldsOf(entry).source))).toEqual(new Set(['udev']));
   });
+});
+
+describe('without uevents, as fallback.enable_udev: false asks for', () => {
+  for (const devfs of [true, false]) {
+    it(`snapshots find what comes and goes, ${devfs ? 'which libusb asks for' : 'also without libusb'}, and nothing says that netlink is up`, async () => {
+      const quiet = { ...config, fallback: { enable_udev: false } };
+      const observer = await started({ devfs }, { config: quiet });
+      const since = observer.said.length;
+      const handle = await bed.plug(MOUSE);
+      const [attach] = await observer.transitions(1, { since });
+      expect(attach.value).toMatchObject({ backend: expect.stringMatching(/^(snapshot|libusb)$/), location: { portPath: '3' } });
+      expect(attach.value.synthetic).toBeUndefined();
+      await bed.unplug(handle);
+      const [, detach] = await observer.transitions(2, { since });
+      expect(detach).toMatchObject({ event: 'device:detach', value: { backend: expect.stringMatching(/^(snapshot|libusb)$/) } });
+      expect(lastState(observer, 'libusb').state).toBe(devfs ? 'up' : 'unavailable');
+      expect(statesOf(observer, 'netlink')).toEqual([{ source: 'netlink', state: 'off', reason: 'switched off by configuration' }]);
+      const { status, sources } = await observer.ask('health');
+      expect(status).toBe('healthy');
+      expect(sources.find(({ source }) => source === 'netlink').state).toBe('off');
+      expect(observer.of('gap')).toEqual([]);
+      checkHistory(observer.said);
+    });
+  }
 });
 
 describe('a source that cannot start', () => {

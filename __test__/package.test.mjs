@@ -1,7 +1,7 @@
 // What the package promises about itself.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,23 +59,45 @@ it('gives everything that require gives to import, by the same name', async () =
   expect(Object.keys(imported).sort()).toEqual(named.sort());
 });
 
+/** What npm and its launcher need, and a program that is run. */
+const ON_THE_PATH = ['node', 'npm', 'sh', 'env'];
+const COMPILERS = ['cc', 'c++', 'gcc', 'g++', 'clang', 'ld', 'cargo', 'rustc', 'make', 'cmake', 'python', 'python3', 'node-gyp', 'pkg-config'];
+
+/** A folder that has links to these programs, as the only one of a PATH. */
+function barePath(folder) {
+  mkdirSync(folder);
+  for (const name of ON_THE_PATH) {
+    const found = name === 'node' ? process.execPath : execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim();
+    symlinkSync(realpathSync(found), join(folder, name));
+  }
+  return folder;
+}
+
 describe('the tarball', () => {
   let folder;
   let tarball;
+  let env;
 
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'usb-daemon-tarball-'));
-    const name = execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: checkout, encoding: 'utf8' });
+    env = { ...process.env, PATH: barePath(join(folder, 'bin')) };
+    const name = execFileSync('npm', ['pack', '--silent', '--pack-destination', folder], { cwd: checkout, env, encoding: 'utf8' });
     tarball = join(folder, name.trim());
   });
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  /** Runs a program in the project that has nothing but the package. */
+  /** Runs a program in the project that has nothing but the package, on a path that has nothing but Node and npm. */
   function run(program, ...args) {
-    const { status, stdout, stderr } = spawnSync(program, args, { cwd: folder, encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync(program, args, { cwd: folder, env, encoding: 'utf8' });
     return { status, stdout, stderr };
   }
+
+  it('meets no compiler and no build tool on that path', () => {
+    const found = (name) => run('sh', '-c', `command -v ${name}`).stdout.trim();
+    expect(COMPILERS.filter((name) => found(name) !== '')).toEqual([]);
+    expect(ON_THE_PATH.map(found)).toEqual(ON_THE_PATH.map((name) => join(folder, 'bin', name)));
+  });
 
   it('is what publint expects of a package', async () => {
     const { buffer, byteOffset, byteLength } = readFileSync(tarball);

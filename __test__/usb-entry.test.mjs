@@ -2,18 +2,22 @@
 
 import { execFileSync } from 'node:child_process';
 import { EventEmitter } from 'node:events';
+import { readFile, readdir } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openDaemon, packageRoot } from './daemon.mjs';
 import { listed } from './listed.mjs';
 import { installPeer } from './peer-usb2.mjs';
+import { uncaught } from './uncaught.mjs';
 
 const require = createRequire(import.meta.url);
 const required = require('@autoweave/usb-daemon/usb');
 const { createEntry } = require(`${packageRoot}js/usb/entry.js`);
-const peer = require(await installPeer());
+const peerFolder = await installPeer();
+const peer = require(peerFolder);
 
 const KEYBOARD = { name: '201-1', vendorId: 0x046d, productId: 0xc31c, manufacturer: 'Logitech', product: 'Keyboard', serialNumber: 'K1' };
 
@@ -33,6 +37,20 @@ function openEntry({ list = () => [], config } = {}) {
   return { ...entry, daemons, heard, started: () => daemons.at(-1).heard.waitFor('started') };
 }
 
+async function declarations() {
+  const files = await readdir(join(peerFolder, 'dist'), { recursive: true });
+  return files.filter((file) => file.endsWith('.d.ts')).map((file) => join(peerFolder, 'dist', file));
+}
+
+/** Methods that npm usb 2 declares private in a class. */
+async function privateOf(name) {
+  for (const file of await declarations()) {
+    const [, body] = new RegExp(`declare class ${name}\\b(.*?)^}`, 'ms').exec(await readFile(file, 'utf8')) ?? [];
+    if (body !== undefined) return new Set([...body.matchAll(/^ *private (\w+);/gm)].map(([, method]) => method));
+  }
+  return new Set();
+}
+
 async function turns(count) {
   for (let turn = 0; turn < count; turn += 1) await setImmediate();
 }
@@ -49,11 +67,20 @@ describe('the module', () => {
     expect(numbers(required.usb)).toEqual(numbers(peer.usb));
   });
 
-  it('has each public method of npm usb 2 on devices, interfaces and endpoints', () => {
-    const own = ['refresh', 'startPollTransfers'];
-    for (const name of ['Device', 'Interface', 'Endpoint', 'InEndpoint', 'OutEndpoint']) {
-      const methods = Object.getOwnPropertyNames(peer[name].prototype).filter((method) => !method.startsWith('__') && !own.includes(method));
-      for (const method of methods) expect(method in required[name].prototype, `${name}.${method}`).toBe(true);
+  it('has each method of each class of npm usb 2, but for those that are its own: named __, or private in its types', async () => {
+    const classes = Object.entries(peer).filter(([, type]) => typeof type === 'function' && Object.keys(Object.getOwnPropertyDescriptors(type.prototype ?? {})).length > 1);
+    expect(classes.map(([name]) => name)).toEqual(expect.arrayContaining(['Device', 'Interface', 'Endpoint', 'InEndpoint', 'OutEndpoint', 'Transfer', 'WebUSB', 'WebUSBDevice']));
+    const missing = [];
+    for (const [name, type] of classes) {
+      const own = await privateOf(name);
+      for (const [method, { value }] of Object.entries(Object.getOwnPropertyDescriptors(type.prototype))) {
+        if (typeof value !== 'function' || method.startsWith('__') || own.has(method)) continue;
+        if (typeof required[name].prototype[method] !== 'function') missing.push(`${name}.${method}`);
+      }
+    }
+    expect(missing).toEqual([]);
+    for (const [name, method] of [['Interface', 'refresh'], ['InEndpoint', 'startPollTransfers'], ['Transfer', 'submit'], ['WebUSBDevice', 'open']]) {
+      expect(() => required[name].prototype[method](), method).toThrow(expect.objectContaining({ code: 'ERR_USB_NO_TRANSFER' }));
     }
   });
 
@@ -175,6 +202,30 @@ describe('attach and detach', () => {
     expect(events(heard)).toEqual(['attach 2', 'detach 1']);
   });
 
+  it('come in the order of what happened where a device was plugged in anew between the first listener and the start', () => {
+    const former = listed({ address: 5 });
+    const { daemon, heard } = scripted([former, listed({ address: 6, portPath: '11' })]);
+    daemon.emit('device:attach', { ...listed({ address: 6, portPath: '11' }), synthetic: 'startup' });
+    daemon.emit('device:attach', { ...listed({ address: 7 }), synthetic: 'startup' });
+    daemon.emit('started');
+    expect(heard.map(({ event, device }) => `${event} ${device.deviceAddress}`)).toEqual(['detach 5', 'attach 7']);
+  });
+
+  it('come for what hung below a hub that was plugged in anew, before the hub', () => {
+    const at = (address, portPath) => listed({ address, portPath });
+    const { daemon, heard } = scripted([at(1, '0'), at(5, '1'), at(6, '1.2'), at(7, '1.2.1'), at(8, '2')]);
+    for (const info of [at(1, '0'), at(11, '1'), at(12, '1.2'), at(8, '2')]) daemon.emit('device:attach', { ...info, synthetic: 'startup' });
+    daemon.emit('started');
+    expect(heard.map(({ event, device }) => `${event} ${device.deviceAddress}`)).toEqual(['detach 7', 'detach 6', 'detach 5', 'attach 11', 'attach 12']);
+  });
+
+  it('come for one that left where another device has its address', () => {
+    const { daemon, heard } = scripted([listed({ address: 5 })]);
+    daemon.emit('device:attach', { ...listed({ address: 5, portPath: '3', productId: 9 }), synthetic: 'startup' });
+    daemon.emit('started');
+    expect(events(heard)).toEqual(['detach 1', 'attach 3']);
+  });
+
   it('are told once where a device is in the list already and its uevent comes after', async () => {
     const both = listed({ address: 5 });
     const { daemon, heard } = scripted([both]);
@@ -185,22 +236,15 @@ describe('attach and detach', () => {
 
   it('reach the other listeners where one throws', async () => {
     const { daemon, usb } = scripted([]);
-    const uncaught = [];
-    const listeners = process.rawListeners('uncaughtException');
-    process.removeAllListeners('uncaughtException');
-    process.on('uncaughtException', (error) => uncaught.push(error.message));
-    onTestFinished(() => {
-      process.removeAllListeners('uncaughtException');
-      for (const listener of listeners) process.on('uncaughtException', listener);
-    });
+    const errors = uncaught();
     const heard = [];
     usb.prependListener('attach', () => {
       throw new Error('mine');
     });
     usb.on('attach', () => heard.push('second'));
     daemon.emit('device:attach', listed());
-    await vi.waitUntil(() => uncaught.length > 0);
-    expect([heard, uncaught]).toEqual([['second'], ['mine']]);
+    await vi.waitUntil(() => errors.length > 0);
+    expect([heard, errors]).toEqual([['second'], ['mine']]);
   });
 });
 
@@ -296,5 +340,77 @@ describe('the daemon behind it', () => {
     const { usb } = createEntry({ openDaemon: () => daemon, listDevices: () => [] });
     usb.on('attach', () => {});
     expect(await warning).toBe(failure);
+  });
+
+  it('is tried again, ever later, where it cannot start, and no change is lost meanwhile', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const [left, stays, came] = [listed({ address: 5 }), listed({ address: 6, portPath: '2' }), listed({ address: 7, portPath: '3' })];
+    const present = [left, stays];
+    const openings = [];
+    const opening = (open) => openings.push(open);
+    const daemonOf = (start) => Object.assign(new EventEmitter(), { start, stop: async () => {}, ref() {}, unref: vi.fn() });
+    const working = daemonOf(async () => {});
+    opening(() => { throw new Error('no addon'); });
+    opening(() => daemonOf(() => Promise.reject(new Error('no thread'))));
+    opening(() => daemonOf(() => Promise.reject(new Error('no descriptor'))));
+    opening(() => working);
+    const openDaemon = vi.fn(() => openings.shift()());
+    const { usb } = createEntry({ openDaemon, listDevices: () => present });
+    onTestFinished(() => void usb.removeAllListeners());
+    const [heard, errors] = [[], []];
+    for (const event of ['attach', 'detach']) usb.on(event, (device) => heard.push(`${event} ${device.deviceAddress}`));
+    usb.on('error', (error, context) => errors.push(`${context}: ${error.message}`));
+    usb.unrefHotplugEvents();
+    await turns(1);
+    expect([errors, openDaemon.mock.calls.length]).toEqual([['start: no addon'], 1]);
+    for (const [at, pause] of [1000, 2000, 4000].entries()) {
+      await vi.advanceTimersByTimeAsync(pause - 1);
+      expect(openDaemon).toHaveBeenCalledTimes(at + 1);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(openDaemon).toHaveBeenCalledTimes(at + 2);
+    }
+    expect(errors).toEqual(['start: no addon', 'start: no thread', 'start: no descriptor']);
+    expect(working.unref).toHaveBeenCalledTimes(1);
+    for (const info of [stays, came]) working.emit('device:attach', { ...info, synthetic: 'startup' });
+    working.emit('started');
+    expect(heard).toEqual(['attach 7', 'detach 5']);
+  });
+
+  it('is tried again where the list cannot be had, and not once the last listener has gone', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const openDaemon = vi.fn();
+    const listDevices = vi.fn(() => { throw new Error('no sysfs'); });
+    const { usb } = createEntry({ openDaemon, listDevices });
+    const errors = [];
+    usb.on('error', (error) => errors.push(error.message));
+    usb.on('attach', () => {});
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([errors, listDevices.mock.calls.length]).toEqual([['no sysfs', 'no sysfs'], 2]);
+    usb.removeAllListeners('attach');
+    await vi.advanceTimersByTimeAsync(1_000_000);
+    expect(listDevices).toHaveBeenCalledTimes(2);
+    usb.on('attach', () => {});
+    expect(listDevices).toHaveBeenCalledTimes(3);
+    usb.removeAllListeners();
+  });
+
+  it('is tried again once where a listener for errors leaves and comes again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const openDaemon = vi.fn(() => Object.assign(new EventEmitter(), { start: () => Promise.reject(new Error('no thread')), ref() {}, unref() {} }));
+    const { usb } = createEntry({ openDaemon, listDevices: () => [] });
+    usb.on('attach', () => {});
+    usb.once('error', () => {
+      usb.removeAllListeners('attach');
+      usb.on('attach', () => {});
+      usb.on('error', () => {});
+    });
+    await turns(2);
+    expect(openDaemon).toHaveBeenCalledTimes(2);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(openDaemon).toHaveBeenCalledTimes(3);
+    usb.removeAllListeners();
   });
 });

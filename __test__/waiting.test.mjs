@@ -1,11 +1,25 @@
 // daemon.waitFor: for devices that are there, for those that come, and for what ends the wait.
 
 import { EventEmitter } from 'node:events';
-import { describe, expect, it } from 'vitest';
+import { createRequire } from 'node:module';
+import { runInNewContext } from 'node:vm';
+import { describe, expect, it, vi } from 'vitest';
 import { openDaemon } from './daemon.mjs';
+import { uncaught } from './uncaught.mjs';
+
+const { Audience } = createRequire(import.meta.url)('../js/audience.js');
 
 const SCANNER = { name: '201-1.2', vendorId: 0x04a9, productId: 0x220e, manufacturer: 'Canon', product: 'LiDE', serialNumber: 'S-1', interfaces: [{ class: 6, subclass: 1, protocol: 1 }] };
 const KEYBOARD = { name: '202-3', vendorId: 0x046d, productId: 0xc31c, deviceClass: 3 };
+
+/** As jsdom and the package abort-controller have it: with the tag, and of another class. */
+class ForeignSignal extends EventTarget {
+  aborted = false;
+  reason = 'enough';
+  get [Symbol.toStringTag]() {
+    return 'AbortSignal';
+  }
+}
 
 async function started() {
   const daemon = openDaemon();
@@ -61,6 +75,26 @@ describe('a wait', () => {
     await expect(daemon.waitFor(() => { throw new Error('again'); })).rejects.toThrow('again');
   });
 
+  it.each([
+    ['promises', async () => false],
+    ['promises that fail', () => Promise.reject(new Error('nobody asks'))],
+    ['other thenables', () => ({ then() {} })],
+  ])('takes no %s for an answer', async (_name, match) => {
+    const daemon = await started();
+    const refused = { name: 'TypeError', code: 'ERR_USB_ARGUMENT', message: expect.stringContaining('match has given a promise') };
+    const coming = expect(daemon.waitFor(match)).rejects.toMatchObject(refused);
+    daemon.simulateAttach(SCANNER);
+    await coming;
+    await expect(daemon.waitFor(match)).rejects.toMatchObject(refused);
+  });
+
+  it('takes a plain object of any realm, and one without a prototype', async () => {
+    const daemon = await started();
+    daemon.simulateAttach(KEYBOARD);
+    const matches = [runInNewContext('({ class: 3 })'), Object.assign(Object.create(null), { class: 3 })];
+    for (const match of matches) expect((await daemon.waitFor(match)).vendorId).toBe(0x046d);
+  });
+
   it('begun while the daemon starts is served by that start', async () => {
     const daemon = openDaemon();
     daemon.start();
@@ -90,6 +124,28 @@ describe('a wait in vain', () => {
     daemon.simulateAttach(KEYBOARD);
     await daemon.heard.waitFor('device:attach');
     await expect(daemon.waitFor({ portPath: '3' }, { signal: controller.signal })).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  it('takes the signal of another realm', async () => {
+    const daemon = await started();
+    const signal = new ForeignSignal();
+    const wait = daemon.waitFor({ vendorId: 1 }, { signal });
+    await null;
+    signal.dispatchEvent(new Event('abort'));
+    await expect(wait).rejects.toMatchObject({ name: 'AbortError', cause: 'enough' });
+  });
+
+  it('through a signal that fails ends nevertheless, and hinders neither other waits nor the stop', async () => {
+    const daemon = await started();
+    const errors = uncaught();
+    const failing = (name) => Object.assign(new ForeignSignal(), { [name]: () => { throw new Error(name); } });
+    await expect(daemon.waitFor({ portPath: '9' }, { signal: failing('addEventListener') })).rejects.toThrow('addEventListener');
+    const first = daemon.waitFor({ portPath: '9' }, { signal: failing('removeEventListener') });
+    const second = daemon.waitFor({ portPath: '9' });
+    await Promise.all([daemon.stop(), ...[first, second].map((wait) => expect(wait).rejects.toMatchObject({ code: 'ERR_USB_NOT_RUNNING' }))]);
+    expect(daemon.heard.of('stopped')).toHaveLength(1);
+    await vi.waitUntil(() => errors.length > 0);
+    expect(errors).toEqual(['removeEventListener']);
   });
 
   it('ends with the timeout', async () => {
@@ -124,9 +180,25 @@ describe('a wait in vain', () => {
   });
 });
 
+it('a member of the audience that throws keeps nothing from the others', async () => {
+  const errors = uncaught();
+  const audience = new Audience();
+  const told = [];
+  audience.add({ transition: () => { throw new Error('of a transition'); }, end: () => { throw new Error('of an end'); } });
+  audience.add({ transition: (type) => told.push(type), end: () => told.push('end') });
+  audience.tell('attach', {});
+  audience.end();
+  expect(told).toEqual(['attach', 'end']);
+  await vi.waitUntil(() => errors.length === 2);
+  expect(errors).toEqual(['of a transition', 'of an end']);
+});
+
 describe('a bad argument', () => {
   it.each([
-    [[undefined], 'match is undefined: expected an object or a function'],
+    [[undefined], 'match is undefined: expected a plain object or a function'],
+    [[new Map([['vendorId', 1]])], 'match is an object: expected a plain object or a function'],
+    [[new (class { vendorId = 1; })()], 'match is an object: expected a plain object'],
+    [[[]], 'match is an object: expected a plain object'],
     [['usb'], 'match is "usb"'],
     [[{ vendor_id: 1 }], 'match.vendor_id is no known key: did you mean "vendorId"?'],
     [[{ serial: 'x' }], 'match.serial is no known key: known are vendorId,'],
@@ -140,6 +212,9 @@ describe('a bad argument', () => {
     [[{}, { timeout: -1 }], 'options.timeout is -1: expected a number of ms'],
     [[{}, { timeout: Infinity }], 'options.timeout is Infinity'],
     [[{}, { signal: {} }], 'options.signal is an object: expected an AbortSignal'],
+    [[{}, { signal: null }], 'options.signal is null: expected an AbortSignal'],
+    [[{}, { signal: { aborted: false, addEventListener() {} } }], 'options.signal is an object: expected an AbortSignal'],
+    [[{}, { signal: Object.assign(new EventTarget(), { aborted: false }) }], 'options.signal is an object: expected an AbortSignal'],
   ])('is a TypeError that names it: %j', async (args, message) => {
     const error = await openDaemon().waitFor(...args).catch((thrown) => thrown);
     expect(error).toBeInstanceOf(TypeError);

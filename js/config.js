@@ -1,6 +1,7 @@
 'use strict';
 
-const { coded, jsonOf, reasonOf } = require('./failure.js');
+const { shown } = require('./device-values.js');
+const { coded, reasonOf } = require('./failure.js');
 const { NativeDaemon } = require('./native.js');
 
 /** Text of an environment variable as a number where it is one; else the text, for validation to name. */
@@ -23,38 +24,112 @@ const defaultConfig = frozen(
   }),
 );
 
-function isPlainObject(value) {
+function isObject(value) {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** `config` over `defaults`: objects are merged, everything else replaces; undefined is missing. */
 function over(defaults, config) {
-  const merged = { ...defaults };
+  if (!isObject(config)) return config;
+  const merged = new Map(Object.entries(defaults));
   for (const [key, value] of Object.entries(config)) {
     if (value === undefined) continue;
-    merged[key] = isPlainObject(value) && isPlainObject(defaults[key]) ? over(defaults[key], value) : value;
+    const inner = merged.get(key);
+    merged.set(key, isObject(inner) ? over(inner, value) : value);
   }
-  return merged;
+  // Not by assignment, which takes a key `__proto__` for something else.
+  return Object.fromEntries(merged);
 }
 
-/** `config` over `defaults`; what cannot be read is the caller's fault. */
-function completed(defaults, config) {
-  if (!isPlainObject(config)) return config;
+/** Also one of another realm. What has a class keeps values where JSON does not look for them. */
+function isPlain(object) {
+  const prototype = Object.getPrototypeOf(object);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** A value as JSON has it. What JSON does not know is null in it, and `unknown` gets its path and what it is. */
+function asJson(value, path, unknown, around = []) {
+  const refuse = (what) => {
+    unknown.set(path, what);
+    return null;
+  };
+  if (typeof value !== 'object' || value === null) {
+    const isKnown = value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value);
+    return isKnown ? value : refuse(shown(value));
+  }
+  if (around.includes(value)) return refuse('what it is in');
+  const within = [...around, value];
+  if (Array.isArray(value)) return Array.from(value, (item, at) => asJson(item, `${path}[${at}]`, unknown, within));
+  // Programs have certificates in that form; the addon says in which one it takes them.
+  if (path.startsWith('redis.tls.') && Buffer.isBuffer(value)) return value.toJSON();
+  if (!isPlain(value)) return refuse('no plain object');
+  const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  const inside = (key) => (path === '' ? key : `${path}.${key}`);
+  return Object.fromEntries(entries.map(([key, inner]) => [key, asJson(inner, inside(key), unknown, within)]));
+}
+
+/** What the addon says of a configuration: its warnings, or how many faults it has and which. */
+function judged(config) {
   try {
-    return over(defaults, config);
+    return { warnings: new NativeDaemon(JSON.stringify(config), () => {}).warnings(), count: 0, faults: '' };
+  } catch ({ message }) {
+    const [head, count = 1] = /^bad configuration(?:, (\d+) faults)?: /.exec(message) ?? [''];
+    return { warnings: [], count: Number(count), faults: message.slice(head.length) };
+  }
+}
+
+/** Whether this is, or is in, an option of ioredis that has no effect here: whatever its value is, the addon only warns of it. */
+function isOptionOfIoredis(path) {
+  const [, key] = /^redis\.([^.[]+)/.exec(path) ?? [];
+  return key !== undefined && judged({ redis: { [key]: null } }).warnings.length > 0;
+}
+
+/** ERR_USB_CONFIG: all that is wrong, with what JSON does not know named as what it is. */
+function refusal(config, unknown) {
+  let { count, faults } = judged(config);
+  faults = faults && `; ${faults}`;
+  for (const [path, what] of unknown) {
+    const where = `; ${path || 'the configuration'} is `;
+    if (faults.includes(`${where}null: `)) {
+      faults = faults.replace(`${where}null: `, () => `${where}${what}: `);
+    } else if (!faults.includes(`${where}no key: `)) {
+      count += 1;
+      faults += `${where}${what}: expected what JSON knows`;
+    }
+  }
+  return coded('ERR_USB_CONFIG', `bad configuration${count > 1 ? `, ${count} faults` : ''}: ${faults.slice(2)}`);
+}
+
+/** `value`, which is the configuration or what it has under the key `name`, over its defaults, as the addon reads it. */
+function completed(value, name, defaults) {
+  const unknown = new Map();
+  let known;
+  try {
+    known = over(defaults, asJson(value, name, unknown));
   } catch (cause) {
     throw coded('ERR_USB_CONFIG', `the configuration cannot be read: ${reasonOf(cause)}`, { cause });
   }
+  for (const path of unknown.keys()) {
+    if (isOptionOfIoredis(path)) unknown.delete(path);
+  }
+  if (unknown.size > 0) throw refusal(name === '' ? known : { [name]: known }, unknown);
+  return known;
 }
 
 /** The JSON that the addon reads. */
 function configurationJson(config) {
-  return jsonOf(completed(defaultConfig, config), 'ERR_USB_CONFIG', 'the configuration');
+  return JSON.stringify(completed(config, '', defaultConfig));
 }
 
-/** The key `redis` alone, over what the environment says. */
+/** The key `redis` alone, over what the environment says. What in it has no effect is warned of, as a daemon does. */
 function redisConfiguration(redis) {
-  return completed(defaultConfig.redis, redis);
+  const known = completed(redis, 'redis', defaultConfig.redis);
+  warn(judged({ redis: known }).warnings);
+  return known;
 }
 
-module.exports = { configurationJson, defaultConfig, redisConfiguration };
+function warn(warnings) {
+  for (const warning of warnings) process.emitWarning(warning, { code: 'USB_CONFIG' });
+}
+
+module.exports = { configurationJson, defaultConfig, redisConfiguration, warn };

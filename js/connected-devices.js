@@ -26,10 +26,10 @@ class ConnectedDevices extends Map {
   }
 }
 
-/** The way to write, which the daemon keeps to itself. */
+/** The way to write, which the daemon keeps to itself. Signatures are the addon's: listeners may change what is in `info`. */
 const writing = {
-  attach: (devices, info) => Reflect.apply(set, devices, [info.signature, info]),
-  detach: (devices, info) => Reflect.apply(remove, devices, [info.signature]),
+  attach: (devices, signature, info) => Reflect.apply(set, devices, [signature, info]),
+  detach: (devices, signature) => Reflect.apply(remove, devices, [signature]),
   clear: (devices) => Reflect.apply(clear, devices, []),
 };
 

@@ -23,6 +23,7 @@ export class USBEventConsumer extends EventEmitter<ConsumerEvents> {
    * Makes the group if it is not there, takes up what this member has left, then goes on with what comes. Resolves once
    * the consumer has been stopped; waits for Redis as long as need be. Holds the process meanwhile.
    *
+   * @throws {TypeError} `ERR_USB_ARGUMENT`: the handler is no function
    * @throws {USBError} `ERR_USB_CONSUMER`: it was started before; `ERR_USB_SYSTEM`
    */
   startConsuming(handler: (event: USBEvent) => unknown): Promise<void>;

@@ -3,7 +3,8 @@
 const { EventEmitter, errorMonitor } = require('node:events');
 const { NativeConsumer } = require('./native.js');
 const { redisConfiguration } = require('./config.js');
-const { coded, jsonOf, reasonOf } = require('./failure.js');
+const { shown } = require('./device-values.js');
+const { badArgument, coded, jsonOf, reasonOf } = require('./failure.js');
 const { tell } = require('./tell.js');
 
 /** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
@@ -31,7 +32,7 @@ class USBEventConsumer extends EventEmitter {
 
   /** Resolves once the consumer has stopped, like the loop that it takes the place of. */
   async startConsuming(handler) {
-    if (typeof handler !== 'function') throw new TypeError('startConsuming takes a function that gets each event');
+    if (typeof handler !== 'function') throw badArgument(`startConsuming takes a function that gets each event: this is ${shown(handler)}`);
     if (this.#state !== 'new') {
       throw coded('ERR_USB_CONSUMER', `this consumer is ${this.#state}: make another one, with a name of its own`);
     }
@@ -54,9 +55,13 @@ class USBEventConsumer extends EventEmitter {
     const wasRunning = this.#state === 'running';
     this.#state = 'stopped';
     if (!wasRunning) return;
-    await this.#native.stop();
-    this.#pump();
-    this.#onStopped();
+    try {
+      await this.#native.stop();
+    } finally {
+      // Also where there is no thread for an orderly stop: it has been ended all the same.
+      this.#pump();
+      this.#onStopped();
+    }
   }
 
   #pump() {
@@ -68,11 +73,13 @@ class USBEventConsumer extends EventEmitter {
   #handle(notice) {
     switch (notice.type) {
       case 'event':
-        this.#run(notice);
+        // What was on its way when the stop came is nobody's yet.
+        if (this.#state === 'stopped') this.#native.release(notice.ticket);
+        else this.#run(notice);
         break;
       case 'dead': {
-        const { messageId, reason, attempts } = notice;
-        tell(this, 'dead', { messageId, reason, attempts });
+        const { messageId, code, reason, attempts } = notice;
+        tell(this, 'dead', { messageId, code, reason, attempts });
         break;
       }
       case 'redis': {

@@ -2,9 +2,10 @@
 
 const { EventEmitter, errorMonitor } = require('node:events');
 const { NativeDaemon } = require('./native.js');
-const { configurationJson } = require('./config.js');
+const { configurationJson, warn } = require('./config.js');
 const { Audience } = require('./audience.js');
 const { ConnectedDevices, writing } = require('./connected-devices.js');
+const { malformed } = require('./device-values.js');
 const { Dispatch } = require('./dispatch.js');
 const { EventStream } = require('./event-stream.js');
 const { answered, coded, jsonOf, notRunning } = require('./failure.js');
@@ -13,19 +14,21 @@ const { Injection } = require('./injection.js');
 const { deviceMatch } = require('./match.js');
 const { optionsOf } = require('./options.js');
 const { statsOf, statusOf } = require('./status.js');
-const { tell } = require('./tell.js');
+const { apart, tell } = require('./tell.js');
 const { waitForDevice } = require('./waiting.js');
 
 /** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
 const BATCH = 256;
 /** The longest delay that a timer takes: it is there to hold the process, not to tick. */
 const FOREVER = 0x7fffffff;
+/** What adds a listener; `once` and its like do it by one of these. */
+const ADDING = ['addListener', 'on', 'prependListener'];
 /** Default of `outbox.max_events`, which bounds whatever waits in memory. */
 const MOST_EVENTS = 100_000;
 
 /** All that was known when a device came, with what is new now that it has left. */
-function leaving(known, { timestamp, eventId, backend, synthetic }) {
-  const info = { ...known, timestamp, eventId, backend };
+function leaving(known, signature, { timestamp, eventId, backend, synthetic }) {
+  const info = { ...known, signature, timestamp, eventId, backend };
   if (synthetic !== '') info.synthetic = synthetic;
   else if (info.synthetic !== undefined) delete info.synthetic;
   return info;
@@ -46,27 +49,38 @@ class USBDaemon extends EventEmitter {
   /** What the last call of start or stop asked for, and its promise. */
   #wanted = 'stopped';
   #last = Promise.resolve();
-  #running = false;
+  /** Whether there is something that a stop has to stop. */
+  #hasStarted = false;
   #onStarted = null;
   #onStopped = null;
   #hold = null;
   #held = true;
+
+  // Not by a listener for `newListener`, which would be everybody's to see and to remove.
+  static {
+    for (const name of ADDING) {
+      const inherited = EventEmitter.prototype[name];
+      const added = function (event, listener) {
+        inherited.call(this, event, listener);
+        if (event === 'event:published') this.#native.setWantsPublished(true);
+        return this;
+      };
+      Object.defineProperty(this.prototype, name, { value: added, writable: true, configurable: true });
+    }
+  }
 
   constructor(config = {}) {
     super();
     // Weakly: threads of the addon must not keep a daemon alive that nobody holds.
     const self = new WeakRef(this);
     this.#native = new NativeDaemon(configurationJson(config), () => self.deref()?.#pump());
-    for (const warning of this.#native.warnings()) process.emitWarning(warning, { code: 'USB_CONFIG' });
+    warn(this.#native.warnings());
     const { monitoring, filters, performance, outbox } = JSON.parse(this.#native.config());
     this.#config = { monitoring, filters, performance, outbox };
-    this.on('newListener', (event) => {
-      if (event === 'event:published') this.#native.setWantsPublished(true);
-    });
   }
 
   get isRunning() {
-    return this.#running;
+    return this.#hasStarted && this.#run === this.#current;
   }
 
   start() {
@@ -98,19 +112,19 @@ class USBDaemon extends EventEmitter {
   }
 
   getStats() {
-    return statsOf(this.#config, this.getConnectedDevices(), this.#running, this.#health());
+    return statsOf(this.#config, this.getConnectedDevices(), this.isRunning, this.#health());
   }
 
   getStatus() {
-    return statusOf(this.#config, this.getConnectedDevices(), this.#running, this.#health());
+    return statusOf(this.#config, this.getConnectedDevices(), this.isRunning, this.#health());
   }
 
   handleDeviceAttach(device) {
-    return this.#running ? this.#injection.take('attach', device) : Promise.reject(notRunning());
+    return this.isRunning ? this.#injection.take('attach', device) : Promise.reject(notRunning());
   }
 
   handleDeviceDetach(device) {
-    return this.#running ? this.#injection.take('detach', device) : Promise.reject(notRunning());
+    return this.isRunning ? this.#injection.take('detach', device) : Promise.reject(notRunning());
   }
 
   async waitFor(match, options) {
@@ -127,8 +141,11 @@ class USBDaemon extends EventEmitter {
 
   events(options) {
     const { signal, since } = optionsOf(options, ['signal', 'since']);
-    const past = since === undefined ? null : this.#past(sinceOf(since));
+    const from = since === undefined ? null : sinceOf(since);
     if (this.#run === null) throw notRunning();
+    const past = from && this.#past(this.#run, from);
+    // Who never asks for the first event does not hear of it.
+    past?.catch(() => {});
     return new EventStream(this.#run, { most: this.#config.outbox?.max_events ?? MOST_EVENTS, signal, past });
   }
 
@@ -140,7 +157,7 @@ class USBDaemon extends EventEmitter {
 
   unref() {
     this.#held = false;
-    this.#hold?.unref();
+    if (this.#hasStarted) this.#hold?.unref();
     return this;
   }
 
@@ -153,7 +170,8 @@ class USBDaemon extends EventEmitter {
   }
 
   simulateDetach(port) {
-    this.#native.simulateDetach(String(port));
+    if (typeof port !== 'string') throw malformed('port', port, 'the name of a port, such as 200-1.2');
+    this.#native.simulateDetach(port);
   }
 
   /** Calls take effect in their order; one that asks for what is asked for already shares its promise. */
@@ -188,18 +206,19 @@ class USBDaemon extends EventEmitter {
     this.#current = run;
     this.#lastTold = 0;
     this.#native.setWantsPublished(this.listenerCount('event:published') > 0);
+    // Until it has started in any case: somebody waits for that.
     this.#hold = setInterval(() => void this, FOREVER);
-    if (!this.#held) this.#hold.unref();
     await started;
+    if (!this.#held) this.#hold.unref();
   }
 
   async #stop(run) {
     // A start that failed has left nothing to stop.
-    if (!this.#running) return;
+    if (!this.#hasStarted) return;
     const stopped = new Promise((resolve) => {
       this.#onStopped = resolve;
     });
-    this.#running = false;
+    this.#hasStarted = false;
     await this.#native.stop();
     this.#pump();
     await stopped;
@@ -219,44 +238,58 @@ class USBDaemon extends EventEmitter {
   }
 
   #health() {
-    return this.#running ? this.getHealth() : null;
+    return this.isRunning ? this.getHealth() : null;
   }
 
-  /** Where an iterator begins, and how it reads what has been; told once the daemon has started. */
-  #past({ seq, producer }) {
-    const started = this.#last;
-    return async () => {
-      await started;
-      const { outbox } = this.getHealth();
-      if (producer !== undefined && producer !== outbox.producer) {
-        throw coded('ERR_USB_HISTORY', `events of ${producer} are not kept here: this is ${outbox.producer}`);
-      }
-      const readHistory = (after, limit) => answered(this.#native.history(after, limit));
-      return { since: seq, lastTold: Math.max(outbox.lastSeq, this.#lastTold), readHistory };
-    };
+  /** Where an iterator begins, and how it reads what has been; known once the daemon has started. */
+  async #past(run, { seq, producer }) {
+    await this.#last;
+    const { outbox } = this.getHealth();
+    if (producer !== undefined && producer !== outbox.producer) {
+      throw coded('ERR_USB_HISTORY', `events of ${producer} are not kept here: this is ${outbox.producer}`);
+    }
+    const lastTold = Math.max(outbox.lastSeq, this.#lastTold);
+    const readHistory = (after, limit) => this.#readHistory(run, after, limit);
+    return { since: seq, lastTold, producer: outbox.producer, readHistory };
+  }
+
+  /** Undefined once the run is about to stop. */
+  async #readHistory(run, after, limit) {
+    if (this.#run !== run) return undefined;
+    try {
+      return await answered(this.#native.history(after, limit));
+    } catch (error) {
+      if (error.code === 'ERR_USB_NOT_RUNNING') return undefined;
+      throw error;
+    }
   }
 
   #pump() {
     const { more, notices } = JSON.parse(this.#native.take(BATCH));
-    for (const notice of notices) this.#handle(notice);
-    if (more) setImmediate(() => this.#pump());
+    try {
+      for (const notice of notices) apart(() => this.#handle(notice));
+    } finally {
+      // Nothing else wakes it.
+      if (more) setImmediate(() => this.#pump());
+    }
   }
 
   #handle(notice) {
     switch (notice.type) {
       case 'attach':
-        writing.attach(this.#connected, notice.info);
+        writing.attach(this.#connected, notice.info.signature, notice.info);
         this.#tellTransition('attach', notice.info);
         break;
       case 'left': {
-        const info = leaving(this.#connected.get(notice.signature), notice.changes);
-        writing.detach(this.#connected, info);
+        const { signature, changes } = notice;
+        const info = leaving(this.#connected.get(signature), signature, changes);
+        writing.detach(this.#connected, signature);
         this.#tellTransition('detach', info);
         break;
       }
       // Of one that this process has not told of before.
       case 'detach':
-        writing.detach(this.#connected, notice.info);
+        writing.detach(this.#connected, notice.info.signature);
         this.#tellTransition('detach', notice.info);
         break;
       case 'injected':
@@ -280,7 +313,7 @@ class USBDaemon extends EventEmitter {
         this.#tellError(coded(notice.code, notice.message), notice.context);
         break;
       case 'started':
-        this.#running = true;
+        this.#hasStarted = true;
         this.#onStarted();
         this.#tell('started');
         break;
@@ -291,10 +324,13 @@ class USBDaemon extends EventEmitter {
   }
 
   #tellTransition(type, info) {
-    this.#lastTold = Math.max(this.#lastTold, seqOf(info.eventId));
+    // Listeners may change what they are given.
+    const { eventId } = info;
+    const id = { eventId, seq: seqOf(eventId) };
+    this.#lastTold = Math.max(this.#lastTold, id.seq);
     this.#tell(type === 'attach' ? 'device:attach' : 'device:detach', info);
-    this.#current?.tell(type, info);
-    this.#dispatches.tell(type, info);
+    this.#current?.tell(type, info, id);
+    this.#dispatches.tell(type, info, id);
   }
 
   #tellError(error, context) {

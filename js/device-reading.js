@@ -144,16 +144,19 @@ function list(value, path, most) {
   } catch (cause) {
     throw unreadable(path, cause);
   }
-  const length = isList ? read(value, 'length', path) : undefined;
-  if (!isList || !(length <= most)) {
-    throw malformed(path, isList ? `a list of ${String(length)}` : value, `a list of ${most} at most`, isList);
+  if (!isList) throw malformed(path, value, `a list of ${most} at most`);
+  // A proxy's length may be anything, and something else each time.
+  const length = read(value, 'length', path);
+  if (!(Number.isInteger(length) && length >= 0 && length <= most)) {
+    throw malformed(`${path}.length`, length, `a list of ${most} at most`);
   }
   return length;
 }
 
+/** `fallback` stands for what is missing or null; without one there has to be a number. */
 function number(from, key, parent, most, fallback, least = 0) {
   const value = read(from, key, parent);
-  if (value === undefined && fallback !== undefined) return fallback;
+  if ((value === undefined || value === null) && fallback !== undefined) return fallback;
   if (!Number.isInteger(value) || value < least || value > most) {
     throw malformed(pathOf(parent, key), value, `a whole number from ${least} to ${most}`);
   }

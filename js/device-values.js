@@ -5,9 +5,9 @@ const { coded } = require('./failure.js');
 /** A string descriptor's length is one byte. */
 const LONGEST_TEXT = 255;
 
-/** ERR_USB_DEVICE: where, what was found, what was expected. `isText`: `found` is words already, not a value. */
-function malformed(path, found, expected, isText = false) {
-  return coded('ERR_USB_DEVICE', `${path} is ${isText ? found : shown(found)}: expected ${expected}`);
+/** ERR_USB_DEVICE: where, what was found, what was expected. */
+function malformed(path, found, expected) {
+  return coded('ERR_USB_DEVICE', `${path} is ${shown(found)}: expected ${expected}`);
 }
 
 /** A value in a few words. Nothing of the value's own is called. */

@@ -1,8 +1,10 @@
 'use strict';
 
+const { readArgument } = require('./argument-reading.js');
 const { badArgument, coded, reasonOf } = require('./failure.js');
 const { manifestMatch } = require('./match.js');
 const { shown } = require('./device-values.js');
+const { probable } = require('./nearest.js');
 
 const HANDLERS = ['onAttach', 'onDetach'];
 
@@ -20,15 +22,7 @@ class Dispatch {
   /** @param fail is told what a handler has thrown, and where */
   constructor(audience, present, match, handlers, fail) {
     this.#matches = manifestMatch(match);
-    if (typeof handlers !== 'object' || handlers === null) {
-      throw badArgument(`handlers is ${shown(handlers)}: expected { onAttach, onDetach }`);
-    }
-    for (const name of HANDLERS) {
-      const handler = handlers[name];
-      if (handler !== undefined && typeof handler !== 'function') {
-        throw badArgument(`handlers.${name} is ${shown(handler)}: expected a function`);
-      }
-    }
+    checkHandlers(handlers);
     this.#handlers = handlers;
     this.#fail = fail;
     this.#present = [...present];
@@ -91,6 +85,25 @@ class Dispatch {
   #failed(name, thrown) {
     this.#fail(coded('ERR_USB_HANDLER', `${name} has thrown: ${reasonOf(thrown)}`, { cause: thrown }), `dispatch:${name}`);
   }
+}
+
+/** Keys of other names may stay: handlers may be somebody's object with more in it. Throws ERR_USB_ARGUMENT. */
+function checkHandlers(handlers) {
+  if (typeof handlers !== 'object' || handlers === null) {
+    throw badArgument(`handlers is ${shown(handlers)}: expected { onAttach, onDetach }`);
+  }
+  let found = 0;
+  for (const name of HANDLERS) {
+    const handler = readArgument(`handlers.${name}`, () => handlers[name]);
+    if (handler === undefined) continue;
+    if (typeof handler !== 'function') throw badArgument(`handlers.${name} is ${shown(handler)}: expected a function`);
+    found += 1;
+  }
+  if (found > 0) return;
+  const keys = readArgument('handlers', () => Object.keys(handlers));
+  const misspelt = keys.find((key) => probable(key, HANDLERS));
+  const hint = misspelt === undefined ? '' : `: instead of "${misspelt}", did you mean "${probable(misspelt, HANDLERS)}"?`;
+  throw badArgument(`handlers has neither onAttach nor onDetach${hint}`);
 }
 
 module.exports = { Dispatch };

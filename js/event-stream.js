@@ -11,9 +11,9 @@ class EventStream {
   #live;
   #events;
 
-  /** @param past where to begin and how to read it, or null; asked at the first `next()` */
+  /** @param past a promise of where to begin and how to read that, or null */
   constructor(audience, { most, signal, past }) {
-    this.#live = new LiveEvents(audience, { most, signal });
+    this.#live = new LiveEvents(audience, { most, signal, isStored: past !== null });
     this.#events = past ? this.#from(past) : this.#comingOnly();
   }
 
@@ -27,7 +27,7 @@ class EventStream {
 
   /** Unsubscribes. A `next()` that waits ends with it. */
   return() {
-    this.#live.end();
+    this.#live.close();
     return this.#events.return();
   }
 
@@ -41,10 +41,10 @@ class EventStream {
 
   async *#from(past) {
     try {
-      const plan = await this.#live.orEnd(past());
+      const plan = await this.#live.orEnd(past);
       if (plan !== undefined) yield* spliced(this.#live, plan);
     } finally {
-      this.#live.end();
+      this.#live.close();
     }
   }
 }

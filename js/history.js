@@ -5,9 +5,6 @@ const { shown } = require('./device-values.js');
 
 /** Events that one reading of the store gives at most. */
 const PAGE = 256;
-/** JavaScript is told of an event before it is stored: so often and so long it is waited for. */
-const PAUSE_MS = 20;
-const PATIENCE_MS = 5000;
 
 /** The number in `<producer>:<seq>`. */
 function seqOf(eventId) {
@@ -25,42 +22,54 @@ function sinceOf(since) {
 /**
  * What the store has after `since`, then what comes, each event once and none left out in between.
  *
- * `live` has listened since before this is called: the store is read until it has all that was told by then, and what comes
- * is taken from where the store has ended.
+ * `live` has listened since before this is called. What was told before that, and what has found no room there, is the
+ * store's to give: that has an event by the time at which it is asked about it.
  *
- * @param readHistory `(seq, limit)`: a promise of `{ seq, type, device }`, those after `seq` in their order
- * @param lastTold number of the last event that the store has or will have
+ * @param lastTold number of the last event that had been told of when `live` had begun to listen
+ * @param readHistory `(seq, limit)`: a promise of `{ seq, type, device }`, those after `seq` in their order; of undefined once
+ * the daemon is about to stop
  */
-async function* spliced(live, { since, lastTold, readHistory }) {
+async function* spliced(live, { since, lastTold, producer, readHistory }) {
+  if (since > lastTold) throw coded('ERR_USB_HISTORY', `event ${since} has not been here: the last one is ${lastTold}`);
   let seen = since;
-  let patience = PATIENCE_MS;
-  while (seen < lastTold) {
-    const page = await live.orEnd(readHistory(seen, PAGE));
-    // Also where the daemon stops: what it has stored stays there for a later `since`.
-    if (page === undefined) return;
-    const [first] = page;
-    if (first === undefined) {
-      if (patience <= 0) throw coded('ERR_USB_HISTORY', `the store does not have events ${seen + 1} to ${lastTold}`);
-      patience -= PAUSE_MS;
-      const goOn = await live.orEnd(new Promise((resolve) => setTimeout(resolve, PAUSE_MS, true)));
-      if (!goOn) return;
+  /** The last one that is known to come before what waits. */
+  const due = () => Math.max(lastTold, live.lastDropped, (live.first(seen)?.seq ?? 0) - 1);
+  const given = (event) => {
+    live.throwIfFailed();
+    seen = event.seq;
+    return event;
+  };
+  /** Those before `end` that the store does not give: they may wait here. */
+  function* before(end, fault) {
+    while (seen + 1 < end) {
+      const event = live.first(seen);
+      if (event?.seq !== seen + 1) throw coded('ERR_USB_HISTORY', fault(seen + 1, (event?.seq ?? end) - 1));
+      yield given(event);
+    }
+  }
+  const forgotten = (from, to) => `events ${from} to ${to} are no longer kept: go on with since: ${to}`;
+  const unread = (from) =>
+    `the daemon has stopped before event ${from} was read: when it is started again, go on with since: '${producer}:${from - 1}'`;
+
+  for (;;) {
+    if (seen >= due()) {
+      const event = await live.next(seen);
+      if (event === undefined) return;
+      if (event.seq === seen + 1) yield given(event);
       continue;
     }
-    if (seen === since && since > 0 && first.seq > since + 1) {
-      throw coded('ERR_USB_HISTORY', `events ${since + 1} to ${first.seq - 1} are no longer kept: go on with since: ${first.seq - 1}`);
+    const page = await live.orEnd(readHistory(seen, PAGE));
+    if (live.isClosed) return;
+    for (const { seq, type, device } of page ?? []) {
+      // All that is kept begins anywhere, and each further one is the next.
+      if (seen > 0) yield* before(seq, forgotten);
+      yield given({ type, device, eventId: device.eventId, seq });
     }
-    for (const { seq, type, device } of page) {
-      if (seq <= seen) continue;
-      seen = seq;
-      yield { type, device, eventId: device.eventId, seq };
-    }
-    patience = PATIENCE_MS;
-  }
-  for (;;) {
-    const event = await live.take();
-    if (event === undefined) return;
-    if (event.seq <= seen) continue;
-    yield event;
+    if (page === undefined) yield* before(due() + 1, unread);
+    else if (page.length > 0) continue;
+    else if (seen > 0) yield* before(due() + 1, forgotten);
+    // Nothing is kept: what waits here, or else comes, is the beginning.
+    else seen = (live.first(0)?.seq ?? due() + 1) - 1;
   }
 }
 

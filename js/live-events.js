@@ -1,58 +1,106 @@
 'use strict';
 
 const { aborted, coded } = require('./failure.js');
-const { seqOf } = require('./history.js');
 
-/** Transitions as they come, until somebody takes them. Bounded: what does not fit ends it, and is never left out silently. */
+/**
+ * Transitions as they come, until somebody takes them. Bounded, and nothing is left out silently: what does not fit ends it, or
+ * is named for who can read it from the store.
+ */
 class LiveEvents {
   #leave;
   #most;
   #signal;
+  #isStored;
   #taken = [];
   #at = 0;
   #came = [];
   /** Set once nothing further comes: `{ error }`, which is told when all has been taken. */
   #end = null;
   #wake = null;
-  #lastId = null;
+  #isClosed = false;
+  /** Names of the last event that came. */
+  #last = null;
+  #lastDropped = 0;
 
-  constructor(audience, { most, signal }) {
+  /** @param isStored what does not fit is read from the store */
+  constructor(audience, { most, signal, isStored = false }) {
     this.#most = most;
     this.#signal = signal;
+    this.#isStored = isStored;
     this.#leave = audience.add(this);
     if (signal?.aborted) this.#abort();
     else signal?.addEventListener('abort', this.#abort, { once: true });
   }
 
-  transition(type, device) {
+  transition(type, device, { eventId, seq }) {
     if (this.#came.length + this.#taken.length - this.#at >= this.#most) {
-      const after = this.#lastId;
-      this.#finish(coded('ERR_USB_OVERRUN', `more than ${this.#most} events wait to be taken: go on with since: '${after}'`));
-      return;
+      if (!this.#isStored) {
+        const where = `since: '${this.#last.eventId}'`;
+        this.#finish(coded('ERR_USB_OVERRUN', `more than ${this.#most} events wait to be taken: go on with ${where}`));
+        return;
+      }
+      this.#lastDropped = this.#last.seq;
+      this.#forget();
     }
-    const { eventId } = device;
-    this.#lastId = eventId;
-    this.#came.push({ type, device, eventId, seq: seqOf(eventId) });
+    this.#last = { eventId, seq };
+    this.#came.push({ type, device, eventId, seq });
     this.#wake?.();
   }
 
-  /** Nothing further comes: the daemon has stopped, or nobody takes it. */
+  /** The daemon has stopped: nothing further comes. */
   end() {
     this.#finish(undefined);
   }
 
-  /** The next one; undefined after the last one. For one caller at a time. */
-  async take() {
+  /** Nobody takes it any more. */
+  close() {
+    this.#isClosed = true;
+    this.#finish(undefined);
+    this.#forget();
+  }
+
+  get isClosed() {
+    return this.#isClosed;
+  }
+
+  /** The number up to which events have found no room. */
+  get lastDropped() {
+    return this.#lastDropped;
+  }
+
+  /** The first one after `seq` that waits, which it goes on to do; those before it are forgotten. */
+  first(seq) {
     for (;;) {
       if (this.#at === this.#taken.length) {
+        if (this.#came.length === 0) return undefined;
         [this.#taken, this.#came, this.#at] = [this.#came, [], 0];
       }
-      if (this.#at < this.#taken.length) return this.#taken[this.#at++];
+      const event = this.#taken[this.#at];
+      if (event.seq > seq) return event;
+      this.#at += 1;
+    }
+  }
+
+  /** The same, once there is one; undefined after the last one. For one caller at a time, as `take` is. */
+  async next(seq) {
+    for (;;) {
+      const event = this.first(seq);
+      if (event !== undefined) return event;
       if (this.#end) return this.#over();
-      await new Promise((resolve) => {
-        this.#wake = resolve;
-      });
-      this.#wake = null;
+      await this.#change();
+    }
+  }
+
+  /** The next one, whatever its number; undefined after the last one. */
+  async take() {
+    for (;;) {
+      const event = this.first(0);
+      if (event !== undefined) {
+        this.#at += 1;
+        return event;
+      }
+      if (this.#end) return this.#over();
+      await this.#change();
     }
   }
 
@@ -63,11 +111,23 @@ class LiveEvents {
       this.#wake();
     });
     try {
-      await Promise.race([work, ended]);
+      const given = await Promise.race([work, ended]);
+      this.throwIfFailed();
+      return given;
     } finally {
       this.#wake = null;
     }
-    return this.#end ? this.#over() : work;
+  }
+
+  throwIfFailed() {
+    if (this.#end?.error) throw this.#end.error;
+  }
+
+  async #change() {
+    await new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = null;
   }
 
   #over() {
@@ -75,11 +135,15 @@ class LiveEvents {
     return undefined;
   }
 
-  #abort = () => {
-    this.#finish(aborted(this.#signal));
+  #forget() {
     this.#taken = [];
     this.#came = [];
     this.#at = 0;
+  }
+
+  #abort = () => {
+    this.#finish(aborted(this.#signal));
+    this.#forget();
   };
 
   #finish(error) {

@@ -2,12 +2,15 @@
 
 // Which devices somebody means: a description, a function, or the `permissions.usb` of an AutoWeave plugin's manifest.
 
+const { readArgument } = require('./argument-reading.js');
 const { badArgument } = require('./failure.js');
 const { shown } = require('./device-values.js');
 const { nearest } = require('./nearest.js');
 
 const BYTE = 0xff;
 const WORD = 0xffff;
+/** There are no more IDs than that. */
+const LONGEST_LIST = 0x10000;
 /** Permissions of AutoWeave's manifests that say nothing about which device is meant. */
 const NOT_OURS = ['exclusive', 'detach_kernel_driver'];
 
@@ -41,7 +44,7 @@ const MANIFEST = {
 
 /** A function that says whether a device is meant by `match`: a description or a function. */
 function deviceMatch(match) {
-  if (typeof match === 'function') return match;
+  if (typeof match === 'function') return answering(match);
   const conditions = conditionsOf(match, 'match', [...Object.keys(DESCRIPTION), 'class'], (key, value) => {
     if (key === 'class') {
       const wanted = classCode(value, 'match.class');
@@ -56,7 +59,7 @@ function deviceMatch(match) {
 
 /** The same for a manifest's lists: one of each list has to fit; an empty list, like none, asks for nothing. */
 function manifestMatch(match) {
-  if (typeof match === 'function') return match;
+  if (typeof match === 'function') return answering(match);
   const known = [...Object.keys(MANIFEST), ...NOT_OURS];
   const conditions = conditionsOf(match, 'match', known, (key, value) => {
     return NOT_OURS.includes(key) ? () => true : MANIFEST[key](value, `match.${key}`);
@@ -64,21 +67,51 @@ function manifestMatch(match) {
   return (device) => conditions.every((holds) => holds(device));
 }
 
+/** A promise is true whatever it will say: every device would fit. */
+function answering(match) {
+  return (device) => {
+    const fits = match(device);
+    if (fits === null || !['object', 'function'].includes(typeof fits)) return fits;
+    const then = readArgument('match', () => fits.then);
+    if (typeof then !== 'function') return fits;
+    // What it fails with later is nobody's business any more.
+    Promise.resolve(fits).catch(() => {});
+    throw badArgument('match has given a promise: expected a function that says at once whether a device is meant');
+  };
+}
+
 function conditionsOf(match, path, known, condition) {
-  if (typeof match !== 'object' || match === null || Array.isArray(match)) {
-    throw badArgument(`${path} is ${shown(match)}: expected an object or a function`);
-  }
   const conditions = [];
-  for (const [key, value] of Object.entries(match)) {
+  for (const [key, value] of entriesOf(match, path, 'a plain object or a function')) {
     if (!known.includes(key)) throw badArgument(`${path}.${key} is no known key: ${nearest(key, known)}`);
     if (value !== undefined) conditions.push(condition(key, value));
   }
   return conditions;
 }
 
+function entriesOf(value, path, expected) {
+  const entries = readArgument(path, () => isPlain(value) && Object.entries(value));
+  if (!entries) throw badArgument(`${path} is ${shown(value)}: expected ${expected}`);
+  return entries;
+}
+
+/** Of any realm, or without a prototype. A Map has its entries elsewhere: none of its own, and every device would fit. */
+function isPlain(value) {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
 function oneOf(list, path, check, fits) {
-  if (!Array.isArray(list)) throw badArgument(`${path} is ${shown(list)}: expected a list`);
-  const wanted = list.map((entry, at) => check(entry, `${path}[${at}]`));
+  // Once: a proxy's length may be anything, and something else each time.
+  const length = readArgument(path, () => (Array.isArray(list) ? list.length : undefined));
+  if (!(Number.isInteger(length) && length >= 0 && length <= LONGEST_LIST)) {
+    throw badArgument(`${path} is ${shown(list)}: expected a list of ${LONGEST_LIST} at most`);
+  }
+  const wanted = Array.from({ length }, (_, at) => {
+    const entry = readArgument(`${path}[${at}]`, () => list[at]);
+    return check(entry, `${path}[${at}]`);
+  });
   return (device) => wanted.length === 0 || wanted.some((entry) => fits(device, entry));
 }
 
@@ -104,7 +137,7 @@ function classCode(value, path) {
 function interfaceClass(value, path) {
   if (typeof value === 'object' && value !== null) {
     const wanted = {};
-    for (const [part, of] of Object.entries(value)) {
+    for (const [part, of] of entriesOf(value, path, 'a class or a plain object')) {
       const known = ['class', 'subclass', 'protocol'];
       if (!known.includes(part)) throw badArgument(`${path}.${part} is no known key: ${nearest(part, known)}`);
       if (of !== undefined) wanted[part] = classCode(of, `${path}.${part}`);

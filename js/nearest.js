@@ -2,8 +2,14 @@
 
 /** What to say of a key that nobody knows: the one that was probably meant, else all there are. */
 function nearest(key, known) {
+  const meant = probable(key, known);
+  return meant === undefined ? `known are ${known.join(', ')}` : `did you mean "${meant}"?`;
+}
+
+/** The one of `known` that `key` was probably to be; undefined where it is like none of them. */
+function probable(key, known) {
   const [best] = known.map((name) => ({ name, far: distance(plain(key), plain(name)) })).sort((a, b) => a.far - b.far);
-  return best.far <= Math.max(2, best.name.length / 3) ? `did you mean "${best.name}"?` : `known are ${known.join(', ')}`;
+  return best.far <= Math.max(2, best.name.length / 3) ? best.name : undefined;
 }
 
 /** `vendor_id` and `vendorID` are two spellings of one name. A name of any length costs no more than a long one. */
@@ -24,4 +30,4 @@ function distance(from, to) {
   return row[to.length];
 }
 
-module.exports = { nearest };
+module.exports = { nearest, probable };

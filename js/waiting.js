@@ -26,10 +26,12 @@ function waitForDevice(audience, present, matches, { signal, timeout }) {
       signal?.removeEventListener('abort', onAbort);
     };
     const fail = (error) => {
-      over();
       reject(error);
+      over();
     };
     const onAbort = () => fail(aborted(signal));
+    // First: where this throws, nobody is left in the audience.
+    signal?.addEventListener('abort', onAbort, { once: true });
     const leave = audience.add({
       transition(type, device) {
         if (type !== 'attach') return;
@@ -39,8 +41,8 @@ function waitForDevice(audience, present, matches, { signal, timeout }) {
           fail(error);
           return;
         }
-        over();
         resolve(device);
+        over();
       },
       end: () => fail(notRunning()),
     });
@@ -48,7 +50,6 @@ function waitForDevice(audience, present, matches, { signal, timeout }) {
       timeout === undefined
         ? undefined
         : setTimeout(() => fail(coded('ERR_USB_TIMEOUT', `no such device came within ${timeout} ms`)), timeout);
-    signal?.addEventListener('abort', onAbort, { once: true });
   });
 }
 

@@ -1,11 +1,11 @@
 //! A member of a consumer group as an object of JavaScript's. Its facade is `js/consumer.js`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use napi::bindgen_prelude::{Function, PromiseRaw};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, JsValue, Status};
+use napi::{Env, JsDeferred, JsValue, Status};
 use napi_derive::napi;
 use usb_daemon_core::{Abandonment, Code, Consumer, ConsumerConfig, Handover};
 
@@ -13,6 +13,8 @@ use crate::failure::{Result, failure};
 
 /// Weak: whether a consumer keeps the process alive is the facade's to say.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
+
+type Answer = fn(Env) -> napi::Result<()>;
 
 /// A consumer that can be started once.
 #[napi]
@@ -86,12 +88,15 @@ impl NativeConsumer {
     #[napi(catch_unwind)]
     pub fn settle(&self, ticket: f64, error: Option<String>) {
         if let Some(handover) = self.run().handover.clone() {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "it was ours to begin with"
-            )]
-            handover.settle(ticket as u64, error.map_or(Ok(()), Err));
+            handover.settle(number(ticket), error.map_or(Ok(()), Err));
+        }
+    }
+
+    /// The event of this ticket has come after the stop, and no handler gets it.
+    #[napi(catch_unwind)]
+    pub fn release(&self, ticket: f64) {
+        if let Some(handover) = self.run().handover.clone() {
+            handover.release(number(ticket));
         }
     }
 
@@ -99,23 +104,30 @@ impl NativeConsumer {
     /// that to come to its end, and the end of the process waits for it.
     #[napi(catch_unwind)]
     pub fn stop<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, ()>> {
-        let (deferred, promise) =
-            env.create_deferred().map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
         let consumer = self.run().consumer.take();
         // A handler that stops its consumer gets nothing after that.
         if let Some(consumer) = &consumer {
             consumer.finish();
         }
+        let (give, given) = mpsc::channel::<JsDeferred<(), Answer>>();
         let join = move || {
             if let Some(consumer) = consumer {
                 consumer.stop();
             }
-            deferred.resolve(|_| Ok(()));
+            // None where it could not be made: the caller knows.
+            if let Ok(deferred) = given.recv() {
+                deferred.resolve(|_| Ok(()));
+            }
         };
         thread::Builder::new()
             .name("aw-consumer-end".into())
             .spawn(join)
             .map_err(|error| napi::Error::new(Code::System, format!("no thread for the stop: {error}")))?;
+        // Only now: one that is never settled would hold the process for ever.
+        let (deferred, promise) =
+            env.create_deferred().map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
+        // The thread waits for it.
+        let _ = give.send(deferred);
         Ok(PromiseRaw::new(env.raw(), promise.raw()))
     }
 
@@ -123,4 +135,10 @@ impl NativeConsumer {
         // A panic under the lock has become a JavaScript error; the two options it guards are whole.
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A ticket that has been to JavaScript and back.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was ours to begin with")]
+fn number(ticket: f64) -> u64 {
+    ticket as u64
 }

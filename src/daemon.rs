@@ -152,6 +152,9 @@ impl NativeDaemon {
     /// `{ code, message }` where there is none.
     #[napi(catch_unwind)]
     pub fn history<'env>(&self, env: &'env Env, after: f64, limit: u32) -> Result<PromiseRaw<'env, String>> {
+        let mut run = self.run();
+        let daemon = run.daemon()?;
+        // From here on nothing may fail: one that is never settled would keep the process.
         let (deferred, promise) =
             env.create_deferred().map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
         #[expect(
@@ -164,7 +167,7 @@ impl NativeDaemon {
             let answer = answer_json(events.map(|events| listed(&events)));
             deferred.resolve(move |_| Ok(answer));
         });
-        self.run().daemon()?.history(after, limit as usize, answer);
+        daemon.history(after, limit as usize, answer);
         Ok(PromiseRaw::new(env.raw(), promise.raw()))
     }
 

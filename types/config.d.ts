@@ -1,15 +1,21 @@
 // What a daemon is given at its making. A bad value or an unknown key is an ERR_USB_CONFIG that names it.
 
+import type { Buffer } from 'node:buffer';
+import type { USBNumber } from './device.js';
+
 /** Every key is optional; `undefined` is as good as missing. */
 export interface USBDaemonConfig {
   /** Where events are published; `false` publishes nothing. */
   redis?: USBRedisConfig | false;
+  /** The HTTP server, and how often sources are reconciled. */
   monitoring?: USBMonitoringOptions;
   /** Which devices are told of. */
   filters?: USBFilterConfig;
   /** How fast events are published. */
   performance?: USBPerformanceConfig;
+  /** What listens beside libusb. */
   fallback?: USBFallbackConfig;
+  /** Where events are stored, and how many may wait. */
   outbox?: USBOutboxConfig;
   /** Which sources listen: names, or a switch or options for each. Default: all but `simulated`. */
   sources?: USBSourceName[] | USBSourceSwitches;
@@ -17,8 +23,10 @@ export interface USBDaemonConfig {
   shutdown_ms?: number;
 }
 
+/** A source of transitions; {@link USBSourceSwitches} says what each is. */
 export type USBSourceName = 'netlink' | 'libusb' | 'snapshot' | 'simulated';
 
+/** Each source's switch; one that is absent is on, but for `simulated`. */
 export interface USBSourceSwitches {
   /** The kernel's uevents. `receive_buffer` in bytes; as large as allowed where absent. */
   netlink?: boolean | { receive_buffer?: number };
@@ -46,6 +54,7 @@ export interface USBOutboxConfig {
   required?: boolean;
 }
 
+/** Where events are published, and how. Options of ioredis that are not here bring a warning and have no effect. */
 export interface USBRedisConfig {
   /** `redis://`, `rediss://` or `redis+unix://`; what it says goes before the keys below. */
   url?: string;
@@ -55,8 +64,8 @@ export interface USBRedisConfig {
   port?: number;
   /** Unix socket; goes before host and port. */
   path?: string;
-  /** Encryption: true for the system's authorities, or certificates, each a PEM text or the name of a file. */
-  tls?: boolean | { ca?: string; cert?: string; key?: string };
+  /** Encryption: true for the system's authorities, or certificates, each a PEM text, in a Buffer or not, or the name of a file. */
+  tls?: boolean | { ca?: string | Buffer; cert?: string | Buffer; key?: string | Buffer };
   /** Database number; default REDIS_DB, else 0. */
   db?: number;
   /** ACL user. */
@@ -79,12 +88,13 @@ export interface USBRedisConfig {
   timeout_ms?: number;
 }
 
+/** The HTTP server (`/health`, `/live`, `/ready`), and how often sources are reconciled. */
 export interface USBMonitoringOptions {
   /** Whether the HTTP server runs; default true. */
   enabled?: boolean;
   /** Address that it listens on; default 127.0.0.1. */
   host?: string;
-  /** Port that it listens on; default 8080. */
+  /** Port that it listens on, 0 to 65535; 0 takes a free one, default 8080. */
   healthcheck_port?: number;
   /** Reconcile period in ms, whether or not the server runs; 10 to 86,400,000, default 5000. */
   interval?: number;
@@ -96,40 +106,47 @@ export interface USBMonitoringOptions {
  */
 export interface USBFilterConfig {
   /** Vendor IDs (numbers, or hex digits in a text); where any are named, only their devices are told of. */
-  vendor_whitelist?: USBId[];
+  vendor_whitelist?: USBNumber[];
   /** Vendor IDs whose devices are not told of. */
-  vendor_blacklist?: USBId[];
+  vendor_blacklist?: USBNumber[];
   /** Class codes; where any are named, only devices of such a class, or with such an interface, are told of. */
   device_class_filter?: number[];
   /** In their order; the first `allow` or `deny` that fits decides, `tag` goes on to the next one. */
   rules?: USBFilterRule[];
 }
 
-/** A vendor or product ID: a number, or up to four hex digits, with or without `0x`. */
-export type USBId = number | string;
-
 /** A rule without `match` is about all devices. `tag` needs `tags`; `allow` may have some. */
 export type USBFilterRule =
   | { match?: USBFilterMatch; action: 'allow' | 'deny'; tags?: string[] }
   | { match?: USBFilterMatch; action: 'tag'; tags: string[] };
 
-/** All that is said has to fit. Texts are globs: `*` is any characters, `?` is any one. */
+/** All that is said has to fit. Texts are globs: `*` is any characters, `?` any one, `[AB]` one of these, `[!AB]` any other; `[[]` is a bracket. */
 export interface USBFilterMatch {
-  vendor_id?: USBId;
-  product_id?: USBId;
+  /** Vendor ID, 0 to 0xffff. */
+  vendor_id?: USBNumber;
+  /** Product ID, 0 to 0xffff. */
+  product_id?: USBNumber;
+  /** Glob for the serial number; a device without one has an empty one. So the next two. */
   serial?: string;
+  /** Glob for the manufacturer. */
   manufacturer?: string;
+  /** Glob for the product. */
   product?: string;
-  /** Class of the device or of one of its interfaces; so subclass and protocol. */
+  /** Class of the device or of one of its interfaces, 0 to 255. */
   class?: number;
+  /** Subclass of the same, 0 to 255. */
   subclass?: number;
+  /** Protocol of the same, 0 to 255. */
   protocol?: number;
+  /** Glob for the hub ports joined by dots, on any bus or with its own: `4.*`, `1-4.*`. */
   port_path?: string;
+  /** Number of the bus, 0 to 65535. */
   bus_number?: number;
   /** Mbit/s. */
   speed?: number;
 }
 
+/** How events are published, and when two reports are about one transition. */
 export interface USBPerformanceConfig {
   /** Events published in a second at most, after a second's worth at once; 0 is unlimited, default 100. What is more waits; nothing is dropped. */
   max_events_per_second?: number;
@@ -139,9 +156,10 @@ export interface USBPerformanceConfig {
   batch_size?: number;
 }
 
+/** What listens beside libusb. */
 export interface USBFallbackConfig {
   /** Whether the kernel's and udev's own events are heard; false leaves libusb and the snapshot. Default true on Linux. */
   enable_udev?: boolean;
-  /** Where `usb-daemon udev install` puts the helper; default `/usr/local/bin/autoweave-udev-notify`. */
+  /** Where a helper that udev calls is to be; there is none yet, so it has no effect. Default `/usr/local/bin/autoweave-udev-notify`. */
   udev_script_path?: string;
 }

@@ -21,13 +21,21 @@ export interface USBDeviceDescriptor {
 
 /** One attached device, in one of its events: plain data. */
 export interface USBDeviceInfo {
+  /** Vendor ID, 0 to 0xffff. */
   vendorId: number;
+  /** Product ID, 0 to 0xffff. */
   productId: number;
+  /** As the device gave it. */
   deviceDescriptor: USBDeviceDescriptor;
+  /** As the device gave it; absent where it has none, or where it is unknown ({@link partial}). So the next two. */
   serialNumber?: string;
+  /** As the device gave it. */
   manufacturer?: string;
+  /** As the device gave it. */
   product?: string;
+  /** Where it is plugged in. */
   location: {
+    /** Number of the bus, from 1. */
     busNumber: number;
     /** New after each replug; wraps at 127. */
     deviceAddress: number;
@@ -63,9 +71,13 @@ export interface USBDeviceInfo {
   tags?: string[];
 }
 
+/** What an interface is, in USB-IF's codes. */
 export interface USBInterfaceClass {
+  /** Class, 0 to 255: 3 is HID, 8 is mass storage. */
   class: number;
+  /** Subclass within the class, 0 to 255. */
   subclass: number;
+  /** Protocol within the subclass, 0 to 255. */
   protocol: number;
 }
 
@@ -73,60 +85,83 @@ export interface USBInterfaceClass {
 export interface SimulatedDevice {
   /** Where it is plugged in, as the kernel would call it: `200-1.2`. */
   name: string;
+  /** Vendor ID, 0 to 0xffff; default 0. */
   vendorId?: number;
+  /** Product ID, 0 to 0xffff; default 0. */
   productId?: number;
+  /** Manufacturer string. */
   manufacturer?: string;
+  /** Product string. */
   product?: string;
+  /** Serial number string. */
   serialNumber?: string;
+  /** Class of the device, 0 to 255; default 0. */
   deviceClass?: number;
+  /** Its interfaces; none by default. */
   interfaces?: USBInterfaceClass[];
-  /** Mbit/s: `'480'`. */
+  /** Mbit/s as a text, as in sysfs: `'480'`; unknown by default. */
   speed?: string;
 }
 
 /**
- * A device as the npm package `usb` gives it, as far as it is looked at. Everything is read once, at the call; a property
- * that is missing where it may be, or null, is as good as undefined.
+ * A device as the npm package `usb` gives it, as far as it is looked at. Everything is read once, at the call. Whatever may be
+ * missing may be null as well.
  */
 export interface USBDeviceLike {
   /** IDs are needed; of the rest, what is missing is 0, but for the length and the type of a descriptor. */
-  deviceDescriptor: Pick<USBDeviceDescriptor, 'idVendor' | 'idProduct'> & Partial<USBDeviceDescriptor>;
+  deviceDescriptor: Pick<USBDeviceDescriptor, 'idVendor' | 'idProduct'> & {
+    [Field in Exclude<keyof USBDeviceDescriptor, 'idVendor' | 'idProduct'>]?: number | null;
+  };
+  /** Number of the bus, 0 to 65535. With the address it tells the device from others. */
   busNumber: number;
+  /** Address on the bus, 0 to 65535. */
   deviceAddress: number;
-  /** Hub ports from the root on, 7 at most; a root hub has none. */
+  /** Hub ports from the root on, 7 at most, each 1 to 255; a root hub has none. */
   portNumbers?: readonly number[] | null;
-  /** Called before strings are asked for. Where it throws, the device has none. */
-  open?(): void;
-  close?(): void;
+  /** Called before strings are asked for, without arguments. Where it throws, the device has none. */
+  open?: (() => void) | null;
+  /** Called when the strings have come or 1000 ms have passed; where it throws, once more after the last late answer. */
+  close?: (() => void) | null;
   /** Strings that have not come within 1000 ms of the call are empty; answers that come twice or late are passed over. */
-  getStringDescriptor?(index: number, callback: (error?: any, value?: string) => void): void;
+  getStringDescriptor?: ((index: number, callback: (error?: any, value?: string) => void) => void) | null;
   /** Ready-made texts, 255 characters at most: nothing is asked of the device for them. */
   manufacturer?: string | null;
+  /** Like {@link manufacturer}. */
   product?: string | null;
+  /** Like {@link manufacturer}. */
   serialNumber?: string | null;
   /** Ready-made interface classes, or node-usb's own interfaces, which say nothing of their class. */
-  interfaces?: ReadonlyArray<Partial<USBInterfaceClass>> | readonly object[] | null;
+  interfaces?: ReadonlyArray<{ [Part in keyof USBInterfaceClass]?: number | null }> | readonly object[] | null;
   /** node-usb's active configuration, whose interface classes are taken where none are ready-made. */
   configDescriptor?: { interfaces?: any } | null;
-  /** Mbit/s. */
+  /** Mbit/s, above 0; unknown where absent. */
   speed?: number | null;
 }
 
-/** An ID as a number, or as hex digits with or without 0x. */
+/** An ID (0 to 0xffff) or a class code (0 to 0xff): a number, or its hex digits with or without `0x`. */
 export type USBNumber = number | string;
 
 /** What a device has to be, in everything that is said. `{}` is any device; undefined is as good as missing. */
 export interface USBDeviceDescription {
+  /** Vendor ID, 0 to 0xffff. */
   vendorId?: USBNumber;
+  /** Product ID, 0 to 0xffff. */
   productId?: USBNumber;
+  /** Serial number, the whole of it and letter for letter; so the texts that follow. */
   serialNumber?: string;
+  /** Manufacturer. */
   manufacturer?: string;
+  /** Product. */
   product?: string;
+  /** {@link USBDeviceInfo.stableId}: the unit, or what hangs on one port. */
   stableId?: string;
+  /** {@link USBDeviceInfo.signature}: an attachment. */
   signature?: string;
   /** Hub ports joined by dots. */
   portPath?: string;
+  /** Number of the bus, 0 to 65535, as a number only. */
   busNumber?: number;
+  /** Address on the bus, 0 to 65535, as a number only. */
   deviceAddress?: number;
   /** Class of the device or of one of its interfaces. */
   class?: USBNumber;
@@ -137,20 +172,29 @@ export interface USBDeviceDescription {
  * for nothing.
  */
 export interface USBManifestMatch {
+  /** Vendor IDs, 0 to 0xffff. */
   vendor_ids?: readonly USBNumber[];
+  /** Product IDs, 0 to 0xffff. */
   product_ids?: readonly USBNumber[];
   /** Classes of the device or of one of its interfaces. */
   device_classes?: readonly USBNumber[];
-  /** Interface classes: a class, `class/subclass/protocol` in hex as in the stream, or an object; what is not said may be anything. */
+  /**
+   * Interface classes: a class, `class/subclass/protocol` in hex as in the stream, or an object; what is not said may be
+   * anything.
+   */
   interfaces?: ReadonlyArray<USBNumber | { class?: USBNumber; subclass?: USBNumber; protocol?: USBNumber }>;
-  /** Permissions that say nothing about which device is meant. */
+  /** A permission that says nothing about which device is meant: it is passed over. */
   exclusive?: boolean;
+  /** Like {@link exclusive}. */
   detach_kernel_driver?: boolean;
 }
 
 /** The same in AutoWeave's TypeScript. */
 export interface USBDeviceFilter {
+  /** Like {@link USBManifestMatch.vendor_ids}. */
   vendorIds?: readonly USBNumber[];
+  /** Like {@link USBManifestMatch.product_ids}. */
   productIds?: readonly USBNumber[];
+  /** Like {@link USBManifestMatch.device_classes}. */
   deviceClass?: readonly USBNumber[];
 }

@@ -3,11 +3,15 @@
 import type { USBDeviceInfo } from './device.js';
 import type { USBSourceName } from './config.js';
 
+/** Events of a daemon by name, and what each carries. */
 export interface Events {
+  /** A device has come, or was there at the start. */
   'device:attach': [info: USBDeviceInfo];
-  /** With everything that was known at attach. */
+  /** A device has left; with everything that was known at attach. */
   'device:detach': [info: USBDeviceInfo];
+  /** {@link USBDaemon.start} is done: every device that is present has been announced. */
   started: [];
+  /** {@link USBDaemon.stop} is done: nothing further comes before the next start. */
   stopped: [];
   /**
    * Something failed that does not stop the daemon; `context` says where. Without a listener it is not thrown. A handler of
@@ -16,13 +20,19 @@ export interface Events {
   error: [error: USBError, context: string];
   /** Redis has acknowledged an event. */
   'event:published': [published: USBPublished];
+  /** Events may have been missed. */
   gap: [gap: USBGap];
+  /** A source has changed its state, or has told it for the first time. */
   'source:state': [status: USBSourceStatus];
+  /** The connection to Redis has come or gone. */
   'redis:state': [status: USBRedisStatus];
 }
 
+/** A device that came or left. */
 interface Transition<Type extends 'attach' | 'detach'> {
+  /** Which of the two. */
   type: Type;
+  /** The device, as the event `device:attach` or `device:detach` has it. */
   device: USBDeviceInfo;
   /** `<producer>:<seq>`; never comes again. */
   eventId: string;
@@ -30,15 +40,18 @@ interface Transition<Type extends 'attach' | 'detach'> {
   seq: number;
 }
 
+/** A device has come. */
 export type USBAttachEvent = Transition<'attach'>;
-/** With everything that was known at attach. */
+/** A device has left; with everything that was known at attach. */
 export type USBDetachEvent = Transition<'detach'>;
 /** What an iterator of {@link USBDaemon.events} gives; `type` tells which. */
 export type USBTransition = USBAttachEvent | USBDetachEvent;
 
+/** What {@link USBDaemon.events} gives. Calls of `next()` are answered in their order. */
 export interface USBEventStream extends AsyncIterableIterator<USBTransition> {
   /** Unsubscribes; a `next()` that waits ends with it. So does breaking out of `for await`. */
   return(): Promise<IteratorResult<USBTransition, undefined>>;
+  /** Itself, for `for await`. */
   [Symbol.asyncIterator](): USBEventStream;
   /** For `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -48,6 +61,11 @@ export interface USBEventStream extends AsyncIterableIterator<USBTransition> {
 export interface USBGap {
   /** Where: the uevent socket, this process's event loop, or the wait for Redis. */
   source: 'netlink' | 'delivery' | 'outbox';
+  /**
+   * `overflow`: the kernel's buffer was too small; `unheard`: a comparison with sysfs found what no uevent had told;
+   * `socket-lost`: the uevent socket failed and was opened again; `queue-full`: too many events waited for this process's
+   * event loop; `outbox-full`: too many waited for Redis or the disk.
+   */
   cause: 'overflow' | 'unheard' | 'socket-lost' | 'queue-full' | 'outbox-full';
   /** Transitions known to be lost, where that can be known. */
   lost?: number;
@@ -57,15 +75,22 @@ export interface USBGap {
   synthesized: number;
 }
 
+/** How a source is doing. */
 export interface USBSourceStatus {
+  /** Which one; `inotify`, which watches `/dev/bus/usb`, belongs to `snapshot`. */
   source: USBSourceName | 'inotify';
-  /** `deaf`: open, but proven to miss events. `unavailable`: this environment does not have it. */
+  /**
+   * `up`: it hears. `deaf`: open, but proven to miss events. `failed`: it worked, and is tried again. `unavailable`: this
+   * environment does not have it; it is tried again. `off`: by configuration.
+   */
   state: 'up' | 'deaf' | 'failed' | 'unavailable' | 'off';
   /** Why, or what it obtained. */
   reason: string;
 }
 
+/** How the connection to Redis is. */
 export interface USBRedisStatus {
+  /** Whether it is there. */
   connected: boolean;
   /** Host and port, or the path of a socket. */
   address: string;
@@ -77,16 +102,21 @@ export interface USBRedisStatus {
   waiting: number;
 }
 
+/** An event that Redis has acknowledged. */
 export interface USBPublished {
+  /** As {@link USBDeviceInfo.eventId}. */
   eventId: string;
   /** ID of the event's entry in the stream; empty where a reply was lost and the entry is no longer to be found. */
   streamId: string;
+  /** Whether the device came or left. */
   action: 'attach' | 'detach';
+  /** The device, as the event has it. */
   device: USBDeviceInfo;
 }
 
 /** An error with a stable code. */
 export interface USBError extends Error {
+  /** What went wrong; the message may change, this does not. */
   code:
     | 'ERR_USB_ADDON'
     | 'ERR_USB_ARGUMENT'
@@ -94,6 +124,7 @@ export interface USBError extends Error {
     | 'ERR_USB_CONFIG'
     | 'ERR_USB_CONSUMER'
     | 'ERR_USB_DEVICE'
+    | 'ERR_USB_ENTRY'
     | 'ERR_USB_HANDLER'
     | 'ERR_USB_HISTORY'
     | 'ERR_USB_LAG'

@@ -8,6 +8,7 @@ import type { USBRedisStatus, USBSourceStatus } from './events.js';
 export interface USBOutboxStatus {
   /** Whether what is stored outlives this process. */
   durable: boolean;
+  /** The file; absent where events are kept in memory. */
   path?: string;
   /** Why it is not durable although it was to be. */
   reason?: string;
@@ -17,49 +18,65 @@ export interface USBOutboxStatus {
   lastSeq: number;
   /** Events that waited at start, or came back to be published again. */
   carriedOver: number;
-  /** Events stored since start. */
+  /** Events since start: those stored, and those that a filter holds back. */
   seen: number;
   /** Events that Redis has acknowledged since start; with `redis: false`, events stored. */
   published: number;
+  /** Events since start of devices that a filter holds back; none of them is stored. */
   filtered: number;
+  /** Events that wait for Redis now. */
   waiting: number;
   /** Events given up because too many waited; each told by a gap. */
   dropped: number;
 }
 
+/** How a daemon is, at this moment. */
 export interface Health {
   /** `unhealthy`: no source can hear. `degraded`: a source that worked has failed, or Redis is away. */
   status: 'healthy' | 'degraded' | 'unhealthy';
+  /** This package's version. */
   version: string;
   /** Seconds since start. */
   uptime: number;
   /** Whether the devices present at start have been announced. */
   started: boolean;
+  /** State of each source, those that are switched off included. */
   sources: USBSourceStatus[];
+  /** The connection to Redis; absent with `redis: false`. */
   redis?: USBRedisStatus;
+  /** Where events are stored, and how many of them are where. */
   outbox: USBOutboxStatus;
   /** Other daemons that publish this machine's events to the same stream: who, by producer. */
   otherProducers?: Record<string, string>;
+  /** Devices that are attached now. */
   connectedDevices: number;
   /** Transitions since start. */
   events: number;
   /** Gaps since start. */
   gaps: number;
+  /** Reports of programs since start that were no news: an attached device that came, or an unknown one that left. */
+  duplicates: number;
 }
 
 /** AutoWeave's name for what its daemon says of its monitoring. */
 export interface USBMonitoringConfig {
   /** Whether the HTTP server is to run. */
   enabled: boolean;
+  /** `monitoring.healthcheck_port`, as configured. */
   healthcheckPort: number;
   /** `monitoring.interval`, in ms. */
   metricsInterval: number;
 }
 
+/** What a daemon says of itself, also while it does not run. */
 export interface USBDaemonStats {
+  /** As {@link USBDaemon.isRunning}. */
   isRunning: boolean;
+  /** How many devices are attached. */
   connectedDevicesCount: number;
+  /** Those devices, in the order in which they came. */
   connectedDevices: USBDeviceInfo[];
+  /** As configured. */
   monitoring: USBMonitoringConfig;
   /** Null while the daemon does not run. */
   outbox: USBOutboxStatus | null;
@@ -67,12 +84,14 @@ export interface USBDaemonStats {
 
 /** AutoWeave's former shape. */
 export interface USBDaemonStatus {
+  /** As {@link USBDaemon.isRunning}. */
   running: boolean;
   /** How many. */
   connectedDevices: number;
   /** Events that wait for Redis; 0 while the daemon does not run. */
   queuedEvents: number;
-  /** As configured. */
+  /** As configured, with the defaults. */
   filters: USBFilterConfig;
+  /** As configured, with the defaults. */
   performance: USBPerformanceConfig;
 }

@@ -1,5 +1,5 @@
-// The tests of the specification's section 5.1, as they stand there, under Node's own runner: another one's garbage is not ours.
-// What they leave to the reader, the configurations and the mocks, comes first.
+// The tests of the specification's section 5.1, as they stand there (section-5-1.md), under Node's own runner: another one's
+// garbage is not ours. What they leave to the reader, the configurations and the mocks, comes first.
 
 'use strict';
 
@@ -84,7 +84,9 @@ describe('USB Daemon Performance Tests', () => {
     const devices = Array.from({ length: 50 }, createMockUSBDevice);
 
     // Attach all devices concurrently
-    const attachPromises = devices.map((device) => daemon['handleDeviceAttach'](device));
+    const attachPromises = devices.map((device) =>
+      daemon['handleDeviceAttach'](device),
+    );
 
     await Promise.all(attachPromises);
 

@@ -68,6 +68,16 @@ made.getStats().outbox.durable;
 made.getStatus().queuedEvents satisfies number;
 
 await made.handleDeviceAttach({ deviceDescriptor: { idVendor: 1, idProduct: 2 }, busNumber: 1, deviceAddress: 2 });
+await made.handleDeviceAttach({
+  deviceDescriptor: { idVendor: 1, idProduct: 2, iManufacturer: null },
+  busNumber: 1,
+  deviceAddress: 2,
+  portNumbers: null,
+  open: null,
+  interfaces: [{ class: 3, subclass: null }],
+});
+// @ts-expect-error an ID is never guessed
+await made.handleDeviceAttach({ deviceDescriptor: { idVendor: 1, idProduct: null }, busNumber: 1, deviceAddress: 2 });
 // @ts-expect-error no address
 await made.handleDeviceDetach({ deviceDescriptor: { idVendor: 1, idProduct: 2 }, busNumber: 1 });
 
@@ -77,9 +87,13 @@ await made.waitFor((device) => device.identity === 'serial');
 // @ts-expect-error a misspelt key
 await made.waitFor({ vendor_id: 1 });
 made.dispatch({ vendor_ids: ['0x04A9', '04a9', 1193], interfaces: [6, { class: 3 }] }, { onAttach: async ({ product }) => product }).dispose();
-made.dispatch({ vendorIds: [1193] }, {});
+made.dispatch({ vendorIds: [1193] }, { onDetach: () => {} });
+// @ts-expect-error a handler there has to be
+made.dispatch({}, {});
+// @ts-expect-error a misspelt handler
+made.dispatch({}, { onattach() {} });
 // @ts-expect-error a list it has to be
-made.dispatch({ vendor_ids: '0x04A9' }, {});
+made.dispatch({ vendor_ids: '0x04A9' }, { onAttach() {} });
 
 const events = made.events({ signal, since: 'producer:5' });
 for await (const event of events) {
@@ -92,11 +106,14 @@ await events[Symbol.asyncDispose]();
 await made[Symbol.asyncDispose]();
 
 const consumer: USBEventConsumer = new USBEventConsumer({ port: 7000 }, 'group', 'name', { concurrency: 2 });
-consumer.on('dead', ({ attempts }) => void (attempts satisfies number));
+consumer.on('dead', ({ attempts, code }) => void [attempts satisfies number, code satisfies USBError['code']]);
 await consumer.startConsuming(async (event: USBEvent) => void (event.action satisfies 'attach' | 'detach'));
 new USBEventConsumer({}, 'group', 'other').on('error', ({ code }) => void code);
 const sourceOf = ({ source, backend }: USBEvent): string => (source === 'udev' || source === 'a script of our own' || backend === 'udev-helper' ? source : backend ?? '');
 void sourceOf;
+const laterWords = ({ synthetic, seq }: USBEvent): boolean => synthetic === 'a later word' || seq === 1;
+const tagsOf = ({ tags }: USBEvent) => tags satisfies string[] | undefined;
+void [laterWords, tagsOf];
 // @ts-expect-error a misspelt option
 new USBEventConsumer({}, 'group', 'name', { claim_ms: 1 });
 const publisher = new USBEventPublisher({});

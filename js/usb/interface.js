@@ -21,7 +21,7 @@ class InEndpoint extends Endpoint {
   direction = 'in';
   pollActive = false;
 }
-refuse(InEndpoint, 'endpoint', ['transfer', 'transferAsync', 'startPoll', 'stopPoll']);
+refuse(InEndpoint, 'endpoint', ['transfer', 'transferAsync', 'startPoll', 'startPollTransfers', 'stopPoll']);
 
 class OutEndpoint extends Endpoint {
   direction = 'out';
@@ -47,6 +47,7 @@ class Interface {
   }
 }
 refuse(Interface, 'interface', [
+  'refresh',
   'claim',
   'release',
   'releaseAsync',

@@ -10,6 +10,7 @@ class Transfer {
     throw refusal('new Transfer()');
   }
 }
+refuse(Transfer, 'transfer', ['submit', 'cancel']);
 
 class Capability {
   constructor() {
@@ -42,6 +43,23 @@ class WebUSBDevice {
     throw refusal('WebUSBDevice.createInstance()');
   }
 }
+refuse(WebUSBDevice, 'WebUSBDevice', [
+  'open',
+  'close',
+  'reset',
+  'forget',
+  'selectConfiguration',
+  'claimInterface',
+  'releaseInterface',
+  'selectAlternateInterface',
+  'controlTransferIn',
+  'controlTransferOut',
+  'transferIn',
+  'transferOut',
+  'isochronousTransferIn',
+  'isochronousTransferOut',
+  'clearHalt',
+]);
 
 function getWebUsb() {
   throw refusal('getWebUsb()');

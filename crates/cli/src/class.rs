@@ -1,6 +1,6 @@
 //! USB's classes, by number and by name.
 
-use crate::selection::hex;
+use usb_daemon_core::hex;
 
 /// Those that somebody might ask for by name; the numbers are USB-IF's.
 const NAMES: [(u8, &str); 20] = [

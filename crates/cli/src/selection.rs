@@ -78,18 +78,9 @@ impl fmt::Display for Selection {
 }
 
 fn id(text: &str) -> Result<u16, String> {
-    hex(text, 4)
+    usb_daemon_core::hex(text, 4)
         .and_then(|number| number.try_into().ok())
         .ok_or_else(|| "expected up to four hexadecimal digits, as in 046d or 0x046d".to_owned())
-}
-
-/// Digits only: `from_str_radix` would take a sign too.
-pub(crate) fn hex(text: &str, most_digits: usize) -> Option<u32> {
-    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-    if digits.len() > most_digits || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    u32::from_str_radix(digits, 16).ok()
 }
 
 fn port(text: &str) -> Result<String, String> {

@@ -105,7 +105,7 @@ impl Daemon {
             sysfs: Sysfs::new("/sys"),
             interval: config.interval(),
             senses: SenseConfig {
-                netlink: config.sources.netlink && config.fallback.enable_udev,
+                netlink: config.hears_uevents(),
                 receive_buffer: config.sources.receive_buffer,
                 libusb: config.sources.libusb,
             },
@@ -187,7 +187,8 @@ impl Daemon {
     }
 
     /// Sources first: nothing new comes in while the publisher drains. What a slow subscriber has still to read from the store
-    /// is read before that, for half of the time at most: Redis gets the rest of it.
+    /// is read before that, as long as it does read: it is the publisher that answers. One that reads nothing leaves Redis
+    /// half of the time.
     fn join(&mut self, patience: Duration) {
         let until = Instant::now() + patience;
         let Some(engine) = self.engine.take() else { return };
@@ -197,8 +198,9 @@ impl Daemon {
             tracing::error!("engine panicked");
         }
         self.hub.wait_until_caught_up(patience / 2);
+        let half = Instant::now() + patience / 2;
         if let Some(publisher) = self.publisher.take() {
-            publisher.stop(until.saturating_duration_since(Instant::now()));
+            publisher.stop(until.max(half).saturating_duration_since(Instant::now()));
         }
         if let Some(http) = self.http.take() {
             http.stop();

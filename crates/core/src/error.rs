@@ -31,6 +31,10 @@ pub enum Code {
     Timeout,
     /// `ERR_USB_DEVICE`: a device was described in a way that none can be.
     Device,
+    /// `ERR_USB_ENTRY`: an entry of the stream cannot be read.
+    Entry,
+    /// `ERR_USB_HANDLER`: a handler has failed.
+    Handler,
 }
 
 impl Code {
@@ -50,6 +54,8 @@ impl Code {
             Self::System => "ERR_USB_SYSTEM",
             Self::Timeout => "ERR_USB_TIMEOUT",
             Self::Device => "ERR_USB_DEVICE",
+            Self::Entry => "ERR_USB_ENTRY",
+            Self::Handler => "ERR_USB_HANDLER",
         }
     }
 }
@@ -92,3 +98,32 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// What a message shows of a value at most.
+const LONGEST: usize = 60;
+
+/// Short enough for a line, and without anything that a terminal would take for its own.
+pub(crate) fn shown(text: &str) -> String {
+    shortened(text, LONGEST).replace(char::is_control, "\u{fffd}")
+}
+
+/// The first characters, and a sign that there are more.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_is_short_and_clean() {
+        assert_eq!(shown("a\u{1b}[31m\n"), "a\u{fffd}[31m\u{fffd}");
+        let most = "é".repeat(LONGEST);
+        assert_eq!(shown(&most), most);
+        assert_eq!(shown(&format!("{most}x")), format!("{most}…"));
+    }
+}

@@ -103,7 +103,7 @@ impl Hub {
         }
     }
 
-    /// Waits until each subscriber has what it has had no room for, so long at most.
+    /// Waits until each subscriber has what it has had no room for, as long as it takes something every `patience`.
     pub fn wait_until_caught_up(&self, patience: Duration) {
         let subscribers = lock(&self.shared.subscribers).clone();
         for delivery in subscribers {

@@ -29,12 +29,13 @@ mod redis_connection;
 mod redis_url;
 mod registry;
 mod source;
+mod stream_field;
 mod stream_reply;
 mod sysfs;
 #[cfg(test)]
 mod test_support;
 
-pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, schema};
+pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, hex, schema};
 pub use consumer::{Abandonment, Consumer, ConsumerConfig, ConsumerNotice, Handover, Outcome};
 pub use daemon::Daemon;
 pub use delivery::Delivery;

@@ -61,6 +61,15 @@ pub fn address(redis: &RedisConfig) -> String {
     }
 }
 
+/// The keys that say where `redis` points to.
+pub(crate) fn keys_in_force(redis: &RedisConfig) -> &'static str {
+    match (&redis.url, &redis.path) {
+        (Some(_), _) => "redis.url (REDIS_URL)",
+        (None, Some(_)) => "redis.path",
+        (None, None) => "redis.host and redis.port (REDIS_HOST, REDIS_PORT)",
+    }
+}
+
 fn info(redis: &RedisConfig) -> Result<ConnectionInfo, String> {
     let tls = !matches!(redis.tls, TlsSetting::Absent | TlsSetting::Switch(false));
     let (address, given) = match &redis.url {
@@ -72,11 +81,6 @@ fn info(redis: &RedisConfig) -> Result<ConnectionInfo, String> {
             (from_url.addr().clone(), from_url.redis_settings().clone())
         }
         None => match &redis.path {
-            Some(_) if tls => {
-                return Err(
-                    "redis.tls: a unix socket (redis.path) is not encrypted: leave one of them out".into()
-                );
-            }
             Some(path) => (ConnectionAddr::Unix(path.clone()), RedisConnectionInfo::default()),
             None => (ConnectionAddr::Tcp(redis.host.clone(), redis.port), RedisConnectionInfo::default()),
         },
@@ -84,6 +88,10 @@ fn info(redis: &RedisConfig) -> Result<ConnectionInfo, String> {
     let address = match address {
         ConnectionAddr::Tcp(host, port) if tls => {
             ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
+        }
+        ConnectionAddr::Unix(_) if tls => {
+            let key = if redis.url.is_some() { "redis.url" } else { "redis.path" };
+            return Err(format!("redis.tls: a unix socket ({key}) is not encrypted: leave one of them out"));
         }
         address => address,
     };
@@ -158,6 +166,7 @@ mod tests {
             (r#"{ "tls": { "ca": "/nowhere/ca.pem" } }"#, "redis.tls.ca: No such file"),
             (r#"{ "tls": { "cert": "/nowhere" } }"#, "cert and key go together"),
             (r#"{ "tls": true, "path": "/run/redis.sock" }"#, "leave one of them out"),
+            (r#"{ "tls": {}, "url": "redis+unix:///run/redis.sock" }"#, "(redis.url) is not encrypted"),
         ] {
             let error = client(&config(json)).map(drop).expect_err(json);
             assert!(error.contains(expected) && !error.contains("hush"), "{json}: {error}");

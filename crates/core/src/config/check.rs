@@ -7,10 +7,12 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::filters::Id;
+use super::filters::{Id, is_tag};
+use super::pattern::{Glob, PortGlob};
+use crate::error::shown;
 
-/// The longest value that is repeated in a message.
-const LONGEST: usize = 60;
+/// The most of a word that is compared with what is known: the effort grows with its square.
+const COMPARED: usize = 40;
 
 /// A fault: where, what, and what was expected.
 pub(super) fn faults(schema: &Value, value: &Value, path: &str) -> Vec<String> {
@@ -165,6 +167,9 @@ fn is_within(schema: &Value, value: &Value) -> bool {
         && match schema["format"].as_str() {
             Some("ip-address") => text.parse::<IpAddr>().is_ok(),
             Some("usb-id") => Id::parse(text).is_some(),
+            Some("tag") => is_tag(text),
+            Some("glob") => Glob::parse(text).is_some(),
+            Some("port-glob") => PortGlob::parse(text).is_some(),
             _ => true,
         }
 }
@@ -196,6 +201,9 @@ fn expected(schema: &Value) -> String {
         "string" => match schema["format"].as_str() {
             Some("ip-address") => "an IP address".to_owned(),
             Some("usb-id") => "up to four hex digits in a text".to_owned(),
+            Some("tag") => "a text without commas that is not empty".to_owned(),
+            Some("glob") => "a pattern in which each [ is closed".to_owned(),
+            Some("port-glob") => "hub ports joined by dots, as in 4.2 or 1-4.2, with *, ? and […]".to_owned(),
             _ if schema["minLength"].as_u64() > Some(0) => "a text that is not empty".to_owned(),
             _ => "a text".to_owned(),
         },
@@ -231,10 +239,14 @@ pub(super) fn nearest<'a, W: AsRef<str> + ?Sized + 'a>(
     word: &str,
     known: impl Iterator<Item = &'a W>,
 ) -> Option<&'a str> {
-    let simple = |text: &str| text.to_lowercase().replace(['_', '-'], "");
+    let simple = |text: &str| {
+        let text: String = text.chars().take(COMPARED).collect();
+        text.to_lowercase().replace(['_', '-'], "")
+    };
+    let word = simple(word);
     known
         .map(AsRef::as_ref)
-        .map(|known| (strsim::damerau_levenshtein(&simple(word), &simple(known)), known))
+        .map(|known| (strsim::damerau_levenshtein(&word, &simple(known)), known))
         .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known)
@@ -256,14 +268,4 @@ fn shown_value(value: &Value) -> String {
         Value::Array(_) | Value::Object(_) => kind(value).to_owned(),
         _ => shown(&value.to_string()),
     }
-}
-
-/// Short enough for a line, and without anything that a terminal would take for its own.
-fn shown(text: &str) -> String {
-    let clean = text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character });
-    let mut shown: String = clean.clone().take(LONGEST).collect();
-    if clean.count() > LONGEST {
-        shown.push('…');
-    }
-    shown
 }

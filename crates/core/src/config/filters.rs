@@ -5,6 +5,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 
+use super::pattern::{Glob, PortGlob};
+
 /// Which devices are told of. The lists come before the rules; an empty list holds nothing back.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -24,14 +26,15 @@ pub struct FiltersConfig {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RuleConfig {
-    /// Which devices it is about; all of them where empty.
+    /// Which devices it is about; all of them where empty. In patterns `*` is any text, `?` any character, `[AB]` or `[0-9]` one
+    /// of these, `[!AB]` any other one, and `[*]`, `[?]` and `[[]` are these themselves.
     #[serde(default, rename = "match")]
     pub condition: MatchConfig,
     /// What becomes of them.
     pub action: RuleAction,
-    /// What they are called from then on, in `tags`.
+    /// What they are called from then on, in `tags`. Without commas, which separate them in the stream.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(inner(length(min = 1)))]
+    #[schemars(schema_with = "tags")]
     pub tags: Vec<String>,
 }
 
@@ -57,15 +60,15 @@ pub struct MatchConfig {
     /// Product ID.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product_id: Option<Id>,
-    /// Serial number, with `*` and `?`; a device without one has an empty one.
+    /// Serial number, a pattern; a device without one has an empty one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub serial: Option<String>,
-    /// Manufacturer, with `*` and `?`.
+    pub serial: Option<Glob>,
+    /// Manufacturer, a pattern.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub manufacturer: Option<String>,
-    /// Product, with `*` and `?`.
+    pub manufacturer: Option<Glob>,
+    /// Product, a pattern.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub product: Option<String>,
+    pub product: Option<Glob>,
     /// Class, of the device or of one of its interfaces; with subclass and protocol, of the same one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<u8>,
@@ -75,9 +78,9 @@ pub struct MatchConfig {
     /// Protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<u8>,
-    /// Hub ports joined by dots, with `*` and `?`: `4.*` is all that hangs on port 4.
+    /// Hub ports joined by dots, a pattern: `4.*` is all that hangs on port 4, `1-4.*` of bus 1 alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub port_path: Option<String>,
+    pub port_path: Option<PortGlob>,
     /// Bus number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bus_number: Option<u16>,
@@ -91,12 +94,31 @@ pub struct MatchConfig {
 pub struct Id(pub u16);
 
 impl Id {
-    /// Reads hex digits, with or without `0x`.
+    /// Reads up to four hex digits, with or without `0x`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-        let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_hex.then(|| u16::from_str_radix(digits, 16).ok())?.map(Self)
+        hex(text, 4).and_then(|number| number.try_into().ok()).map(Self)
     }
+}
+
+/// Reads hex digits, with or without `0x`. Digits only: `from_str_radix` would take a sign too.
+pub fn hex(text: &str, most_digits: usize) -> Option<u32> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    if digits.len() > most_digits || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    u32::from_str_radix(digits, 16).ok()
+}
+
+fn tags(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": { "type": "string", "pattern": "^[^,]*[^,\\s][^,]*$", "format": "tag" },
+    })
+}
+
+/// Whether the stream can tell this tag from others.
+pub(super) fn is_tag(text: &str) -> bool {
+    !text.trim().is_empty() && !text.contains(',')
 }
 
 impl<'de> Deserialize<'de> for Id {

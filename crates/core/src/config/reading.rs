@@ -4,58 +4,9 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::ioredis::{Foreign, take_foreign};
 use super::{Config, check, schema};
 use crate::error::Error;
-
-/// Options of ioredis that mean nothing here: code that has them should go on working.
-const IOREDIS: [&str; 46] = [
-    "Connector",
-    "autoPipeliningIgnoredCommands",
-    "autoResendUnfulfilledCommands",
-    "autoResubscribe",
-    "blockingTimeout",
-    "blockingTimeoutGrace",
-    "clientInfoTag",
-    "commandQueue",
-    "commandTimeout",
-    "connectTimeout",
-    "connectionName",
-    "disableClientInfo",
-    "disconnectTimeout",
-    "enableAutoPipelining",
-    "enableOfflineQueue",
-    "enableReadyCheck",
-    "enableTLSForSentinelMode",
-    "failoverDetector",
-    "family",
-    "keepAlive",
-    "keyPrefix",
-    "lazyConnect",
-    "maxLoadingRetryTime",
-    "maxRetriesPerRequest",
-    "monitor",
-    "name",
-    "natMap",
-    "noDelay",
-    "offlineQueue",
-    "preferredSlaves",
-    "readOnly",
-    "reconnectOnError",
-    "retryStrategy",
-    "role",
-    "scripts",
-    "sentinelCommandTimeout",
-    "sentinelMaxConnections",
-    "sentinelPassword",
-    "sentinelReconnectStrategy",
-    "sentinelRetryStrategy",
-    "sentinelTLS",
-    "sentinelUsername",
-    "sentinels",
-    "showFriendlyErrorStack",
-    "socketTimeout",
-    "stringNumbers",
-];
 
 /// A configuration that has been read.
 #[derive(Debug)]
@@ -88,8 +39,9 @@ impl Config {
         if let Value::Object(object) = &mut root {
             object.remove("$schema");
         }
-        let warnings = root.get_mut("redis").map(take_ioredis_options).unwrap_or_default();
-        let config: Self = check_and_read(root, "")?;
+        let Foreign { mut warnings, faults } = root.get_mut("redis").map(take_foreign).unwrap_or_default();
+        let config: Self = check_and_read(root, "", faults)?;
+        warnings.extend(config.warning());
         let faults = config.faults();
         if faults.is_empty() { Ok(Reading { config, warnings }) } else { Err(bad(&faults)) }
     }
@@ -108,41 +60,38 @@ impl Config {
 pub(crate) fn read_as<T: JsonSchema + DeserializeOwned>(json: &str, name: &str) -> Result<T, Error> {
     let mut value = parse(json)?;
     let redis = if name == "redis" { Some(&mut value) } else { value.get_mut("redis") };
-    for warning in redis.map(take_ioredis_options).unwrap_or_default() {
+    let Foreign { warnings, faults } = redis.map(take_foreign).unwrap_or_default();
+    for warning in warnings {
         tracing::warn!("{warning}");
     }
-    check_and_read(value, name)
+    check_and_read(value, name, faults)
 }
 
 fn parse(json: &str) -> Result<Value, Error> {
     serde_json::from_str(json).map_err(|error| bad(&[error.to_string()]))
 }
 
-fn check_and_read<T: JsonSchema + DeserializeOwned>(value: Value, name: &str) -> Result<T, Error> {
-    let faults = check::faults(schema::of::<T>().as_value(), &value, name);
+/// `faults` are those that have been found before.
+fn check_and_read<T: JsonSchema + DeserializeOwned>(
+    value: Value,
+    name: &str,
+    mut faults: Vec<String>,
+) -> Result<T, Error> {
+    faults.extend(check::faults(schema::of::<T>().as_value(), &value, name));
     if !faults.is_empty() {
         return Err(bad(&faults));
     }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
-        bad(&[format!("{}: {}", [name, &path].join("."), error.into_inner())])
+        // A dot alone is the whole.
+        let path: Vec<&str> =
+            [name, &path].into_iter().filter(|part| !part.is_empty() && *part != ".").collect();
+        bad(&[format!("{}: {}", path.join("."), error.into_inner())])
     })
 }
 
 fn bad(faults: &[String]) -> Error {
     Error::of_faults(faults.to_vec())
-}
-
-fn take_ioredis_options(redis: &mut Value) -> Vec<String> {
-    let Value::Object(redis) = redis else { return Vec::new() };
-    let found: Vec<String> = redis.keys().filter(|key| IOREDIS.contains(&key.as_str())).cloned().collect();
-    found
-        .into_iter()
-        .map(|key| {
-            redis.remove(&key);
-            format!("redis.{key} is an option of ioredis that has no effect here")
-        })
-        .collect()
 }
 
 fn without_nulls(value: Value) -> Value {
@@ -152,5 +101,30 @@ fn without_nulls(value: Value) -> Value {
             Value::Object(kept.map(|(key, value)| (key, without_nulls(value))).collect::<Map<_, _>>())
         }
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    struct Part {
+        #[schemars(with = "u64")]
+        #[expect(dead_code, reason = "read only")]
+        small: u8,
+    }
+
+    #[test]
+    fn what_only_the_reader_finds_is_named_without_a_dot_too_many() {
+        for (name, json, expected) in [
+            ("", r#"{ "small": 256 }"#, "bad configuration: small: "),
+            ("part", r#"{ "small": 256 }"#, "bad configuration: part.small: "),
+        ] {
+            let error = read_as::<Part>(json, name).expect_err(json);
+            assert!(error.message.starts_with(expected), "{error}");
+        }
     }
 }

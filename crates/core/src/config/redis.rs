@@ -93,7 +93,7 @@ pub struct RedisConfig {
     #[schemars(length(min = 1))]
     pub stream: String,
     /// Entries that the stream keeps; all of them where absent.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
     pub maxlen: Option<u64>,
     /// Time in ms after which a connection attempt or an answer counts as failed.
     #[schemars(range(min = 1, max = 3_600_000))]

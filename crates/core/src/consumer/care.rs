@@ -10,8 +10,8 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::time::sleep;
 
 use super::options::id;
-use super::session::lacks_group;
-use super::{Phase, Task, explain, is_refusal};
+use super::session::{explain, is_refusal, lacks_group};
+use super::{Phase, Task};
 use crate::stream_reply::{self as reply, Entries};
 
 /// Entries that one question is about at most.

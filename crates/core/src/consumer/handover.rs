@@ -24,6 +24,8 @@ pub enum ConsumerNotice {
     Dead {
         /// Its ID in the stream.
         message_id: String,
+        /// Stable code of why: `ERR_USB_ENTRY` or `ERR_USB_HANDLER`.
+        code: &'static str,
         /// Why.
         reason: String,
         /// How often the handler has had it.
@@ -88,15 +90,20 @@ impl Handover {
         }
     }
 
-    /// Gives an event to the handler and waits for what becomes of it.
-    pub(super) async fn hand_over(&self, event: &Arc<StreamEvent>) -> Outcome {
+    /// The event of this ticket comes back: it came to whoever runs the handler after the stop.
+    pub fn release(&self, ticket: u64) {
+        self.lock().out.remove(&ticket);
+    }
+
+    /// Gives an event to the handler and waits for what becomes of it; nothing where it comes back.
+    pub(super) async fn hand_over(&self, event: &Arc<StreamEvent>) -> Option<Outcome> {
         let (sender, outcome) = oneshot::channel();
         self.push(|state| {
             state.last_ticket += 1;
             state.out.insert(state.last_ticket, sender);
             ConsumerNotice::Event { ticket: state.last_ticket, event: Arc::clone(event) }
         });
-        outcome.await.unwrap_or_else(|_| Err("nobody handled it".into()))
+        outcome.await.ok()
     }
 
     pub(super) fn tell(&self, notice: ConsumerNotice) {

@@ -4,9 +4,9 @@
 //! have left, we take over. An entry that no handler can bear goes to the dead-letter stream, and the rest goes on.
 
 mod care;
+mod fields;
 mod handover;
 mod options;
-
 mod session;
 mod settling;
 mod stream_event;
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
-use redis::{Client, RedisError};
+use redis::Client;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -29,11 +29,10 @@ pub use stream_event::StreamEvent;
 
 use crate::delivery::Wake;
 use crate::error::{Code, Error};
-use crate::publisher;
 use crate::redis_connection::{self, LONGEST_PAUSE, SHORTEST_PAUSE};
 use crate::stream_reply::Entry;
 use care::Watch;
-use session::Session;
+use session::{Session, explain};
 use work::{DeadLetter, Work};
 
 /// The least time that a stop gives to acknowledgements.
@@ -224,7 +223,7 @@ impl Task {
     async fn handle(&self, entry: Entry) {
         let event = match StreamEvent::of(&entry) {
             Ok(event) => Arc::new(event),
-            Err(reason) => return self.work.bury(DeadLetter::new(entry, reason, 0)),
+            Err(reason) => return self.work.bury(DeadLetter::unreadable(entry, reason)),
         };
         let options = &self.config.options;
         let mut pauses = ExponentialBuilder::default()
@@ -233,16 +232,19 @@ impl Task {
             .without_max_times()
             .build();
         for attempts in 1.. {
-            let Err(reason) = self.handover.hand_over(&event).await else {
-                return self.work.handled(entry.id);
+            let reason = match self.handover.hand_over(&event).await {
+                Some(Ok(())) => return self.work.handled(entry.id),
+                Some(Err(reason)) => reason,
+                // No attempt: it stays the group's, for the next start.
+                None => return,
             };
             if attempts >= options.max_attempts {
-                return self.work.bury(DeadLetter::new(entry, reason, attempts));
+                return self.work.bury(DeadLetter::unbearable(entry, &reason, attempts));
             }
             let pause = pauses.next().unwrap_or(Duration::from_millis(options.longest_pause_ms()));
             tokio::select! {
                 () = sleep(pause) => {}
-                // It stays the group's, for the next start.
+                // It stays the group's too.
                 () = self.until(|phase| phase != Phase::Running) => return,
             }
         }
@@ -286,19 +288,4 @@ impl Task {
             self.tell_error(Code::Redis, message);
         }
     }
-}
-
-/// Whether the server itself refused, rather than the way to it failed.
-fn is_refusal(error: &RedisError) -> bool {
-    error.code().is_some() || error.clone().into_server_errors().is_some()
-}
-
-/// What failed and what to do about it, in one line without secrets.
-fn explain(error: &RedisError) -> String {
-    if error.code() == Some("NOPERM") {
-        let needed = "XGROUP, XREADGROUP, XACK, XPENDING, XCLAIM and XAUTOCLAIM on the stream, XADD, WATCH and TYPE on {<stream>}:dead, \
-                      MULTI, EXEC, UNWATCH, PING and SELECT";
-        return format!("redis answers NOPERM: this user may not do that; a consumer needs {needed}");
-    }
-    publisher::explain(error)
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{Phase, Task};
 use crate::error::Code;
+use crate::publisher;
 use crate::redis_connection;
 use crate::stream_reply::{self as reply, Entries};
 
@@ -30,6 +31,21 @@ pub(super) struct Session<'a> {
 /// Whether the group is gone: the server was emptied, or somebody removed it.
 pub(super) fn lacks_group(error: &RedisError) -> bool {
     matches!(error.code(), Some("NOGROUP" | "UNBLOCKED"))
+}
+
+/// Whether the server itself refused, rather than the way to it failed.
+pub(super) fn is_refusal(error: &RedisError) -> bool {
+    error.code().is_some() || error.clone().into_server_errors().is_some()
+}
+
+/// What failed and what to do about it, in one line without secrets.
+pub(super) fn explain(error: &RedisError) -> String {
+    if error.code() == Some("NOPERM") {
+        let needed = "XGROUP, XREADGROUP, XACK, XPENDING, XCLAIM and XAUTOCLAIM on the stream, XADD, WATCH and TYPE on {<stream>}:dead, \
+                      MULTI, EXEC, UNWATCH, PING and SELECT";
+        return format!("redis answers NOPERM: this user may not do that; a consumer needs {needed}");
+    }
+    publisher::explain(error)
 }
 
 impl<'a> Session<'a> {

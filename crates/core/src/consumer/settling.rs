@@ -8,9 +8,9 @@ use redis::{RedisError, Value};
 use tokio::time::{Instant, sleep_until};
 
 use super::care::Pending;
-use super::session::lacks_group;
+use super::session::{explain, is_refusal, lacks_group};
 use super::work::DeadLetter;
-use super::{ConsumerNotice, Task, explain, is_refusal};
+use super::{ConsumerNotice, Task};
 
 /// Entries that one acknowledgement names at most.
 const AT_A_TIME: usize = 500;
@@ -61,9 +61,9 @@ impl Task {
             match self.bury(commands, &letter).await {
                 Ok(Burial::Written) => {
                     self.work.buried();
-                    let DeadLetter { entry, reason, attempts, .. } = letter;
-                    let message_id = entry.id;
-                    self.handover.tell(ConsumerNotice::Dead { message_id, reason, attempts });
+                    let DeadLetter { entry, code, reason, attempts, .. } = letter;
+                    let (message_id, code) = (entry.id, code.as_str());
+                    self.handover.tell(ConsumerNotice::Dead { message_id, code, reason, attempts });
                 }
                 Ok(Burial::NotOurs) => self.work.buried(),
                 Ok(Burial::Overtaken) => {}
@@ -93,7 +93,7 @@ impl Task {
         letter: &DeadLetter,
     ) -> Result<Burial, RedisError> {
         let (stream, group) = (&self.config.redis.stream, &self.config.group);
-        let DeadLetter { entry, reason, attempts, sent } = letter;
+        let DeadLetter { entry, code, reason, attempts, sent } = letter;
         let id = &entry.id;
         let pending: Vec<Pending> = redis::cmd("XPENDING")
             .arg(stream)
@@ -124,6 +124,7 @@ impl Task {
             ("dead_group", group),
             ("dead_consumer", &self.config.consumer),
             ("dead_attempts", &attempts),
+            ("dead_code", code.as_str()),
             ("dead_reason", reason),
         ];
         for (name, value) in ours {

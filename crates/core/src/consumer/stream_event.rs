@@ -1,14 +1,12 @@
 //! An entry of the stream as an event, whoever wrote it: this daemon, AutoWeave's former one, or its udev script.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
 use serde::Serialize;
-use serde_json::{Map, Value};
 
+use super::fields::Fields;
 use super::options::id;
-use crate::device::InterfaceClass;
+use crate::device::{DeviceDescriptor, InterfaceClass};
 use crate::event::Action;
+use crate::stream_field as field;
 use crate::stream_reply::Entry;
 
 /// `USBEvent` of the contract. Fields that nobody knows are left out.
@@ -25,7 +23,7 @@ pub struct StreamEvent {
     product: String,
     serial_number: String,
     timestamp: u64,
-    device_descriptor: Option<Map<String, Value>>,
+    device_descriptor: Option<DeviceDescriptor>,
     location: Option<Location>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event_id: Option<String>,
@@ -57,139 +55,86 @@ struct Location {
     port_path: String,
 }
 
-/// An entry's fields by name; of two that share a name the last one stands.
-struct Named<'a>(HashMap<Cow<'a, str>, Cow<'a, str>>);
-
-impl<'a> Named<'a> {
-    fn of(entry: &'a Entry) -> Self {
-        let text = |bytes: &'a Vec<u8>| String::from_utf8_lossy(bytes);
-        Self(entry.fields.iter().map(|(name, value)| (text(name), text(value))).collect())
-    }
-
-    /// A field that is there and not empty.
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(AsRef::as_ref).filter(|value| !value.is_empty())
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.get(name).unwrap_or_default().to_owned()
-    }
-
-    fn owned(&self, name: &str) -> Option<String> {
-        self.get(name).map(str::to_owned)
-    }
-
-    /// A field that `read` has to understand where it is there.
-    fn read<T>(
-        &self,
-        name: &str,
-        expected: &str,
-        read: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, String> {
-        let Some(value) = self.get(name) else { return Ok(None) };
-        read(value).map(Some).ok_or_else(|| format!("{name} is {value:?}: expected {expected}"))
-    }
-}
-
 impl StreamEvent {
     /// Reads an entry.
     ///
     /// # Errors
     /// A sentence that names the field, what it holds and what was expected.
     pub(super) fn of(entry: &Entry) -> Result<Self, String> {
-        let fields = Named::of(entry);
-        let (action, by_script) = match fields.get("action") {
-            Some("attach") => (Action::Attach, false),
-            Some("detach") => (Action::Detach, false),
-            Some("add") => (Action::Attach, true),
-            Some("remove") => (Action::Detach, true),
-            Some(other) => {
-                return Err(format!("action is {other:?}: expected attach, detach, add or remove"));
-            }
-            None => return Err("action is missing: expected attach, detach, add or remove".into()),
-        };
-        let hex = |name: &str| fields.read(name, "a hex number of 16 bits", hexadecimal);
+        let fields = Fields::of(entry);
+        let text = |name: &str| fields.read(name, field::TEXT, field::text);
+        let word = |name: &str| fields.read(name, field::WORD, field::word);
+        let (action, by_script) = action(&fields)?;
+        let hex = |name: &str| fields.read(name, field::ID, field::hexadecimal);
         let (vendor_id, product_id) = (hex("vendor_id")?, hex("product_id")?);
+        let ids_are_known = vendor_id.is_some() && product_id.is_some();
         // The script cannot know them of a device that has left.
-        if !by_script && (vendor_id.is_none() || product_id.is_none()) {
+        if !by_script && !ids_are_known {
             return Err("vendor_id or product_id is missing".into());
         }
-        let timestamp = fields.read("timestamp", "ms since 1970", decimal)?;
+        let (vendor_id, product_id) = (vendor_id.unwrap_or(0), product_id.unwrap_or(0));
+        let descriptor = fields.get("device_descriptor")?;
         let descriptor =
-            fields.read("device_descriptor", "a JSON object", |json| serde_json::from_str(json).ok())?;
+            descriptor.map(|json| field::descriptor("device_descriptor", json, [vendor_id, product_id]));
         Ok(Self {
-            source: fields
-                .owned("source")
-                .unwrap_or_else(|| if by_script { "udev" } else { "node-usb" }.into()),
+            source: word("source")?.unwrap_or_else(|| if by_script { "udev" } else { "node-usb" }.into()),
             action,
-            vendor_id: vendor_id.unwrap_or(0),
-            product_id: product_id.unwrap_or(0),
-            device_signature: fields.text("device_signature"),
-            manufacturer: fields.text("manufacturer"),
-            product: fields.text("product"),
-            serial_number: fields.text("serial_number"),
-            // The server stamps an entry with the time at which it came.
-            timestamp: timestamp.or_else(|| id(&entry.id).map(|(ms, _)| ms)).unwrap_or(0),
-            device_descriptor: descriptor,
+            vendor_id,
+            product_id,
+            device_signature: fields
+                .read("device_signature", field::SIGNATURE, field::signature)?
+                .unwrap_or_default(),
+            manufacturer: text("manufacturer")?.unwrap_or_default(),
+            product: text("product")?.unwrap_or_default(),
+            serial_number: text("serial_number")?.unwrap_or_default(),
+            timestamp: timestamp(&fields, &entry.id)?,
+            device_descriptor: descriptor.transpose()?,
             location: location(&fields)?,
-            event_id: fields.owned("event_id"),
-            seq: fields.read("seq", "a number", decimal)?,
-            host: fields.owned("host"),
-            backend: fields.owned("backend"),
-            stable_id: fields.owned("stable_id"),
-            speed: fields
-                .read("speed", "Mbit/s", |text| text.parse().ok().filter(|speed: &f64| speed.is_finite()))?,
-            interfaces: fields
-                .read("interfaces", "cc/ss/pp in hex, joined by commas", interfaces)?
-                .unwrap_or_default(),
-            tags: fields
-                .get("tags")
-                .map(|tags| tags.split(',').map(str::to_owned).collect())
-                .unwrap_or_default(),
-            synthetic: fields.owned("synthetic"),
-            traceparent: fields.owned("traceparent"),
-            partial: fields.get("partial") == Some("true") || vendor_id.is_none() || product_id.is_none(),
+            event_id: fields.read("event_id", field::EVENT_ID, field::event_id)?,
+            seq: fields.read("seq", field::SEQ, field::seq)?,
+            host: word("host")?,
+            backend: word("backend")?,
+            stable_id: fields.read("stable_id", field::STABLE_ID, field::stable_id)?,
+            speed: fields.read("speed", field::SPEED, field::speed)?,
+            interfaces: fields.read("interfaces", field::INTERFACES, field::interfaces)?.unwrap_or_default(),
+            tags: fields.read("tags", field::TAGS, field::tags)?.unwrap_or_default(),
+            synthetic: word("synthetic")?,
+            traceparent: fields.read("traceparent", field::TRACEPARENT, field::traceparent)?,
+            partial: fields.read("partial", field::FLAG, field::flag)? == Some(true) || !ids_are_known,
             message_id: entry.id.clone(),
         })
     }
 }
 
-fn location(fields: &Named<'_>) -> Result<Option<Location>, String> {
-    let number = |name: &str| fields.read(name, "a number of 16 bits", decimal::<u16>);
+/// What happened, and whether it is one of the udev script's words.
+fn action(fields: &Fields<'_>) -> Result<(Action, bool), String> {
+    let expected = "attach, detach, add or remove";
+    match fields.get("action")? {
+        Some("attach") => Ok((Action::Attach, false)),
+        Some("detach") => Ok((Action::Detach, false)),
+        Some("add") => Ok((Action::Attach, true)),
+        Some("remove") => Ok((Action::Detach, true)),
+        Some(other) => Err(field::fault("action", format_args!("{other:?}"), expected)),
+        None => Err(format!("action is missing: expected {expected}")),
+    }
+}
+
+/// The server stamps an entry with the time at which it came, unless its writer did.
+fn timestamp(fields: &Fields<'_>, entry_id: &str) -> Result<u64, String> {
+    if let Some(time) = fields.read("timestamp", field::TIME, field::time)? {
+        return Ok(time);
+    }
+    let stamp = id(entry_id).and_then(|(ms, _)| field::time(&ms.to_string()));
+    stamp.ok_or_else(|| "timestamp is missing, and the entry's own ID tells none".into())
+}
+
+fn location(fields: &Fields<'_>) -> Result<Option<Location>, String> {
+    let number = |name: &str| fields.read(name, field::NUMBER, field::decimal::<u16>);
+    let port_path = fields.read("port_path", field::PORTS, field::ports)?.unwrap_or_default();
     Ok(match (number("bus_number")?, number("device_address")?) {
-        (Some(bus_number), Some(device_address)) => {
-            Some(Location { bus_number, device_address, port_path: fields.text("port_path") })
-        }
+        (Some(bus_number), Some(device_address)) => Some(Location { bus_number, device_address, port_path }),
         _ => None,
     })
-}
-
-/// Digits only: `FromStr` would take a plus sign too.
-fn decimal<T: std::str::FromStr>(text: &str) -> Option<T> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
-}
-
-fn hexadecimal(text: &str) -> Option<u16> {
-    let digits = text.strip_prefix("0x").unwrap_or(text);
-    digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok())?
-}
-
-fn interfaces(text: &str) -> Option<Vec<InterfaceClass>> {
-    let byte = |text: Option<&str>| {
-        let text = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
-        u8::from_str_radix(text, 16).ok()
-    };
-    text.split(',')
-        .map(|triple| {
-            let mut parts = triple.split('/');
-            let class = InterfaceClass {
-                class: byte(parts.next())?,
-                subclass: byte(parts.next())?,
-                protocol: byte(parts.next())?,
-            };
-            parts.next().is_none().then_some(class)
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -213,7 +158,7 @@ mod tests {
         assert_eq!(found.event_id.as_deref(), Some("test:7"));
         assert_eq!(found.location.map(|location| location.port_path).as_deref(), Some("4.2"));
         assert_eq!(found.timestamp, written.timestamp_ms);
-        assert_eq!(found.device_descriptor.expect("a descriptor")["idVendor"], 0x046d);
+        assert_eq!(found.device_descriptor.expect("a descriptor").id_vendor, 0x046d);
         assert!(!found.partial);
     }
 
@@ -239,9 +184,16 @@ mod tests {
             ("timestamp", "soon", "timestamp is \"soon\""),
             ("device_descriptor", "[1]", "expected a JSON object"),
             ("interfaces", "03/01", "interfaces is \"03/01\""),
-            ("speed", "inf", "speed"),
+            ("speed", "-5", "speed is \"-5\": expected Mbit/s"),
+            ("seq", "18446744073709551615", "seq is \"18446744073709551615\""),
+            ("device_descriptor", r#"{"idVendor":"evil"}"#, "device_descriptor.idVendor is \"evil\""),
+            ("port_path", "../../etc/passwd", "port_path is \"../../etc/passwd\": expected hub ports"),
+            ("partial", "maybe", "partial is \"maybe\": expected true or false"),
+            ("tags", ",,", "tags is \",,\""),
+            ("traceparent", "a\nb", "traceparent is \"a\\nb\""),
         ] {
             let mut fields = ids.to_vec();
+            fields.retain(|(name, _)| *name != field);
             fields.push((field, value));
             let error = read(&fields).expect_err(expected);
             assert!(error.contains(expected), "{error}");
@@ -250,5 +202,35 @@ mod tests {
             read(&[&ids[..], &[("colour", "blue")]].concat()).is_ok(),
             "foreign fields are nobody's fault"
         );
+    }
+
+    #[test]
+    fn a_reason_is_short_whatever_was_found() {
+        let long = "x".repeat(1 << 20);
+        for field in ["action", "product", "stable_id", "device_descriptor", "interfaces"] {
+            let mut fields = vec![("vendor_id", "46d"), ("product_id", "77"), ("action", "attach")];
+            fields.retain(|(name, _)| *name != field);
+            for value in [&long, &long[..60_000]] {
+                fields.push((field, value));
+                let error = read(&fields).expect_err(field);
+                assert!(error.starts_with(field) && error.chars().count() < 200, "{error}");
+                fields.pop();
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_there_twice_says_nothing() {
+        let twice = [("action", "attach"), ("vendor_id", "46d"), ("product_id", "77"), ("vendor_id", "46d")];
+        assert_eq!(read(&twice).expect_err("which one?"), "vendor_id is there more than once");
+        let foreign = [("action", "remove"), ("colour", "blue"), ("colour", "red")];
+        assert!(read(&foreign).is_ok(), "foreign fields are nobody's fault");
+    }
+
+    #[test]
+    fn a_stamp_that_is_no_time_is_no_timestamp() {
+        let fields = [("action", "remove")].map(|(name, value)| (name.into(), value.into())).to_vec();
+        let entry = Entry { id: format!("{}-1", u64::MAX), fields };
+        assert!(StreamEvent::of(&entry).expect_err("no time").starts_with("timestamp is missing"));
     }
 }

@@ -5,12 +5,17 @@ use std::collections::{HashSet, VecDeque};
 
 use tokio::sync::Notify;
 
+use crate::error::{Code, shortened};
 use crate::stream_reply::Entry;
+
+/// Characters of what a handler has thrown: it may repeat what it was given.
+const LONGEST_REASON: usize = 1000;
 
 /// An entry on its way to the dead-letter stream.
 #[derive(Clone, Debug)]
 pub(super) struct DeadLetter {
     pub(super) entry: Entry,
+    pub(super) code: Code,
     pub(super) reason: String,
     pub(super) attempts: u32,
     /// It was sent, and what became of it has not been heard.
@@ -18,8 +23,15 @@ pub(super) struct DeadLetter {
 }
 
 impl DeadLetter {
-    pub(super) fn new(entry: Entry, reason: String, attempts: u32) -> Self {
-        Self { entry, reason, attempts, sent: false }
+    /// An entry that nobody can read.
+    pub(super) fn unreadable(entry: Entry, reason: String) -> Self {
+        Self { entry, code: Code::Entry, reason, attempts: 0, sent: false }
+    }
+
+    /// An entry that no handler can bear.
+    pub(super) fn unbearable(entry: Entry, reason: &str, attempts: u32) -> Self {
+        let reason = shortened(reason, LONGEST_REASON);
+        Self { entry, code: Code::Handler, reason, attempts, sent: false }
     }
 }
 
@@ -183,6 +195,13 @@ mod tests {
         assert!(work.is_settled());
         work.give(given);
         assert_eq!(work.waiting(), 1, "afterwards it is a new one");
+    }
+
+    #[test]
+    fn a_handlers_reason_is_cut() {
+        let letter = DeadLetter::unbearable(entry("1-1"), &"é".repeat(1 << 20), 1);
+        assert_eq!(letter.reason, format!("{}…", "é".repeat(LONGEST_REASON)));
+        assert_eq!(DeadLetter::unbearable(entry("1-1"), "two\nlines", 1).reason, "two\nlines");
     }
 
     #[test]

@@ -206,6 +206,19 @@ fn a_wait_for_a_subscriber_ends_when_it_has_all_or_with_the_patience() {
     wait.join().expect("no panic");
 }
 
+#[test]
+fn acknowledgements_that_find_no_room_are_not_told() {
+    let delivery = queue(2);
+    delivery.set_wants_published(true);
+    let published = || Notice::Published { event: event(1, Action::Attach, 1), stream_id: "1-0".into() };
+    for _ in 0..3 {
+        delivery.push(published());
+    }
+    assert_eq!(drain(&delivery), [published(), published()]);
+    delivery.push(published());
+    assert_eq!(drain(&delivery), [published()]);
+}
+
 proptest! {
     /// Whatever the capacity and however the subscriber lags, it ends with the right set, each attachment
     /// attaches once and then detaches once, and what it saw and what it is told it lost add up.

@@ -35,8 +35,8 @@ const PAGE: usize = 256;
 /// The queue's two ends: `push` on the daemon's side, `take` on the subscriber's.
 pub struct Delivery {
     state: Mutex<State>,
-    /// There is no overflow any more.
-    caught_up: Condvar,
+    /// Something has been read from the store, or there is nothing to read any more.
+    read_on: Condvar,
     capacity: usize,
     wake: Wake,
     wants_published: AtomicBool,
@@ -57,7 +57,7 @@ impl Delivery {
     pub fn new(capacity: usize, wake: Wake) -> Self {
         Self {
             state: Mutex::default(),
-            caught_up: Condvar::new(),
+            read_on: Condvar::new(),
             capacity,
             wake,
             wants_published: AtomicBool::new(false),
@@ -102,8 +102,8 @@ impl Delivery {
         let more = !state.queue.is_empty() || (state.overflow.is_some() && !is_asking);
         // What the store gives wakes the subscriber, whatever is pushed meanwhile does not.
         state.awake = more || is_asking;
-        self.note_caught_up(&state);
         drop(state);
+        self.read_on.notify_all();
         if let (Some(after), Some(ask)) = (after, self.store.get()) {
             let this = Arc::clone(self);
             ask(after, PAGE.min(self.capacity), Box::new(move |page| this.receive(page)));
@@ -111,13 +111,20 @@ impl Delivery {
         (taken, more)
     }
 
-    /// Waits until nothing is to be had from the store any more, so long at most.
+    /// Waits until nothing is to be had from the store any more, as long as the subscriber takes something every `patience`.
     pub fn wait_until_caught_up(&self, patience: Duration) {
-        let state = self.lock();
-        // What is left after that is told as a gap.
-        let is_reading =
-            |state: &mut State| state.overflow.as_ref().is_some_and(|overflow| !overflow.is_over());
-        let _ = self.caught_up.wait_timeout_while(state, patience, is_reading);
+        let mut state = self.lock();
+        while let Some(before) = state.behind() {
+            let (now, waited) = self
+                .read_on
+                .wait_timeout_while(state, patience, |state| state.behind() == Some(before))
+                .unwrap_or_else(PoisonError::into_inner);
+            if waited.timed_out() {
+                // What is left is told as a gap.
+                return;
+            }
+            state = now;
+        }
     }
 
     fn receive(&self, page: Result<Vec<Arc<Event>>, Error>) {
@@ -133,15 +140,9 @@ impl Delivery {
             }
         }
         state.awake = true;
-        self.note_caught_up(&state);
         drop(state);
+        self.read_on.notify_all();
         (self.wake)();
-    }
-
-    fn note_caught_up(&self, state: &State) {
-        if state.overflow.is_none() {
-            self.caught_up.notify_all();
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -171,6 +172,11 @@ impl State {
             };
         }
         self.queue.push_back(notice);
+    }
+
+    /// How many transitions are still to be read from the store, if any.
+    fn behind(&self) -> Option<u64> {
+        self.overflow.as_ref().and_then(Overflow::behind)
     }
 
     /// The subscriber has taken everything. Gives the number after which the store is to be asked for more, if it is.

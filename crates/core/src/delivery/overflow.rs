@@ -63,6 +63,11 @@ impl Overflow {
         self.reading.as_ref().is_some_and(|reading| reading.asked)
     }
 
+    /// How many transitions are still to be read, if any.
+    pub(super) fn behind(&self) -> Option<u64> {
+        self.reading.as_ref().filter(|_| !self.is_over()).map(|reading| reading.last - reading.after)
+    }
+
     /// Whether the store has given all, or can give no more.
     pub(super) fn is_over(&self) -> bool {
         self.reading.as_ref().is_none_or(|reading| reading.failed || reading.after == reading.last)

@@ -4,11 +4,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{Address, Device, DeviceDescriptor, InterfaceClass, PortPath};
+use crate::stream_field::{PORTS, SPEED, fault, speed};
 
 /// Where a program says that a device is.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct GivenLocation {
+struct GivenLocation {
     bus_number: u16,
     device_address: u16,
     #[serde(default)]
@@ -16,19 +17,16 @@ pub(crate) struct GivenLocation {
 }
 
 impl GivenLocation {
-    pub(crate) fn address(&self) -> Address {
+    fn address(&self) -> Address {
         Address { bus: self.bus_number, device: self.device_address }
     }
 
     /// # Errors
     /// A sentence, where the path is none.
-    pub(crate) fn port_path(&self) -> Result<PortPath, String> {
-        match self.port_path.as_str() {
-            "" | "0" => Ok(PortPath::new(self.bus_number, Vec::new())),
-            ports => PortPath::parse(&format!("{}-{ports}", self.bus_number)).ok_or_else(|| {
-                format!("location.portPath is {ports:?}: expected hub ports joined by dots, as in \"4.2\"")
-            }),
-        }
+    fn port_path(&self) -> Result<PortPath, String> {
+        let ports = &self.port_path;
+        PortPath::under(self.bus_number, ports)
+            .ok_or_else(|| fault("location.portPath", format_args!("{ports:?}"), PORTS))
     }
 }
 
@@ -55,6 +53,10 @@ impl Device {
         let object: Map<String, Value> = serde_json::from_str(json).map_err(|error| error.to_string())?;
         let given: Given =
             serde_json::from_value(Value::Object(object)).map_err(|error| error.to_string())?;
+        // What is told has to be readable in the stream.
+        if let Some(rate) = given.speed.as_ref().filter(|rate| speed(&rate.to_string()).is_none()) {
+            return Err(fault("speed", rate, SPEED));
+        }
         Ok(Self {
             address: given.location.address(),
             port_path: given.location.port_path()?,
@@ -68,5 +70,21 @@ impl Device {
             inode: None,
             partial: false,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_speed_that_no_reader_of_the_stream_takes_is_refused() {
+        let given = |speed: &str| {
+            Device::given(&format!(
+                r#"{{ "deviceDescriptor": {{}}, "location": {{ "busNumber": 1, "deviceAddress": 2 }}, "speed": {speed} }}"#
+            ))
+        };
+        assert_eq!(given("1.5").expect("low speed").speed.as_deref(), Some("1.5"));
+        assert!(given("1e300").expect_err("no such speed").starts_with("speed is 1e"));
     }
 }

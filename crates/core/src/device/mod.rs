@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use descriptor::{DeviceDescriptor, InterfaceClass, interface_classes};
-pub(crate) use given::GivenLocation;
 pub use identity::{Identity, SerialMemory, StableId};
 pub use port_path::PortPath;
 

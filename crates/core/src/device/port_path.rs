@@ -31,6 +31,14 @@ impl PortPath {
         Some(Self { bus: decimal(bus)?, ports })
     }
 
+    /// Reads the contract's form: ports joined by dots (`4.2`), `0` or nothing for a root hub.
+    pub(crate) fn under(bus: u16, ports: &str) -> Option<Self> {
+        match ports {
+            "" | "0" => Some(Self { bus, ports: Vec::new() }),
+            ports => Self::parse(&format!("{bus}-{ports}")),
+        }
+    }
+
     /// The kernel's name of the device there: `usb1`, `1-4.2`.
     pub fn name(&self) -> String {
         if self.ports.is_empty() { format!("usb{}", self.bus) } else { format!("{}-{self}", self.bus) }

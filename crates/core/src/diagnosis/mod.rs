@@ -1,9 +1,10 @@
 //! Diagnosis: what this environment gives a daemon with this configuration, and what it withholds.
 //!
-//! Every question is asked on a thread of its own, all at once, and none is waited for longer than [`PATIENCE`]. Nothing
+//! Every question is asked on a thread of its own, all at once, and all together are waited for no longer than [`PATIENCE`]. Nothing
 //! is changed: no device is opened, no lock is taken, nothing is written, and Redis is only asked.
 
 mod clocks;
+mod locks;
 mod namespace;
 mod redis;
 mod rights;
@@ -12,13 +13,13 @@ mod store;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::config::Config;
 
-/// How long one answer is waited for.
+/// How long answers are waited for.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a finding is to be taken.
@@ -101,9 +102,10 @@ fn answer(
 ) {
     let asked: Vec<_> =
         questions.iter().map(|(subject, question)| (*subject, ask(*question, config))).collect();
+    let deadline = Instant::now() + patience;
     for (subject, answers) in asked {
         loop {
-            match answers.recv_timeout(patience) {
+            match answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(finding) => tell(finding),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
@@ -139,6 +141,23 @@ fn ask(question: Question, config: &Config) -> Receiver<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_questions_together_take_no_longer_than_one_may() {
+        let endless: (&'static str, Question) = ("drip", |_, tell| {
+            loop {
+                tell(Finding::ok("drip", "more"));
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let begun = Instant::now();
+        let mut failed = 0;
+        answer(&Config::default(), &[endless, endless], Duration::from_millis(200), |finding| {
+            failed += usize::from(finding.grade == Grade::Fail);
+        });
+        assert_eq!(failed, 2);
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    }
 
     #[test]
     fn a_question_that_hangs_is_a_finding_and_keeps_no_other_from_being_told() {

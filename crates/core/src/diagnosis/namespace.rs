@@ -32,7 +32,7 @@ enum Owner {
 }
 
 pub(super) fn reach(config: &Config, tell: Tell<'_>) {
-    if !config.sources.netlink {
+    if !config.hears_uevents() {
         return;
     }
     let name = |kind: &str| {

@@ -1,5 +1,6 @@
 //! What the user may do on the Redis server. Commands are only rehearsed, with ACL DRYRUN: none is carried out.
 
+use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, cmd};
 
@@ -18,12 +19,13 @@ struct Need {
 }
 
 pub(super) async fn granted(
-    connection: &mut MultiplexedConnection,
+    connection: &MultiplexedConnection,
     redis: &RedisConfig,
     version: Option<&str>,
+    user: Result<String, RedisError>,
     tell: Tell<'_>,
 ) {
-    let user: String = match cmd("ACL").arg("WHOAMI").query_async(connection).await {
+    let user = match user {
         Ok(user) => user,
         Err(error) => return tell(not_tested(&error)),
     };
@@ -31,12 +33,18 @@ pub(super) async fn granted(
         let found = format!("user {user:?}; not tested: only Redis 7 and later can rehearse commands");
         return tell(Finding::ok(SUBJECT, found));
     }
+    let needs = needs(redis);
+    // All at once: they are in the connection before the first answer comes back.
+    let rehearsed = needs.iter().flat_map(|need| &need.commands).map(async |command| {
+        let mut rehearsal = cmd("ACL");
+        rehearsal.arg("DRYRUN").arg(&user).arg(command);
+        rehearsal.query_async::<String>(&mut connection.clone()).await
+    });
+    let mut answers = join_all(rehearsed).await.into_iter();
     let mut lacks = false;
-    for need in needs(redis) {
+    for need in needs {
         let mut refused = Vec::new();
-        for command in &need.commands {
-            let answer: Result<String, RedisError> =
-                cmd("ACL").arg("DRYRUN").arg(&user).arg(command).query_async(connection).await;
+        for (command, answer) in need.commands.iter().zip(&mut answers) {
             match answer {
                 Ok(answer) if answer == "OK" => {}
                 Ok(_) => refused.push(command[0].as_str()),

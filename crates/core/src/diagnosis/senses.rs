@@ -44,7 +44,7 @@ pub(super) fn bus(_: &Config, tell: Tell<'_>) {
 
 pub(super) fn uevents(config: &Config, tell: Tell<'_>) {
     let subject = "uevents";
-    if !config.sources.netlink {
+    if !config.hears_uevents() {
         return tell(Finding::ok(subject, OFF));
     }
     let socket = match UeventSocket::open(config.sources.receive_buffer) {
@@ -151,6 +151,23 @@ pub(super) fn sysfs(config: &Config, tell: Tell<'_>) {
 mod tests {
     use super::*;
     use crate::diagnosis::Grade;
+
+    #[test]
+    fn uevents_that_two_keys_may_switch_off_are_asked_for_where_neither_does() {
+        for (json, off) in [
+            (r#"{ "sources": ["netlink"] }"#, false),
+            (r#"{ "sources": [] }"#, true),
+            (r#"{ "fallback": { "enable_udev": false } }"#, true),
+        ] {
+            let config = Config::from_json(json).expect("valid");
+            let told = std::cell::RefCell::new(Vec::new());
+            uevents(&config, &|finding| told.borrow_mut().push(finding.found));
+            assert_eq!(told.borrow()[0] == OFF, off, "{json}");
+            told.borrow_mut().clear();
+            crate::diagnosis::namespace::reach(&config, &|finding| told.borrow_mut().push(finding.found));
+            assert_eq!(told.borrow().is_empty(), off, "{json}");
+        }
+    }
 
     #[test]
     fn a_receive_buffer_that_is_smaller_than_asked_says_what_to_set() {

@@ -1,13 +1,12 @@
 //! The outbox: whether it can be written, by whom it is held, and how much room there is.
 
-use std::fs::{File, metadata, read_to_string};
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::fs::File;
+use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
 
-use super::{Finding, Tell};
+use super::{Finding, Tell, locks};
 use crate::config::Config;
 use crate::outbox::{History, Since};
 
@@ -15,7 +14,7 @@ const SUBJECT: &str = "outbox";
 /// Bytes below which room is scarce: 100,000 events of some 600 bytes, and the log beside them.
 const SCARCE: u64 = 128 << 20;
 /// Bytes of a database's header, whose application ID stands at 68.
-const HEADER: u64 = 100;
+const HEADER: usize = 100;
 
 pub(super) fn outbox(config: &Config, tell: Tell<'_>) {
     let Some(path) = config.outbox.file() else {
@@ -25,16 +24,17 @@ pub(super) fn outbox(config: &Config, tell: Tell<'_>) {
             "give outbox.path (--outbox) a file",
         ));
     };
+    // What the daemon makes beside the file, it makes where a link leads.
+    let target = path.canonicalize();
+    let path = target.as_deref().unwrap_or(path);
     let folder = existing(path);
+    let place = "give outbox.path a place that this user may write to";
     if !folder.is_dir() {
         let found = format!("{}: {} is no folder", path.display(), folder.display());
-        return tell(Finding::fail(SUBJECT, found, "give outbox.path a place that this user may write to"));
+        return tell(Finding::fail(SUBJECT, found, place));
     }
-    let target = if path.exists() { path } else { folder.as_path() };
-    // By effective rights, as writing goes.
-    if let Err(error) = accessat(CWD, target, Access::WRITE_OK, AtFlags::EACCESS) {
-        let found = format!("{}: {} cannot be written: {error}", path.display(), target.display());
-        return tell(Finding::fail(SUBJECT, found, "give outbox.path a place that this user may write to"));
+    if let Err(why) = writable(path, &folder) {
+        return tell(Finding::fail(SUBJECT, format!("{}: {why}", path.display()), place));
     }
     if path.exists()
         && let Err(why) = readable(path)
@@ -47,19 +47,57 @@ pub(super) fn outbox(config: &Config, tell: Tell<'_>) {
     }
 }
 
+/// Whether a daemon could use the file, and make or use what lies beside it.
+fn writable(path: &Path, folder: &Path) -> Result<(), String> {
+    // By effective rights, as opening goes.
+    let may = |path: &Path, access: Access, what: &str| {
+        accessat(CWD, path, access, AtFlags::EACCESS)
+            .map_err(|error| format!("{} cannot be {what}: {error}", path.display()))
+    };
+    may(folder, Access::WRITE_OK | Access::EXEC_OK, "written")?;
+    let beside = ["", ".lock", "-wal", "-shm"].map(|ending| beside(path, ending));
+    beside
+        .iter()
+        .filter(|file| file.exists())
+        .try_for_each(|file| may(file, Access::READ_OK | Access::WRITE_OK, "read and written"))
+}
+
 /// Whether it is an outbox of ours.
 fn readable(path: &Path) -> Result<(), String> {
-    if beside(path, "-wal").exists() {
+    let log = beside(path, "-wal");
+    if log.exists() && beside(path, "-shm").exists() {
         return History::open(path, Since::Beginning).map(drop).map_err(|error| error.message);
     }
     // SQLite would make its log and index beside the file, and leave them there: so its header has to do.
     let refused = |why: &str| Err(format!("the outbox {} cannot be used: {why}", path.display()));
     let mut header = Vec::new();
-    match File::open(path).and_then(|file| file.take(HEADER).read_to_end(&mut header)) {
+    match File::open(path).and_then(|file| file.take(HEADER as u64).read_to_end(&mut header)) {
         Err(error) => refused(&error.to_string()),
         Ok(0) => Ok(()),
-        Ok(_) if header.starts_with(b"SQLite format 3\0") && header.get(68..72) == Some(b"AWUS") => Ok(()),
+        Ok(_) if is_ours(&header) || logged(&log).is_ok_and(|header| is_ours(&header)) => Ok(()),
         Ok(_) => refused("it is no outbox"),
+    }
+}
+
+fn is_ours(header: &[u8]) -> bool {
+    header.starts_with(b"SQLite format 3\0") && header.get(68..72) == Some(b"AWUS")
+}
+
+/// The header that the log has for the file: a young one is in the log alone. SQLite's format: 32 bytes, then frames of 24
+/// bytes, which begin with the page's number, and a page.
+fn logged(log: &Path) -> io::Result<[u8; HEADER]> {
+    let mut log = BufReader::new(File::open(log)?);
+    let (mut head, mut frame, mut page) = ([0; 32], [0; 24], [0; HEADER]);
+    log.read_exact(&mut head)?;
+    let size = u32::from_be_bytes([head[8], head[9], head[10], head[11]]);
+    loop {
+        log.read_exact(&mut frame)?;
+        log.read_exact(&mut page)?;
+        if frame.starts_with(&[0, 0, 0, 1]) {
+            return Ok(page);
+        }
+        let rest = u64::from(size).checked_sub(HEADER as u64).and_then(|rest| i64::try_from(rest).ok());
+        log.seek_relative(rest.ok_or(io::ErrorKind::InvalidData)?)?;
     }
 }
 
@@ -77,24 +115,11 @@ fn existing(path: &Path) -> PathBuf {
 
 fn held(path: &Path) -> String {
     let path_shown = path.display();
-    let holder = metadata(beside(path, ".lock")).ok().and_then(|lock| {
-        // Looked up and not tried: a lock held for an instant would drive away a daemon that starts just then.
-        holder(&read_to_string("/proc/locks").ok()?, lock.ino())
-    });
-    match holder {
+    match locks::holder(&beside(path, ".lock")) {
         Some(process) => format!("{path_shown}: a daemon has it, process {process}"),
         None if path.exists() => format!("{path_shown}: no daemon has it"),
         None => format!("{path_shown}: will be made"),
     }
-}
-
-/// `1: FLOCK  ADVISORY  WRITE 1234 fd:01:56789 0 EOF`
-fn holder(locks: &str, inode: u64) -> Option<u32> {
-    locks.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let [_, "FLOCK", _, "WRITE", process, place, ..] = fields[..] else { return None };
-        (place.rsplit(':').next()?.parse() == Ok(inode)).then(|| process.parse().ok())?
-    })
 }
 
 fn room(free: u64, folder: &Path) -> Finding {
@@ -112,17 +137,16 @@ fn room(free: u64, folder: &Path) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use rustix::process::{Uid, geteuid};
+    use rustix::thread::set_thread_uid;
+
     use super::*;
     use crate::diagnosis::Grade;
-
-    #[test]
-    fn the_holder_of_a_lock_is_found_by_its_inode() {
-        let locks = "1: POSIX  ADVISORY  WRITE 11 fd:01:77 0 EOF\n2: -> FLOCK  ADVISORY  WRITE 12 fd:01:77 0 EOF\n\
-                     3: FLOCK  ADVISORY  WRITE 13 fd:01:77 0 EOF\n4: FLOCK  ADVISORY  READ 14 fd:01:78 0 EOF\n";
-        assert_eq!(holder(locks, 77), Some(13), "neither a POSIX lock nor somebody who waits");
-        assert_eq!(holder(locks, 78), None);
-        assert_eq!(holder("", 77), None);
-    }
+    use crate::outbox::Outbox;
+    use crate::outbox::laws::{Folder, config};
 
     #[test]
     fn the_folder_that_counts_is_the_nearest_that_is_there() {
@@ -152,6 +176,61 @@ mod tests {
         let left = folder.read_dir().expect("a listing").count();
         std::fs::remove_dir_all(&folder).expect("removed");
         assert_eq!(left, 4);
+    }
+
+    /// What a user without any privilege is told.
+    fn told_nobody(path: &Path) -> Result<(), String> {
+        let path = path.to_owned();
+        let told = std::thread::spawn(move || {
+            if geteuid().is_root() {
+                set_thread_uid(Uid::from_raw(65534)).expect("another user");
+            }
+            writable(&path, path.parent().expect("a folder"))
+        });
+        told.join().expect("an answer")
+    }
+
+    #[test]
+    fn what_the_daemon_makes_and_uses_beside_the_file_has_to_be_writable() {
+        let folder = Folder::new();
+        let allow = |path: &Path, mode| set_permissions(path, Permissions::from_mode(mode)).expect("allowed");
+        let file = folder.file();
+        std::fs::write(&file, "").expect("a file");
+        allow(&file, 0o666);
+        allow(&folder.0, 0o777);
+        assert_eq!(told_nobody(&file), Ok(()));
+        for ending in [".lock", "-wal", "-shm"] {
+            let other = beside(&file, ending);
+            std::fs::write(&other, "").expect("a file");
+            allow(&other, 0o444);
+            let why = told_nobody(&file).expect_err(ending);
+            assert!(why.starts_with(&format!("{} cannot be read and written", other.display())), "{why}");
+            std::fs::remove_file(&other).expect("removed");
+        }
+        for mode in [0o555, 0o666] {
+            allow(&folder.0, mode);
+            let why = told_nobody(&file).expect_err("a folder");
+            assert!(why.starts_with(&format!("{} cannot be written", folder.0.display())), "{why}");
+        }
+        allow(&folder.0, 0o777);
+    }
+
+    #[test]
+    fn a_log_without_an_index_gets_none_by_being_looked_at() {
+        let folder = Folder::new();
+        let outbox = Outbox::open(&config(folder.file()), true, "test", "boot").expect("new").outbox;
+        let copy = folder.0.join("copy.db");
+        for ending in ["", "-wal"] {
+            std::fs::copy(beside(&folder.file(), ending), beside(&copy, ending)).expect("copied");
+        }
+        assert_eq!(readable(&copy), Ok(()));
+        assert!(!beside(&copy, "-shm").exists());
+        drop(outbox);
+        // The log alone knows that this one is ours.
+        std::fs::write(&copy, [b"SQLite format 3\0".as_slice(), &[0; 100]].concat()).expect("written");
+        assert_eq!(readable(&copy), Ok(()));
+        std::fs::remove_file(beside(&copy, "-wal")).expect("removed");
+        assert!(readable(&copy).is_err());
     }
 
     #[test]

@@ -383,7 +383,11 @@ impl Engine {
         let key = Key::Injected(device.address);
         let verdict = match action {
             // However it was heard of: two devices cannot share an address.
-            Action::Attach if self.announcer.is_taken(device.address) => Injected::Duplicate,
+            Action::Attach
+                if self.announcer.is_taken(device.address) || self.strings.awaits(device.address) =>
+            {
+                Injected::Duplicate
+            }
             Action::Attach => self.announcer.attach(&key, *device, cause),
             Action::Detach => self.announcer.detach(&key, cause),
         };

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::announcer::Cause;
 use super::inbox::{Inbox, Message};
-use crate::device::Device;
+use crate::device::{Address, Device};
 use crate::sysfs::StringsToRead;
 
 /// How long a device's attach waits for its strings. Drivers that talk to their device while they probe take some ten
@@ -88,6 +88,11 @@ impl Strings {
         let until = Instant::now() + PATIENCE;
         self.awaited.insert(name.to_owned(), Awaited { without, cause, done: result, until });
         None
+    }
+
+    /// Whether a device with this address is being waited for.
+    pub(super) fn awaits(&self, address: Address) -> bool {
+        self.awaited.values().any(|awaited| awaited.without.address == address)
     }
 
     /// The device called `name`, with what is known of it by now, if it is being waited for.

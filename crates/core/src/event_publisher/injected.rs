@@ -3,13 +3,19 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::clock;
 use crate::device::{
-    Device, DeviceDescriptor, GivenLocation, Identity, InterfaceClass, SerialMemory, StableId,
+    Address, Device, DeviceDescriptor, Identity, InterfaceClass, PortPath, SerialMemory, StableId,
 };
 use crate::error::{Code, Error};
 use crate::event::{Action, Attachment, Backend, Event};
+use crate::stream_field::{self as field, LONGEST_FIELD};
+
+const CLASSES: &str = "a list of class, subclass and protocol, 7281 at most";
+/// As many as an entry may have.
+const MOST_INTERFACES: usize = LONGEST_FIELD / "cc/ss/pp,".len();
 
 /// What there is to do for an event.
 #[derive(Debug)]
@@ -20,29 +26,84 @@ pub(super) enum Wanted {
     Publish(Box<Event>),
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Info {
-    vendor_id: u16,
-    product_id: u16,
-    #[serde(default)]
-    device_descriptor: Option<DeviceDescriptor>,
-    serial_number: Option<String>,
-    manufacturer: Option<String>,
-    product: Option<String>,
-    location: GivenLocation,
-    timestamp: Option<u64>,
-    signature: Option<String>,
-    attached_at: Option<u64>,
-    event_id: Option<String>,
-    stable_id: Option<String>,
-    #[serde(default)]
-    interfaces: Vec<InterfaceClass>,
-    speed: Option<serde_json::Number>,
-    #[serde(default)]
-    tags: Vec<String>,
-    #[serde(default)]
-    partial: bool,
+/// A program's object. What is null is missing, what nobody knows is passed over.
+struct Given {
+    object: Map<String, Value>,
+    /// What stands before its names.
+    path: &'static str,
+}
+
+impl Given {
+    fn read<T>(
+        &self,
+        name: &str,
+        expected: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<T>, String> {
+        let Some(value) = self.object.get(name).filter(|value| !value.is_null()) else { return Ok(None) };
+        let fault = || field::fault(&format!("{}{name}", self.path), value, expected);
+        read(value).map(Some).ok_or_else(fault)
+    }
+
+    fn needed<T>(&self, name: &str, expected: &str, read: impl Fn(&Value) -> Option<T>) -> Result<T, String> {
+        let found = self.read(name, expected, read)?;
+        found.ok_or_else(|| format!("{}{name} is missing: expected {expected}", self.path))
+    }
+
+    /// In the form that it has in the stream. An empty one is as good as missing.
+    fn text(
+        &self,
+        name: &str,
+        expected: &str,
+        form: fn(&str) -> Option<String>,
+    ) -> Result<Option<String>, String> {
+        let read = |value: &Value| match value.as_str()? {
+            "" => Some(None),
+            text => form(text).map(Some),
+        };
+        Ok(self.read(name, expected, read)?.flatten())
+    }
+
+    fn number(&self, name: &str) -> Result<u16, String> {
+        self.needed(name, field::NUMBER, |value| value.as_u64()?.try_into().ok())
+    }
+
+    fn time(&self, name: &str) -> Result<Option<u64>, String> {
+        self.read(name, field::TIME, |value| field::time(&value.as_u64()?.to_string()))
+    }
+
+    fn device(&self) -> Result<Device, String> {
+        let (id_vendor, id_product) = (self.number("vendorId")?, self.number("productId")?);
+        let descriptor = match self.read("deviceDescriptor", "an object", |value| Some(value.to_string()))? {
+            Some(json) => field::descriptor("deviceDescriptor", &json, [id_vendor, id_product])?,
+            None => DeviceDescriptor::default(),
+        };
+        let place = self.needed("location", "an object", |value| value.as_object().cloned())?;
+        let place = Self { object: place, path: "location." };
+        let address = Address { bus: place.number("busNumber")?, device: place.number("deviceAddress")? };
+        let ports = place.text("portPath", field::PORTS, field::ports)?.unwrap_or_default();
+        let text = |name: &str| self.text(name, field::TEXT, field::text);
+        let classes = |value: &Value| {
+            let classes = Vec::<InterfaceClass>::deserialize(value).ok();
+            classes.filter(|classes| classes.len() <= MOST_INTERFACES)
+        };
+        let rate = |value: &Value| field::speed(&value.as_number()?.to_string()).map(|_| value.to_string());
+        Ok(Device {
+            address,
+            // Its form has been looked at.
+            port_path: PortPath::under(address.bus, &ports)
+                .unwrap_or_else(|| PortPath::new(address.bus, Vec::new())),
+            descriptor: DeviceDescriptor { id_vendor, id_product, ..descriptor },
+            manufacturer: text("manufacturer")?,
+            product: text("product")?,
+            serial_number: text("serialNumber")?,
+            speed: self.read("speed", field::SPEED, rate)?,
+            interfaces: self.read("interfaces", CLASSES, classes)?.unwrap_or_default(),
+            bus_path: None,
+            inode: None,
+            partial: self.read("partial", field::FLAG, Value::as_bool)?.unwrap_or(false),
+        })
+    }
 }
 
 /// Reads what a program gives.
@@ -56,56 +117,42 @@ pub(super) fn wanted(action: &str, json: &str) -> Result<Wanted, Error> {
         "detach" => Action::Detach,
         other => return Err(bad(format!("action is {other:?}: expected \"attach\" or \"detach\""))),
     };
-    // Read by name: a struct could also be read from a list of values.
-    let object: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_str(json).map_err(|error| bad(error.to_string()))?;
-    let info: Info =
-        serde_json::from_value(serde_json::Value::Object(object)).map_err(|error| bad(error.to_string()))?;
-    let timestamp_ms = info.timestamp.unwrap_or_else(clock::now_ms);
-    if let Some(event_id) = info.event_id {
+    let object = serde_json::from_str(json).map_err(|error| bad(error.to_string()))?;
+    publishable(&Given { object, path: "" }, action).map_err(bad)
+}
+
+fn publishable(info: &Given, action: Action) -> Result<Wanted, String> {
+    let timestamp_ms = info.time("timestamp")?.unwrap_or_else(clock::now_ms);
+    if let Some(event_id) = info.text("eventId", field::EVENT_ID, field::event_id)? {
         return Ok(Wanted::Entry { event_id, timestamp_ms });
     }
-    let port_path = info.location.port_path().map_err(bad)?;
-    let device = Device {
-        address: info.location.address(),
-        port_path,
-        descriptor: DeviceDescriptor {
-            id_vendor: info.vendor_id,
-            id_product: info.product_id,
-            ..info.device_descriptor.unwrap_or_default()
-        },
-        manufacturer: info.manufacturer,
-        product: info.product,
-        serial_number: info.serial_number,
-        speed: info.speed.map(|speed| speed.to_string()),
-        interfaces: info.interfaces,
-        bus_path: None,
-        inode: None,
-        partial: info.partial,
-    };
-    let stable_id = match info.stable_id {
+    let device = info.device()?;
+    let stable_id = match info.text("stableId", field::STABLE_ID, field::stable_id)? {
         Some(id) => StableId { id, identity: Identity::Port },
         None => SerialMemory::default().attach(&device),
     };
-    let signature = info.signature.unwrap_or_else(|| device.signature());
-    let attached_at_ms = info.attached_at.unwrap_or(timestamp_ms);
+    let signature =
+        info.text("signature", field::SIGNATURE, field::signature)?.unwrap_or_else(|| device.signature());
+    let attached_at_ms = info.time("attachedAt")?.unwrap_or(timestamp_ms);
+    let tags = info.read("tags", "a list of words without commas", labels)?.unwrap_or_default();
     Ok(Wanted::Publish(Box::new(Event {
         producer: Arc::from(""),
         seq: 0,
         action,
         timestamp_ms,
-        attachment: Arc::new(Attachment {
-            device,
-            signature,
-            stable_id,
-            attached_at_ms,
-            tags: info.tags,
-            instance: 0,
-        }),
+        attachment: Arc::new(Attachment { device, signature, stable_id, attached_at_ms, tags, instance: 0 }),
         backend: Backend::Injected,
         synthetic: None,
         libusb_alive: false,
     })))
+}
+
+/// Words that are the same ones when they are read from the stream.
+fn labels(value: &Value) -> Option<Vec<String>> {
+    let tags = Vec::<String>::deserialize(value).ok()?;
+    let joined = tags.join(",");
+    let is_read_back = tags.is_empty() || field::tags(&joined).is_some_and(|read| read == tags);
+    (is_read_back && joined.len() <= LONGEST_FIELD).then_some(tags)
 }
 
 #[cfg(test)]
@@ -114,6 +161,10 @@ mod tests {
 
     const INFO: &str = r#"{ "vendorId": 1133, "productId": 49271, "serialNumber": "A1",
         "location": { "busNumber": 1, "deviceAddress": 5, "portPath": "4.2" }, "timestamp": 17 }"#;
+
+    fn with(field: &str) -> String {
+        INFO.replacen('{', &format!("{{ {field}, "), 1)
+    }
 
     #[test]
     fn what_the_specification_has_is_enough() {
@@ -139,7 +190,23 @@ mod tests {
             ("attach", "null".to_owned(), "expected a map"),
             ("attach", INFO.replace("1133", "70000"), "70000"),
             ("attach", INFO.replace("4.2", "four"), "portPath is \"four\""),
-            ("attach", INFO.replace("location", "place"), "location"),
+            ("attach", INFO.replace("location", "place"), "location is missing"),
+            ("attach", INFO.replace("1133", "-1"), "vendorId is -1: expected a whole number from 0 to 65535"),
+            ("attach", INFO.replace("49271", "1.5"), "productId is 1.5"),
+            (
+                "attach",
+                INFO.replace("\"busNumber\": 1", "\"busNumber\": \"1\""),
+                "location.busNumber is \"1\"",
+            ),
+            ("attach", INFO.replace("A1", &"x".repeat(256)), "serialNumber is \"xxx"),
+            ("attach", with(r#""deviceDescriptor": { "bLength": 256 }"#), "deviceDescriptor.bLength is 256"),
+            ("attach", with(r#""deviceDescriptor": 7"#), "deviceDescriptor is \"7\""),
+            ("attach", with(r#""speed": 1e300"#), "speed is 1e"),
+            ("attach", with(r#""interfaces": [{ "class": 300 }]"#), "interfaces is [{"),
+            ("attach", with(r#""tags": ["a,b"]"#), "tags is [\"a,b\"]: expected a list of words"),
+            ("attach", with(r#""eventId": "nonsense""#), "eventId is \"nonsense\""),
+            ("attach", with(r#""signature": "not-hex""#), "signature is \"not-hex\": expected 16 hex digits"),
+            ("attach", with(r#""stableId": "{}""#), "stableId is \"{}\""),
         ] {
             let error = wanted(action, &info).expect_err(expected);
             assert_eq!(error.code, Code::Device);

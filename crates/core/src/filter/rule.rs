@@ -1,14 +1,11 @@
 //! One rule of the filters.
 
-use wildmatch::WildMatch;
-
-use crate::config::{MatchConfig, RuleAction, RuleConfig};
+use crate::config::{Glob, MatchConfig, RuleAction, RuleConfig};
 use crate::device::{Device, InterfaceClass};
 
 #[derive(Debug)]
 pub(super) struct Rule {
     condition: MatchConfig,
-    globs: [Option<WildMatch>; 4],
     action: RuleAction,
     tags: Vec<String>,
 }
@@ -24,10 +21,7 @@ pub(super) enum Decision {
 
 impl Rule {
     pub(super) fn new(config: &RuleConfig) -> Self {
-        let MatchConfig { serial, manufacturer, product, port_path, .. } = &config.condition;
-        let globs =
-            [serial, manufacturer, product, port_path].map(|pattern| pattern.as_deref().map(WildMatch::new));
-        Self { condition: config.condition.clone(), globs, action: config.action, tags: config.tags.clone() }
+        Self { condition: config.condition.clone(), action: config.action, tags: config.tags.clone() }
     }
 
     /// Decides; a device that it is about gets its tags.
@@ -74,15 +68,14 @@ impl Rule {
     }
 
     fn has_texts(&self, device: &Device) -> bool {
-        let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let [serial, manufacturer, product, port_path] = &self.globs;
-        let matches = |glob: &Option<WildMatch>, text: &dyn Fn() -> String| {
-            glob.as_ref().is_none_or(|glob| glob.matches(&text()))
+        let MatchConfig { serial, manufacturer, product, port_path, .. } = &self.condition;
+        let fits = |glob: &Option<Glob>, text: &Option<String>| {
+            glob.as_ref().is_none_or(|glob| glob.matches(text.as_deref().unwrap_or_default()))
         };
-        matches(serial, &|| text(&device.serial_number))
-            && matches(manufacturer, &|| text(&device.manufacturer))
-            && matches(product, &|| text(&device.product))
-            && matches(port_path, &|| device.port_path.to_string())
+        fits(serial, &device.serial_number)
+            && fits(manufacturer, &device.manufacturer)
+            && fits(product, &device.product)
+            && port_path.as_ref().is_none_or(|glob| glob.matches(&device.port_path))
     }
 }
 

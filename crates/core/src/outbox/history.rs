@@ -39,6 +39,13 @@ impl History {
         if !path.exists() {
             return Err(unusable(path, "there is no such file: no daemon has run with this outbox yet"));
         }
+        // SQLite would blame the disk.
+        if path.is_dir() {
+            return Err(unusable(path, "it is a folder: name the file in it"));
+        }
+        if !path.is_file() {
+            return Err(unusable(path, "it is no file"));
+        }
         let failed = |error: rusqlite::Error| unusable(path, &explain(&error));
         let (connection, is_still) = open(path).map_err(failed)?;
         match is_outbox(&connection) {
@@ -51,7 +58,8 @@ impl History {
                 .query_row(
                     "SELECT coalesce(min(position), 1 + (SELECT last_position FROM state)) FROM event \
                      WHERE seq >= ?1 AND producer = (SELECT producer FROM state)",
-                    [seq.cast_signed()],
+                    // No event has a number beyond.
+                    [i64::try_from(seq).unwrap_or(i64::MAX)],
                     |row| row.get(0),
                 )
                 .map_err(failed)?,
@@ -131,4 +139,37 @@ fn log(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push("-wal");
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::laws::{Folder, filled};
+    use super::*;
+
+    #[test]
+    fn what_no_number_has_come_to_yet_is_not_there() {
+        let folder = Folder::new();
+        filled(&folder, 5);
+        let seqs = |since| {
+            let mut history = History::open(&folder.file(), since).expect("an outbox");
+            let read = history.read(10).expect("read");
+            read.iter().map(|placed| placed.event.seq).collect::<Vec<_>>()
+        };
+        assert_eq!(seqs(Since::Seq(4)), [4, 5]);
+        for beyond in [6, u64::MAX - 1, u64::MAX] {
+            assert_eq!(seqs(Since::Seq(beyond)), Vec::<u64>::new(), "{beyond}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_called_one() {
+        let folder = Folder::new();
+        for (path, expected) in [
+            (folder.0.as_path(), "it is a folder: name the file in it"),
+            (Path::new("/dev/null"), "it is no file"),
+        ] {
+            let error = History::open(path, Since::Beginning).map(drop).expect_err("no file");
+            assert!(error.message.ends_with(expected), "{error}");
+        }
+    }
 }

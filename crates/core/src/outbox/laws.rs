@@ -31,17 +31,17 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// A folder that goes with the test.
-pub(super) struct Folder(pub(super) PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let name = format!("usb-daemon-outbox-{:016x}", getrandom::u64().expect("a random number"));
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).expect("a folder");
         Self(path)
     }
 
-    pub(super) fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.0.join("outbox.db")
     }
 }
@@ -198,7 +198,7 @@ pub(super) fn seqs(events: &[Placed]) -> Vec<u64> {
     events.iter().map(|placed| placed.event.seq).collect()
 }
 
-pub(super) fn config(path: PathBuf) -> OutboxConfig {
+pub(crate) fn config(path: PathBuf) -> OutboxConfig {
     OutboxConfig { path: Some(path), ..OutboxConfig::default() }
 }
 

@@ -16,7 +16,7 @@ mod file;
 mod history;
 mod intake;
 #[cfg(test)]
-mod laws;
+pub(crate) mod laws;
 mod publishing;
 mod series;
 mod store;

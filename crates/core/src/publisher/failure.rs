@@ -3,6 +3,7 @@
 use redis::{ErrorKind, RedisError};
 
 const WRONG_PASSWORD: &str = "it refuses this user or password: check redis.username and redis.password";
+const WRONG_PLACE: &str = "check redis.host and redis.port (or redis.url, redis.path)";
 
 /// What failed and what to do about it. Never contains the password: Redis does not repeat it, and neither do we.
 pub(crate) fn explain(error: &RedisError) -> String {
@@ -20,8 +21,8 @@ fn answer(code: &str, error: &RedisError) -> String {
         "WRONGPASS" => WRONG_PASSWORD,
         "NOPERM" => "this user may not do that: it needs XADD on the stream, MULTI, EXEC, PING and SELECT",
         "LOADING" => "it is loading its data set: events wait until it is ready",
-        "READONLY" => "it is a read-only replica: point redis.host at the primary",
-        "MASTERDOWN" => "it is a replica without its primary: point redis.host at the primary",
+        "READONLY" => "it is a read-only replica: point redis.host at the primary (or redis.url)",
+        "MASTERDOWN" => "it is a replica without its primary: point redis.host at the primary (or redis.url)",
         "MISCONF" => "it cannot save to disk and refuses writes: see its log",
         "OOM" => "its memory is full: raise maxmemory or trim the stream",
         "WRONGTYPE" => {
@@ -64,10 +65,25 @@ fn transport(error: &RedisError) -> String {
     }
     match error.kind() {
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => {
-            "what listens there does not speak Redis's protocol: check redis.host and redis.port".into()
+            format!("what listens there does not speak Redis's protocol: {WRONG_PLACE}")
         }
         // The client library keeps what Redis answered to itself.
         ErrorKind::AuthenticationFailed => format!("redis refuses to log in: {WRONG_PASSWORD}"),
-        _ => format!("{error}: check redis.host and redis.port"),
+        _ => format!("{error}: {WRONG_PLACE}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_on_where_to_look_holds_whichever_key_says_where() {
+        let unreachable = std::io::Error::from(std::io::ErrorKind::HostUnreachable);
+        let strange = RedisError::from((ErrorKind::Parse, "no reply"));
+        for error in [unreachable.into(), strange] {
+            assert!(explain(&error).ends_with("check redis.host and redis.port (or redis.url, redis.path)"));
+        }
+        assert!(answer("READONLY", &RedisError::from((ErrorKind::Parse, ""))).contains("redis.url"));
     }
 }

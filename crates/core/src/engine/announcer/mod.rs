@@ -4,6 +4,9 @@
 //! It also settles what an earlier run has left: each device of which that run has told has either stayed, and is
 //! told to subscribers only, or has left, and gets its detach.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
@@ -62,12 +65,19 @@ pub(super) enum Fate {
     Unknown,
 }
 
+/// An attachment that has been announced.
+struct Attached {
+    /// The outbox's name for it.
+    name: String,
+    attachment: Arc<Attachment>,
+}
+
 pub(super) struct Announcer {
     hub: Hub,
     intake: Arc<Intake>,
     earlier: Earlier,
     instances: u64,
-    attached: HashMap<Key, Arc<Attachment>>,
+    attached: HashMap<Key, Attached>,
     filters: Arc<Filters>,
     /// Devices that a filter holds back: it holds back their detach as well.
     filtered: HashSet<Key>,
@@ -95,7 +105,7 @@ impl Announcer {
 
     /// Whether a device that has been announced has this address.
     pub(super) fn is_taken(&self, address: Address) -> bool {
-        self.attached.values().any(|attachment| attachment.device.address == address)
+        self.attached.values().any(|attached| attached.attachment.device.address == address)
     }
 
     /// Says what has become of a report, once what it has brought is stored.
@@ -109,12 +119,16 @@ impl Announcer {
 
     /// Announces a device that has come. One that is there already is left as it is.
     pub(super) fn attach(&mut self, key: &Key, device: Device, cause: Cause) -> Verdict {
-        if self.attached.contains_key(key) {
+        if self.attached.contains_key(key) || self.filtered.contains(key) {
             return Verdict::Duplicate;
         }
         // Whatever was there under this name has left, and nobody saw it go.
         if let Some(earlier) = self.earlier.take(&key.to_string()) {
             self.end_earlier(key.to_string(), &earlier, cause.libusb_alive);
+        }
+        if self.take_over(key, &device) {
+            self.hub.count_duplicate();
+            return Verdict::Duplicate;
         }
         let Some(tags) = self.filters.admit(&device) else {
             tracing::debug!(port = %device.port_path, "filtered");
@@ -136,10 +150,27 @@ impl Announcer {
             tags,
             instance: self.instances,
         });
-        self.filtered.remove(key);
-        self.attached.insert(key.clone(), Arc::clone(&attachment));
-        self.announce(key.to_string(), Action::Attach, attachment, Cause { synthetic, ..cause });
+        let name = key.to_string();
+        self.attached
+            .insert(key.clone(), Attached { name: name.clone(), attachment: Arc::clone(&attachment) });
+        self.announce(name, Action::Attach, attachment, Cause { synthetic, ..cause });
         Verdict::Announced
+    }
+
+    /// A program was faster to tell of this device than a source that sees it: from now on it is the source's.
+    fn take_over(&mut self, key: &Key, device: &Device) -> bool {
+        let reported = Key::Injected(device.address);
+        let is_same = |attached: &Attached| {
+            let known = &attached.attachment.device.descriptor;
+            (known.id_vendor, known.id_product) == (device.descriptor.id_vendor, device.descriptor.id_product)
+        };
+        if *key == reported || !self.attached.get(&reported).is_some_and(is_same) {
+            return false;
+        }
+        if let Some(attached) = self.attached.remove(&reported) {
+            self.attached.insert(key.clone(), attached);
+        }
+        true
     }
 
     /// Announces that a device has left, with all that was known when it came. An unknown one is nobody's.
@@ -148,9 +179,9 @@ impl Announcer {
             self.note_filtered();
             return Verdict::Filtered;
         }
-        let Some(attachment) = self.attached.remove(key) else { return Verdict::Unknown };
+        let Some(Attached { name, attachment }) = self.attached.remove(key) else { return Verdict::Unknown };
         self.serials.detach(&attachment.device);
-        self.announce(key.to_string(), Action::Detach, attachment, cause);
+        self.announce(name, Action::Detach, attachment, cause);
         Verdict::Announced
     }
 
@@ -177,7 +208,10 @@ impl Announcer {
         let attachment = Attachment { instance: self.instances, ..(*earlier.attach.attachment).clone() };
         self.serials.restore(&attachment.device, &attachment.stable_id);
         let attachment = Arc::new(attachment);
-        self.attached.insert(Key::Kernel(name.to_owned()), Arc::clone(&attachment));
+        self.attached.insert(
+            Key::Kernel(name.to_owned()),
+            Attached { name: name.to_owned(), attachment: Arc::clone(&attachment) },
+        );
         let event = Event { attachment, synthetic: Some(Synthetic::Startup), ..(*earlier.attach).clone() };
         self.hub.tell(&Notice::Stayed(Arc::new(event)));
         true
@@ -257,58 +291,4 @@ fn is_same(earlier: &EarlierAttachment, address: Address, inode: Option<u64>) ->
         _ => true,
     };
     earlier.same_boot && device.address == address && same_inode
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::OutboxConfig;
-    use crate::delivery::Delivery;
-    use crate::outbox::{Series, StatusBoard};
-    use crate::test_support::event;
-
-    /// An announcer with one attachment of an earlier run, in this boot or another.
-    fn announcer(boot: &str) -> (Announcer, Arc<Intake>) {
-        let hub = Hub::new(Arc::new(Delivery::new(100, Box::new(|| ()))), StatusBoard::default());
-        let series = Series { producer: "test".into(), last_seq: 1 };
-        let intake = Arc::new(Intake::new(series, &OutboxConfig::default()));
-        let attach = (*event(1, Action::Attach, 1)).clone();
-        let earlier = Earlier::new(false, vec![("1-4.2".into(), attach, boot.into())], "boot", "boot");
-        (Announcer::new(hub, Arc::clone(&intake), earlier, Arc::default()), intake)
-    }
-
-    fn told(intake: &Intake) -> Vec<(Action, Option<Synthetic>)> {
-        intake
-            .take()
-            .events
-            .iter()
-            .map(|incoming| (incoming.event.action, incoming.event.synthetic))
-            .collect()
-    }
-
-    #[test]
-    fn what_is_changing_while_the_first_snapshot_is_taken_has_not_left() {
-        let (mut announcer, intake) = announcer("boot");
-        announcer.end_absent(|_| Fate::Unknown, true);
-        assert_eq!(told(&intake), []);
-        let there = Address { bus: 1, device: 5 };
-        assert!(announcer.stay("1-4.2", there, || None, true), "the uevent that waited finds it as it was");
-        announcer.end_absent(|_| Fate::Absent, true);
-        assert_eq!(told(&intake), []);
-    }
-
-    #[test]
-    fn what_is_not_there_when_all_is_known_has_left() {
-        let (mut announcer, intake) = announcer("boot");
-        announcer.end_absent(|_| Fate::Unknown, true);
-        announcer.end_absent(|_| Fate::Absent, true);
-        assert_eq!(told(&intake), [(Action::Detach, Some(Synthetic::MissedWhileDown))]);
-    }
-
-    #[test]
-    fn what_was_there_before_another_boot_has_left_whatever_is_known() {
-        let (mut announcer, intake) = announcer("another");
-        announcer.end_absent(|_| Fate::Unknown, true);
-        assert_eq!(told(&intake), [(Action::Detach, Some(Synthetic::Reboot))]);
-    }
 }

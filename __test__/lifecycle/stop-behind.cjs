@@ -1,0 +1,38 @@
+'use strict';
+
+// Stops a daemon whose listeners are 20,000 events behind, most of them in its outbox file only, and prints what they got as one
+// line of JSON. Its argument is the folder of that file.
+
+const { join } = require('node:path');
+const USBDaemon = require('../..');
+
+const EVENTS = 20_000;
+/** What comes within a millisecond comes from no bus. */
+const SLICE = 1000;
+
+const daemon = new USBDaemon({
+  sources: ['simulated'],
+  redis: false,
+  monitoring: { enabled: false },
+  outbox: { path: join(process.argv[2], 'outbox.db'), max_events: EVENTS / 20 },
+  // Far less than it takes to read them all.
+  shutdown_ms: 100,
+});
+
+(async () => {
+  const seqs = [];
+  const gaps = [];
+  const tell = ({ eventId }) => seqs.push(Number(eventId.split(':')[1]));
+  daemon.on('device:attach', tell).on('device:detach', tell).on('gap', (gap) => gaps.push(gap));
+  let atStopped;
+  daemon.on('stopped', () => (atStopped = seqs.length));
+  await daemon.start();
+  const nobody = new Int32Array(new SharedArrayBuffer(4));
+  for (let at = 0; at < EVENTS; at += 2) {
+    daemon.simulateAttach({ name: '201-1' });
+    daemon.simulateDetach('201-1');
+    if (at % SLICE === 0) Atomics.wait(nobody, 0, 0, 50);
+  }
+  await daemon.stop();
+  process.stdout.write(`${JSON.stringify({ seqs, gaps, atStopped })}\n`);
+})();

@@ -1,0 +1,14 @@
+'use strict';
+
+const { badArgument, reasonOf } = require('./failure.js');
+
+/** What `read` gives of a caller's argument. A getter or a proxy that throws is the caller's mistake like any other. */
+function readArgument(path, read) {
+  try {
+    return read();
+  } catch (cause) {
+    throw badArgument(`${path} cannot be read: ${reasonOf(cause).slice(0, 200)}`, { cause });
+  }
+}
+
+module.exports = { readArgument };
