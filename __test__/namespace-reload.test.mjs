@@ -9,7 +9,6 @@ import { packageRoot, UNPACED } from './daemon.mjs';
 import { fieldsOf, seqsOf, startRedis, upTo } from './redis-server.mjs';
 import { until } from './until.mjs';
 
-const RELOADED = /^config {4}reloaded /gm;
 const PORT = 8080;
 const usbDaemon = [process.execPath, join(packageRoot, 'bin', 'usb-daemon.js')];
 
@@ -37,16 +36,18 @@ async function running(content) {
   bed = await openNamespaceBed();
   const program = bed.spawn([...usbDaemon, 'run', '--config', path, '--json', '--outbox', join(folder, 'outbox.db')]);
   const told = [];
+  const states = [];
   const reading = (async () => {
     for await (const line of program.stdout) {
-      const { type, info } = JSON.parse(line);
+      const { type, info, state } = JSON.parse(line);
       if (type === 'attach' || type === 'detach') told.push({ type, info });
+      if (type === 'config') states.push(state);
     }
   })();
   reading.catch(() => {});
   const present = (await bed.exec([...usbDaemon, 'list', '--json'])).stdout.trim().split('\n').length;
   await until(() => told.length >= present, 'what is present');
-  return { server, program, told, present, write, configs, reloads: () => program.stderrText().match(RELOADED)?.length ?? 0 };
+  return { server, program, told, present, write, configs, stated: (state) => states.filter((of) => of === state).length };
 }
 
 /** Ms since 1970 at which the server took an entry. */
@@ -57,9 +58,9 @@ describe('a limit of events per second that is lifted while a burst of 200 waits
     ['by a changed file', ({ write }) => write({ performance: { max_events_per_second: 0 } })],
     [
       'by SIGHUP, where nothing watches the file any more',
-      async ({ program, write, configs }) => {
+      async ({ program, write, configs, stated }) => {
         await rm(configs, { recursive: true });
-        await until(() => /^config {4}deaf /m.test(program.stderrText()), 'the watch to end');
+        await until(() => stated('deaf') === 1, 'the watch to end');
         await write({ performance: { max_events_per_second: 0 } });
         program.kill('SIGHUP');
       },
@@ -77,7 +78,7 @@ describe('a limit of events per second that is lifted while a burst of 200 waits
       const paced = await server.waitForEntries(atOnce + 10);
       expect(paced.length).toBeLessThan(all);
       await lift(daemon);
-      await until(() => daemon.reloads() === 1, 'the reload');
+      await until(() => daemon.stated('reloaded') === 1, 'the reload');
       const before = (await server.entries()).length;
       const entries = await server.waitForEntries(all);
       expect(seqsOf(entries)).toEqual(upTo(all));
@@ -102,7 +103,7 @@ it('filters that are read again and again during a burst of 4,000 events lose no
   for (let reload = 1; !isOver; reload += 1) {
     await daemon.write({ performance: UNPACED, filters: { vendor_blacklist: reload % 2 === 0 ? [] : ['0627'] } });
     program.kill('SIGHUP');
-    await until(() => daemon.reloads() >= reload, 'the reload');
+    await until(() => daemon.stated('reloaded') >= reload, 'the reload');
   }
   await bursts;
 
