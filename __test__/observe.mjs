@@ -90,7 +90,11 @@ export class Observer {
         resolve(line);
       };
       this.#waiting.add(waiting);
-      this.#ended.then(() => this.#waiting.has(waiting) && fail('the process has ended'));
+      this.#ended.then(async () => {
+        if (!this.#waiting.has(waiting)) return;
+        const { code, signal } = await this.exit;
+        fail(`the process has ended with ${signal ?? code}`);
+      });
     });
   }
 
