@@ -56,7 +56,7 @@ declare class USBDaemon extends EventEmitter<Events> {
    */
   constructor(config?: USBDaemonConfig);
 
-  /** Whether {@link start} has resolved and {@link stop} has not been called since. */
+  /** Whether `started` has been told and {@link stop} has not been called since. */
   readonly isRunning: boolean;
 
   /**
@@ -127,7 +127,7 @@ declare class USBDaemon extends EventEmitter<Events> {
    * @param options `timeout` in ms, none where absent
    * @throws {TypeError} `ERR_USB_ARGUMENT`: a bad match or option, named in the message
    * @throws {USBError} `ERR_USB_TIMEOUT`; `ERR_USB_NOT_RUNNING`: the daemon was not started, or stops
-   * @throws {DOMException | Error} an AbortError (`name`), with the signal's reason as `cause`
+   * @throws {Error} an AbortError (`name`), with the signal's reason as `cause`
    */
   waitFor(
     match: USBDeviceDescription | ((device: USBDeviceInfo) => boolean),
@@ -177,7 +177,7 @@ declare class USBDaemon extends EventEmitter<Events> {
   /** Lets a started daemon keep the process alive; so it does unless {@link unref} was called. */
   ref(): this;
 
-  /** Lets the process end although the daemon is running; not while {@link start} is under way. */
+  /** Lets the process end although the daemon is running; not while {@link start} or {@link stop} is under way. */
   unref(): this;
 
   /**

@@ -125,6 +125,30 @@ describe('a dispatch', () => {
     expect(notes).toEqual(['+1', '-1', '+2']);
   });
 
+  it('that is disposed of by its own handler, within the listener that has begun it, calls no other', async () => {
+    const daemon = await started();
+    const notes = [];
+    daemon.once('device:attach', () => {
+      const dispatch = daemon.dispatch({}, { onAttach: () => (notes.push('+'), dispatch.dispose()) });
+    });
+    daemon.simulateAttach(SCANNER);
+    daemon.simulateAttach(KEYBOARD);
+    await daemon.heard.waitFor('device:attach', { count: 2 });
+    await tick();
+    expect(notes).toEqual(['+']);
+  });
+
+  it('knows a device whose description a listener has changed', async () => {
+    const daemon = await started();
+    daemon.on('device:attach', (info) => (info.signature = 'another'));
+    const { notes } = follow(daemon, {});
+    daemon.simulateAttach(SCANNER);
+    daemon.simulateDetach('201-1');
+    await daemon.heard.waitFor('device:detach');
+    await tick();
+    expect(notes).toEqual(['+1', '-1']);
+  });
+
   it('tells of no detach where it has told of no attach', async () => {
     const daemon = await started(SCANNER, KEYBOARD);
     const { notes } = follow(daemon, { vendor_ids: ['0x04A9'] });
@@ -170,10 +194,10 @@ describe('a dispatch', () => {
     const notes = [];
     const dispatch = new Dispatch(audience, [], {}, { onAttach: () => notes.push('+'), onDetach: () => notes.push('-') }, () => {});
     const device = { signature: 's' };
-    audience.tell('attach', device);
+    audience.tell('attach', device, device);
     audience.end();
-    audience.tell('detach', device);
-    audience.tell('attach', device);
+    audience.tell('detach', device, device);
+    audience.tell('attach', device, device);
     dispatch.dispose();
     expect(notes).toEqual(['+', '+']);
   });

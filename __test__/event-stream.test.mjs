@@ -23,7 +23,7 @@ function open({ since, store = [], lastTold, most = 100_000, signal, read } = {}
   });
   const past = since === undefined ? null : Promise.resolve({ since, lastTold: lastTold ?? Math.max(0, ...store), producer: 'p', readHistory });
   const stream = new EventStream(audience, { most, signal, past });
-  const tell = (...seqs) => seqs.forEach((seq) => audience.tell('attach', device(seq), { eventId: `p:${seq}`, seq }));
+  const tell = (...seqs) => seqs.forEach((seq) => audience.tell('attach', device(seq), { eventId: `p:${seq}`, seq, producer: 'p' }));
   const take = async (count) => {
     const seqs = [];
     while (seqs.length < count) {
@@ -325,5 +325,24 @@ describe('a daemon that stops', () => {
     else expect((await asked).value.seq).toBe(6);
     expect((await events.next()).done).toBe(true);
     await stopped;
+  });
+
+  it('says where to go on where the outbox file has gone back in time, and events go on under other numbers', async () => {
+    const anew = { code: 'ERR_USB_HISTORY', message: expect.stringContaining("go on with since: 'q:0'") };
+    const { audience, stream, tell, take } = open({ since: 0, store: [1, 2] });
+    expect(await take(2)).toEqual([1, 2]);
+    tell(3);
+    expect(await take(1)).toEqual([3]);
+    audience.tell('attach', device(1, 'q'), { eventId: 'q:1', seq: 1, producer: 'q' });
+    await expect(stream.next()).rejects.toMatchObject(anew);
+    const { stream: reading } = open({ since: 1, lastTold: 5, read: async () => [{ seq: 2, type: 'attach', device: device(2, 'q') }] });
+    await expect(reading.next()).rejects.toMatchObject(anew);
+  });
+
+  it('passes over what a repeated start tells of an earlier series', async () => {
+    const { audience, tell, take } = open({ since: 2, lastTold: 2 });
+    audience.tell('attach', device(9, 'old'), { eventId: 'old:9', seq: 9, producer: 'old' });
+    tell(3);
+    expect(await take(1)).toEqual([3]);
   });
 });

@@ -60,3 +60,9 @@ it('gives a daemon that is stopped while its listeners are behind the time to re
   expect([gaps, atStopped]).toEqual([[], EVENTS]);
   expect(seqs).toEqual(upTo(EVENTS));
 });
+
+it('ends a stop that gives no time to listeners that are behind, each time', async () => {
+  const { lines, ...ended } = await script('stop-at-once.cjs', [mkdtempSync(join(folder, 'at-once-'))]);
+  expect(ended).toEqual({ code: 0, signal: null, stderr: '' });
+  expect(lines).toEqual([{ rounds: 30, last: 30 }]);
+});

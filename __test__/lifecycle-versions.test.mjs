@@ -1,10 +1,10 @@
 // The package under other runtimes than the one that runs the tests: each Node that it promises, and Bun.
 // scripts/setup/node-versions.sh gets them.
 
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { command } from './command.mjs';
+import { command, stateFolder } from './command.mjs';
 import { packageRoot } from './daemon.mjs';
 import { program, script } from './lifecycle/program.mjs';
 import { fieldsOf, freePort, startRedis } from './redis-server.mjs';
@@ -103,10 +103,12 @@ for (const runtime of [...found('node'), ...found('bun')]) {
     });
 
     it('runs the command line, which reads its configuration again at SIGHUP and ends well at SIGTERM', async () => {
-      const run = command(['--simulate', '--no-redis', '--no-http', '--json'], { runtime: runtime.path });
+      const file = join(stateFolder(), 'config.json');
+      writeFileSync(file, '{}');
+      const run = command(['--simulate', '--no-redis', '--no-http', '--json', '--config', file], { runtime: runtime.path });
       await run.stdout.waitFor(/"type":"attach"/);
       run.kill('SIGHUP');
-      await run.stderr.waitFor(/^config {4}reloaded /);
+      await run.stdout.waitFor(/"state":"reloaded"/);
       expect(await run.end()).toEqual({ code: 0, signal: null });
     });
 

@@ -338,6 +338,7 @@ describe('the daemon behind it', () => {
     const failure = Object.assign(new Error('no thread'), { code: 'ERR_USB_SYSTEM' });
       const daemon = Object.assign(new EventEmitter(), { start: () => Promise.reject(failure), ref() {}, unref() {} });
     const { usb } = createEntry({ openDaemon: () => daemon, listDevices: () => [] });
+    onTestFinished(() => void usb.removeAllListeners());
     usb.on('attach', () => {});
     expect(await warning).toBe(failure);
   });
@@ -375,6 +376,25 @@ describe('the daemon behind it', () => {
     for (const info of [stays, came]) working.emit('device:attach', { ...info, synthetic: 'startup' });
     working.emit('started');
     expect(heard).toEqual(['attach 7', 'detach 5']);
+  });
+
+  it.each([['holds the process until it is tried again', '', ['no sysfs', 'again']], ['lets the process go where it was let go', 'usb.unrefHotplugEvents();', ['no sysfs']]])('%s', (_, then, expected) => {
+    const program = `
+      const { createEntry } = require(${JSON.stringify(`${packageRoot}js/usb/entry.js`)});
+      let calls = 0;
+      const listDevices = () => {
+        calls += 1;
+        if (calls === 1) throw new Error('no sysfs');
+        console.log('again');
+        usb.removeAllListeners();
+        return [];
+      };
+      const { usb } = createEntry({ openDaemon: () => { throw new Error('no addon'); }, listDevices });
+      usb.on('error', ({ message }) => console.log(message));
+      usb.on('attach', () => {});
+      ${then}`;
+    const said = execFileSync(process.execPath, ['-e', program], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    expect(said.trim().split('\n')).toEqual(expected);
   });
 
   it('is tried again where the list cannot be had, and not once the last listener has gone', async () => {

@@ -9,7 +9,7 @@ const { malformed } = require('./device-values.js');
 const { Dispatch } = require('./dispatch.js');
 const { EventStream } = require('./event-stream.js');
 const { answered, coded, jsonOf, notRunning } = require('./failure.js');
-const { seqOf, sinceOf } = require('./history.js');
+const { producerOf, seqOf, sinceOf } = require('./history.js');
 const { Injection } = require('./injection.js');
 const { deviceMatch } = require('./match.js');
 const { optionsOf } = require('./options.js');
@@ -23,6 +23,8 @@ const BATCH = 256;
 const FOREVER = 0x7fffffff;
 /** What adds a listener; `once` and its like do it by one of these. */
 const ADDING = ['addListener', 'on', 'prependListener'];
+/** Of no event. */
+const NOTHING = Object.freeze({ producer: null, seq: 0 });
 /** Default of `outbox.max_events`, which bounds whatever waits in memory. */
 const MOST_EVENTS = 100_000;
 
@@ -44,8 +46,8 @@ class USBDaemon extends EventEmitter {
   #current = null;
   /** Who is told in each run. */
   #dispatches = new Audience();
-  /** The largest number of an event of this run. */
-  #lastTold = 0;
+  /** Names of the event of this run with the largest number of its series. */
+  #lastTold = NOTHING;
   /** What the last call of start or stop asked for, and its promise. */
   #wanted = 'stopped';
   #last = Promise.resolve();
@@ -131,7 +133,7 @@ class USBDaemon extends EventEmitter {
     const matches = deviceMatch(match);
     const { signal, timeout } = optionsOf(options, ['signal', 'timeout']);
     if (this.#run === null) throw notRunning();
-    return waitForDevice(this.#run, this.#present(this.#run), matches, { signal, timeout });
+    return waitForDevice(this.#run, this.#present(this.#run).values(), matches, { signal, timeout });
   }
 
   dispatch(match, handlers) {
@@ -204,7 +206,7 @@ class USBDaemon extends EventEmitter {
     });
     this.#native.start();
     this.#current = run;
-    this.#lastTold = 0;
+    this.#lastTold = NOTHING;
     this.#native.setWantsPublished(this.listenerCount('event:published') > 0);
     // Until it has started in any case: somebody waits for that.
     this.#hold = setInterval(() => void this, FOREVER);
@@ -219,6 +221,8 @@ class USBDaemon extends EventEmitter {
       this.#onStopped = resolve;
     });
     this.#hasStarted = false;
+    // Until it has stopped in any case, as at the start.
+    this.#hold.ref();
     await this.#native.stop();
     this.#pump();
     await stopped;
@@ -234,7 +238,7 @@ class USBDaemon extends EventEmitter {
 
   /** Devices that somebody who asks for this run finds; those of an earlier one that is still stopping are not it. */
   #present(run) {
-    return run !== null && run === this.#current ? this.#connected.values() : [];
+    return run !== null && run === this.#current ? this.#connected : new Map();
   }
 
   #health() {
@@ -248,7 +252,7 @@ class USBDaemon extends EventEmitter {
     if (producer !== undefined && producer !== outbox.producer) {
       throw coded('ERR_USB_HISTORY', `events of ${producer} are not kept here: this is ${outbox.producer}`);
     }
-    const lastTold = Math.max(outbox.lastSeq, this.#lastTold);
+    const lastTold = Math.max(outbox.lastSeq, this.#lastTold.producer === outbox.producer ? this.#lastTold.seq : 0);
     const readHistory = (after, limit) => this.#readHistory(run, after, limit);
     return { since: seq, lastTold, producer: outbox.producer, readHistory };
   }
@@ -325,9 +329,10 @@ class USBDaemon extends EventEmitter {
 
   #tellTransition(type, info) {
     // Listeners may change what they are given.
-    const { eventId } = info;
-    const id = { eventId, seq: seqOf(eventId) };
-    this.#lastTold = Math.max(this.#lastTold, id.seq);
+    const { eventId, signature } = info;
+    const id = { eventId, seq: seqOf(eventId), producer: producerOf(eventId), signature };
+    // An outbox file that has gone back in time begins another series.
+    if (id.producer !== this.#lastTold.producer || id.seq > this.#lastTold.seq) this.#lastTold = id;
     this.#tell(type === 'attach' ? 'device:attach' : 'device:detach', info);
     this.#current?.tell(type, info, id);
     this.#dispatches.tell(type, info, id);

@@ -16,8 +16,9 @@ class Dispatch {
   #leave;
   /** Signatures of the devices of which onAttach has been told. */
   #told = new Set();
-  /** Devices that were there, and of which onAttach is still to be told. */
+  /** Devices that were there by signature, and of which onAttach is still to be told. */
   #present;
+  #isOver = false;
 
   /** @param fail is told what a handler has thrown, and where */
   constructor(audience, present, match, handlers, fail) {
@@ -32,6 +33,7 @@ class Dispatch {
   }
 
   dispose() {
+    this.#isOver = true;
     this.#leave();
     this.#present = [];
     this.#told.clear();
@@ -41,10 +43,11 @@ class Dispatch {
     this.dispose();
   }
 
-  transition(type, device) {
+  /** By the signature beside it: listeners may have changed what is in `device`. */
+  transition(type, device, { signature }) {
     this.#begin();
-    if (type === 'attach') this.#attach(device);
-    else if (this.#told.delete(device.signature)) this.#call('onDetach', device);
+    if (type === 'attach') this.#attach(signature, device);
+    else if (this.#told.delete(signature)) this.#call('onDetach', device);
   }
 
   /** The daemon has stopped: what is there after its next start attaches anew. */
@@ -54,13 +57,13 @@ class Dispatch {
   }
 
   #begin() {
-    while (this.#present.length > 0) this.#attach(this.#present.shift());
+    while (this.#present.length > 0) this.#attach(...this.#present.shift());
   }
 
-  #attach(device) {
+  #attach(signature, device) {
     // Somebody who asks from within a listener finds the device present and is told of it as well.
-    if (this.#told.has(device.signature) || !this.#isMeant(device)) return;
-    this.#told.add(device.signature);
+    if (this.#isOver || this.#told.has(signature) || !this.#isMeant(device)) return;
+    this.#told.add(signature);
     this.#call('onAttach', device);
   }
 

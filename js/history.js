@@ -11,12 +11,22 @@ function seqOf(eventId) {
   return Number(eventId.slice(eventId.lastIndexOf(':') + 1));
 }
 
+/** The series that numbers it. */
+function producerOf(eventId) {
+  return eventId.slice(0, eventId.lastIndexOf(':'));
+}
+
 /** `since` as `{ seq, producer }`; the producer is unknown where only a number is given. Throws ERR_USB_ARGUMENT. */
 function sinceOf(since) {
   if (Number.isSafeInteger(since) && since >= 0) return { seq: since };
   const parts = typeof since === 'string' ? /^(.+):(\d{1,15})$/.exec(since) : null;
   if (!parts) throw badArgument(`options.since is ${shown(since)}: expected an eventId or a whole number from 0`);
   return { seq: Number(parts[2]), producer: parts[1] };
+}
+
+/** The outbox file has gone back in time: its events are numbered anew, by another producer. */
+function anotherSeries(producer, another) {
+  return coded('ERR_USB_HISTORY', `events of ${producer} go on under other numbers: go on with since: '${another}:0'`);
 }
 
 /**
@@ -30,6 +40,7 @@ function sinceOf(since) {
  * the daemon is about to stop
  */
 async function* spliced(live, { since, lastTold, producer, readHistory }) {
+  live.keepTo(producer);
   if (since > lastTold) throw coded('ERR_USB_HISTORY', `event ${since} has not been here: the last one is ${lastTold}`);
   let seen = since;
   /** The last one that is known to come before what waits. */
@@ -61,6 +72,7 @@ async function* spliced(live, { since, lastTold, producer, readHistory }) {
     const page = await live.orEnd(readHistory(seen, PAGE));
     if (live.isClosed) return;
     for (const { seq, type, device } of page ?? []) {
+      if (producerOf(device.eventId) !== producer) throw anotherSeries(producer, producerOf(device.eventId));
       // All that is kept begins anywhere, and each further one is the next.
       if (seen > 0) yield* before(seq, forgotten);
       yield given({ type, device, eventId: device.eventId, seq });
@@ -73,4 +85,4 @@ async function* spliced(live, { since, lastTold, producer, readHistory }) {
   }
 }
 
-module.exports = { seqOf, sinceOf, spliced };
+module.exports = { anotherSeries, producerOf, seqOf, sinceOf, spliced };

@@ -1,6 +1,7 @@
 'use strict';
 
 const { aborted, coded } = require('./failure.js');
+const { anotherSeries, producerOf } = require('./history.js');
 
 /**
  * Transitions as they come, until somebody takes them. Bounded, and nothing is left out silently: what does not fit ends it, or
@@ -21,6 +22,8 @@ class LiveEvents {
   /** Names of the last event that came. */
   #last = null;
   #lastDropped = 0;
+  /** Whose events alone come; null: everybody's. */
+  #producer = null;
 
   /** @param isStored what does not fit is read from the store */
   constructor(audience, { most, signal, isStored = false }) {
@@ -32,7 +35,11 @@ class LiveEvents {
     else signal?.addEventListener('abort', this.#abort, { once: true });
   }
 
-  transition(type, device, { eventId, seq }) {
+  transition(type, device, { eventId, seq, producer }) {
+    if (this.#producer !== null && producer !== this.#producer) {
+      this.#finish(anotherSeries(this.#producer, producer));
+      return;
+    }
     if (this.#came.length + this.#taken.length - this.#at >= this.#most) {
       if (!this.#isStored) {
         const where = `since: '${this.#last.eventId}'`;
@@ -45,6 +52,16 @@ class LiveEvents {
     this.#last = { eventId, seq };
     this.#came.push({ type, device, eventId, seq });
     this.#wake?.();
+  }
+
+  /**
+   * From now on a number means an event of this series. What waits of another one is what an earlier run has told of: at a
+   * start that is repeated.
+   */
+  keepTo(producer) {
+    this.#producer = producer;
+    const isOfIt = ({ eventId }) => producerOf(eventId) === producer;
+    [this.#taken, this.#came, this.#at] = [this.#taken.slice(this.#at).filter(isOfIt), this.#came.filter(isOfIt), 0];
   }
 
   /** The daemon has stopped: nothing further comes. */

@@ -19,7 +19,7 @@ export interface USBDaemonConfig {
   outbox?: USBOutboxConfig;
   /** Which sources listen: names, or a switch or options for each. Default: all but `simulated`. */
   sources?: USBSourceName[] | USBSourceSwitches;
-  /** Time in ms that `stop()` gives to events that still wait for Redis; default 2000. */
+  /** Time in ms that `stop()` gives to events that still wait for Redis; default 2000. A listener that is behind and goes on reading gets its own. */
   shutdown_ms?: number;
 }
 

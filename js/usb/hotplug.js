@@ -51,12 +51,14 @@ class Hotplug extends EventEmitter {
     if (!this.#isHeard) return;
     this.#mayEnd = false;
     this.#daemon?.ref();
+    this.#again?.ref();
   }
 
   letGo() {
     if (!this.#isHeard) return;
     this.#mayEnd = true;
     this.#daemon?.unref();
+    this.#again?.unref();
   }
 
   #settle() {
@@ -111,7 +113,7 @@ class Hotplug extends EventEmitter {
     whileOurs('started', () => {
       this.#pause = FIRST_PAUSE_MS;
       // Present when the listener came, gone before the daemon could see it.
-      for (const device of present.values()) this.#announce('detach', device);
+      for (const [, device] of deepestFirst([...present])) this.#announce('detach', device);
       present.clear();
     });
     whileOurs('error', (error, context) => tell(this, 'error', error, context));
@@ -144,7 +146,8 @@ class Hotplug extends EventEmitter {
     this.#attachments.settle();
     // Before anybody is told: listeners may leave, and come again.
     if (this.#isHeard) {
-      this.#again = setTimeout(() => this.#begin(), this.#pause).unref();
+      this.#again = setTimeout(() => this.#begin(), this.#pause);
+      if (this.#mayEnd) this.#again.unref();
       this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE_MS);
     }
     if (this.listenerCount('error') > 0) tell(this, 'error', error, 'start');
@@ -158,11 +161,16 @@ const pathOf = ({ portNumbers }) => (portNumbers ?? []).map((port) => `${port}.`
 /** Entries of `present` that cannot be there beside `device`: at its address, at its port, or below it. The deepest first. */
 function displaced(present, { busNumber, deviceAddress, portNumbers }) {
   const path = pathOf({ portNumbers });
-  return [...present]
-    .filter(([, former]) => {
+  return deepestFirst(
+    [...present].filter(([, former]) => {
       return former.busNumber === busNumber && (former.deviceAddress === deviceAddress || pathOf(former).startsWith(path));
-    })
-    .sort(([, one], [, other]) => pathOf(other).length - pathOf(one).length);
+    }),
+  );
+}
+
+/** What hangs on a hub leaves before it. */
+function deepestFirst(entries) {
+  return entries.sort(([, one], [, other]) => pathOf(other).length - pathOf(one).length);
 }
 
 module.exports = { Hotplug };

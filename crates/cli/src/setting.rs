@@ -98,14 +98,27 @@ fn switches(names: &[Value]) -> Option<Map<String, Value>> {
     are_known.then(|| known.map(switch).into_iter().collect())
 }
 
+/// Whether it looks like one of ours, or like one that was to be: only then it is shown.
+fn is_path(path: &str) -> bool {
+    let is_word = |part: &str, is_letter: fn(char) -> bool| {
+        part.starts_with(is_letter)
+            && part.chars().all(|character| is_letter(character) || character.is_ascii_digit())
+    };
+    let mut parts = path.split('.');
+    parts
+        .next()
+        .is_some_and(|first| is_word(first, |letter| letter.is_ascii_lowercase() || "_$".contains(letter)))
+        && parts.all(|part| is_word(part, |letter| letter.is_ascii_alphabetic() || letter == '_'))
+}
+
 /// The keys that `path=value` sets: an object sets each key in it, as in a file.
 pub(crate) fn parse(text: &str, origin: &Origin) -> Result<Vec<Setting>, String> {
-    // Not the text itself: it may be a part of a password.
+    // Not the text itself: it may be a password, a part of one, or a line of a key.
     let refused =
         || format!("{} is without a path: expected path=value, as in shutdown_ms=500", origin.name());
     let (path, value) = text.split_once('=').ok_or_else(refused)?;
     let path = path.trim();
-    if path.split('.').any(str::is_empty) {
+    if !is_path(path) {
         return Err(refused());
     }
     let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
@@ -164,6 +177,20 @@ mod tests {
             let error = parse(text, &Origin::Environment("USB_DAEMON_SET".into())).expect_err(text);
             assert!(error.contains("USB_DAEMON_SET") && error.contains("path=value"), "{error}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_a_path_is_not_shown() {
+        for text in [
+            r#"{"redis":{"password":"c2VjcmV0cGFzcw=="}}"#,
+            "redis://u:c2VjcmV0cGFzcw@h/0?protocol=resp3",
+            "c2VjcmV0cGFzcwSecretTailOfKey=",
+            "redis.c2-c2VjcmV0cGFzcw=5",
+        ] {
+            let error = parse(text, &Origin::Option("--set".into())).expect_err(text);
+            assert!(!error.contains("c2Vj") && error.contains("--set"), "{error}");
+        }
+        assert!(parse("outbux.retain=5", &Origin::Default).is_ok(), "named when the configuration is read");
     }
 
     #[test]

@@ -179,7 +179,8 @@ impl Daemon {
         Ok(())
     }
 
-    /// Stops listening, gives what waits for Redis the configured time, and joins every thread.
+    /// Stops listening, gives what waits for Redis the configured time, and joins every thread. A subscriber that is behind is
+    /// waited for as long as it goes on reading.
     /// No device is announced as detached.
     pub fn stop(mut self) {
         let shutdown = self.shutdown;

@@ -44,7 +44,7 @@ pub struct Config {
     pub sources: SourcesConfig,
     /// What listens beside libusb.
     pub fallback: FallbackConfig,
-    /// Time in ms that `stop()` gives to what still waits for Redis.
+    /// Time in ms that `stop()` gives to what still waits for Redis. A listener that is behind and goes on reading gets its own.
     pub shutdown_ms: ShutdownMs,
 }
 

@@ -191,6 +191,19 @@ fn a_store_that_cannot_be_read_is_told_with_the_gap_that_it_leaves() {
 }
 
 #[test]
+fn a_store_that_has_ended_answers_before_the_question_is_over() {
+    let delivery = queue(1);
+    delivery.set_store(Box::new(|_, _, answer| answer(Err(Error::new(Code::NotRunning, "ended")))));
+    for seq in 1..=4 {
+        delivery.push(Notice::Transition(event(seq, Action::Attach, seq)));
+    }
+    delivery.push(Notice::Stopped);
+    let told = drain(&delivery);
+    assert_eq!(seqs(&told), [1, 2, 3, 4]);
+    assert_eq!(told.last(), Some(&Notice::Stopped), "no wake-up is needed");
+}
+
+#[test]
 fn a_wait_for_a_subscriber_ends_when_it_has_all_or_with_the_patience() {
     let delivery = queue(1);
     let store = Store::behind(&delivery);

@@ -47,6 +47,8 @@ pub struct Delivery {
 struct State {
     queue: VecDeque<Notice>,
     awake: bool,
+    /// How many notices the subscriber has taken.
+    taken: u64,
     /// Attachments that the subscriber has been told of, or will be by what is queued.
     told: HashSet<u64>,
     overflow: Option<Overflow>,
@@ -98,26 +100,33 @@ impl Delivery {
         let after = if state.queue.is_empty() { state.catch_up() } else { None };
         let count = limit.min(state.queue.len());
         let taken = state.queue.drain(..count).collect();
+        state.taken += count as u64;
+        if let (Some(after), Some(ask)) = (after, self.store.get()) {
+            drop(state);
+            let this = Arc::clone(self);
+            // Where the store has ended, that is answered before this returns.
+            ask(after, PAGE.min(self.capacity), Box::new(move |page| this.receive(page)));
+            state = self.lock();
+        }
         let is_asking = state.overflow.as_ref().is_some_and(Overflow::is_asking);
         let more = !state.queue.is_empty() || (state.overflow.is_some() && !is_asking);
         // What the store gives wakes the subscriber, whatever is pushed meanwhile does not.
         state.awake = more || is_asking;
         drop(state);
         self.read_on.notify_all();
-        if let (Some(after), Some(ask)) = (after, self.store.get()) {
-            let this = Arc::clone(self);
-            ask(after, PAGE.min(self.capacity), Box::new(move |page| this.receive(page)));
-        }
         (taken, more)
     }
 
     /// Waits until nothing is to be had from the store any more, as long as the subscriber takes something every `patience`.
     pub fn wait_until_caught_up(&self, patience: Duration) {
         let mut state = self.lock();
-        while let Some(before) = state.behind() {
+        while state.behind().is_some() {
+            let before = state.taken;
             let (now, waited) = self
                 .read_on
-                .wait_timeout_while(state, patience, |state| state.behind() == Some(before))
+                .wait_timeout_while(state, patience, |state| {
+                    state.behind().is_some() && state.taken == before
+                })
                 .unwrap_or_else(PoisonError::into_inner);
             if waited.timed_out() {
                 // What is left is told as a gap.

@@ -70,7 +70,24 @@ pub struct Publisher {
 struct Question {
     after: u64,
     limit: usize,
-    answer: Answer,
+    answer: Option<Answer>,
+}
+
+impl Question {
+    fn answer(mut self, events: impl FnOnce(u64, usize) -> Result<Vec<Arc<Event>>, Error>) {
+        if let Some(answer) = self.answer.take() {
+            answer(events(self.after, self.limit));
+        }
+    }
+}
+
+/// Whoever asks waits for an answer: the end of the thread is one.
+impl Drop for Question {
+    fn drop(&mut self) {
+        if let Some(answer) = self.answer.take() {
+            answer(Err(Error::new(Code::NotRunning, "the daemon has stopped")));
+        }
+    }
 }
 
 /// Takes the events, or why there are none.
@@ -129,10 +146,8 @@ impl Publisher {
     pub fn ask(&self) -> impl Fn(u64, usize, Answer) + Send + Sync + 'static {
         let questions = self.questions.clone();
         move |after, limit, answer| {
-            if let Err(refused) = questions.send(Question { after, limit, answer }) {
-                let Question { answer, .. } = refused.0;
-                answer(Err(Error::new(Code::NotRunning, "the daemon has stopped")));
-            }
+            // One that is refused answers itself.
+            let _ = questions.send(Question { after, limit, answer: Some(answer) });
         }
     }
 
@@ -211,6 +226,8 @@ impl Task {
             () = publishing => {}
         }
         self.take_in();
+        // Who asks from now on is told that nobody answers.
+        questions.close();
         while let Ok(question) = questions.try_recv() {
             self.answer(question);
         }
@@ -247,8 +264,8 @@ impl Task {
         }
     }
 
-    fn answer(&self, Question { after, limit, answer }: Question) {
-        answer(self.outbox.borrow().after(after, limit));
+    fn answer(&self, question: Question) {
+        question.answer(|after, limit| self.outbox.borrow().after(after, limit));
     }
 
     /// Stores what has come in.
