@@ -6,7 +6,7 @@ const { apart } = require('./tell.js');
  * Whom the daemon tells of transitions beside its listeners: waits, iterators, dispatches. They are no listeners, so that
  * neither `removeAllListeners()` nor the warning of too many listeners is about them.
  *
- * A member has `transition(type, device, { eventId, seq })` and `end()`, neither of which throws.
+ * A member has `transition(type, device, { eventId, seq, producer, signature })` and `end()`, neither of which throws.
  */
 class Audience {
   #members = new Set();

@@ -3,6 +3,7 @@
 const { shown } = require('./device-values.js');
 const { coded, reasonOf } = require('./failure.js');
 const { NativeDaemon } = require('./native.js');
+const { isPlainObject } = require('./plain-object.js');
 
 /** Text of an environment variable as a number where it is one; else the text, for validation to name. */
 function numeric(text) {
@@ -41,12 +42,6 @@ function over(defaults, config) {
   return Object.fromEntries(merged);
 }
 
-/** Also one of another realm. What has a class keeps values where JSON does not look for them. */
-function isPlain(object) {
-  const prototype = Object.getPrototypeOf(object);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
-}
-
 /** A value as JSON has it. What JSON does not know is null in it, and `unknown` gets its path and what it is. */
 function asJson(value, path, unknown, around = []) {
   const refuse = (what) => {
@@ -62,7 +57,7 @@ function asJson(value, path, unknown, around = []) {
   if (Array.isArray(value)) return Array.from(value, (item, at) => asJson(item, `${path}[${at}]`, unknown, within));
   // Programs have certificates in that form; the addon says in which one it takes them.
   if (path.startsWith('redis.tls.') && Buffer.isBuffer(value)) return value.toJSON();
-  if (!isPlain(value)) return refuse('no plain object');
+  if (!isPlainObject(value)) return refuse('no plain object');
   const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
   const inside = (key) => (path === '' ? key : `${path}.${key}`);
   return Object.fromEntries(entries.map(([key, inner]) => [key, asJson(inner, inside(key), unknown, within)]));

@@ -6,6 +6,7 @@ const { readArgument } = require('./argument-reading.js');
 const { badArgument } = require('./failure.js');
 const { shown } = require('./device-values.js');
 const { nearest } = require('./nearest.js');
+const { isPlainObject } = require('./plain-object.js');
 
 const BYTE = 0xff;
 const WORD = 0xffff;
@@ -90,16 +91,9 @@ function conditionsOf(match, path, known, condition) {
 }
 
 function entriesOf(value, path, expected) {
-  const entries = readArgument(path, () => isPlain(value) && Object.entries(value));
+  const entries = readArgument(path, () => isPlainObject(value) && Object.entries(value));
   if (!entries) throw badArgument(`${path} is ${shown(value)}: expected ${expected}`);
   return entries;
-}
-
-/** Of any realm, or without a prototype. A Map has its entries elsewhere: none of its own, and every device would fit. */
-function isPlain(value) {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function oneOf(list, path, check, fits) {

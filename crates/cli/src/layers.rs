@@ -101,11 +101,8 @@ impl Layers {
     /// An ambient variable does not publish what somebody has said is not to be published.
     fn leave_out_redis(&mut self, layer: &mut Vec<Setting>) {
         let by = format!("redis is false ({})", self.origin("redis").name());
-        let (idle, rest) = std::mem::take(layer).into_iter().partition(|one| one.path.starts_with("redis."));
-        *layer = rest;
-        let idle: Vec<Setting> = idle;
-        let overruled = idle.into_iter();
-        self.overruled.extend(overruled.map(|Setting { path, origin, .. }| Overruled {
+        let idle = layer.extract_if(.., |one| one.path.starts_with("redis."));
+        self.overruled.extend(idle.map(|Setting { path, origin, .. }| Overruled {
             path,
             by: by.clone(),
             origin,
@@ -132,9 +129,14 @@ impl Layers {
         }
     }
 
+    /// The option or variable that says what is at `path`.
+    fn deciding(&self, path: &str) -> Option<&Setting> {
+        self.settings.iter().rev().find(|setting| setting.decides(path))
+    }
+
     /// Where the value at `path` comes from.
     pub(crate) fn origin(&self, path: &str) -> Origin {
-        if let Some(setting) = self.settings.iter().rev().find(|setting| setting.decides(path)) {
+        if let Some(setting) = self.deciding(path) {
             return setting.origin.clone();
         }
         match &self.file_name {
@@ -154,8 +156,7 @@ impl Layers {
         let root = Value::Object(self.root.clone());
         leaves(&Value::Object(self.file.clone()), "", &mut |path, value| {
             let pointer = format!("/{}", path.replace('.', "/"));
-            let deciding = self.settings.iter().rev().find(|setting| setting.decides(path));
-            if let Some(setting) = deciding.filter(|_| root.pointer(&pointer) != Some(value)) {
+            if let Some(setting) = self.deciding(path).filter(|_| root.pointer(&pointer) != Some(value)) {
                 hidden.push((path.to_owned(), setting.origin.clone()));
             }
         });
@@ -189,13 +190,12 @@ impl Layers {
 
     fn is_hidden(&self, fault: &str) -> bool {
         let path = path_of(fault);
-        self.settings.iter().any(|setting| setting.decides(path))
-            || self.overruled.iter().any(|one| is_at_or_within(path, &one.path))
+        self.deciding(path).is_some() || self.overruled.iter().any(|one| is_at_or_within(path, &one.path))
     }
 
     fn with_origin(&self, fault: String) -> String {
         let path = path_of(&fault);
-        match self.settings.iter().rev().find(|setting| setting.decides(path)) {
+        match self.deciding(path) {
             Some(setting) => format!("{path} ({}){}", setting.origin.name(), &fault[path.len()..]),
             None => fault,
         }

@@ -35,7 +35,7 @@ const PAGE: usize = 256;
 /// The queue's two ends: `push` on the daemon's side, `take` on the subscriber's.
 pub struct Delivery {
     state: Mutex<State>,
-    /// Something has been read from the store, or there is nothing to read any more.
+    /// The subscriber has taken something, or the store has answered.
     read_on: Condvar,
     capacity: usize,
     wake: Wake,
@@ -120,13 +120,11 @@ impl Delivery {
     /// Waits until nothing is to be had from the store any more, as long as the subscriber takes something every `patience`.
     pub fn wait_until_caught_up(&self, patience: Duration) {
         let mut state = self.lock();
-        while state.behind().is_some() {
+        while state.is_behind() {
             let before = state.taken;
             let (now, waited) = self
                 .read_on
-                .wait_timeout_while(state, patience, |state| {
-                    state.behind().is_some() && state.taken == before
-                })
+                .wait_timeout_while(state, patience, |state| state.is_behind() && state.taken == before)
                 .unwrap_or_else(PoisonError::into_inner);
             if waited.timed_out() {
                 // What is left is told as a gap.
@@ -183,9 +181,9 @@ impl State {
         self.queue.push_back(notice);
     }
 
-    /// How many transitions are still to be read from the store, if any.
-    fn behind(&self) -> Option<u64> {
-        self.overflow.as_ref().and_then(Overflow::behind)
+    /// Whether transitions are still to be read from the store.
+    fn is_behind(&self) -> bool {
+        self.overflow.as_ref().is_some_and(|overflow| !overflow.is_over())
     }
 
     /// The subscriber has taken everything. Gives the number after which the store is to be asked for more, if it is.

@@ -63,11 +63,6 @@ impl Overflow {
         self.reading.as_ref().is_some_and(|reading| reading.asked)
     }
 
-    /// How many transitions are still to be read, if any.
-    pub(super) fn behind(&self) -> Option<u64> {
-        self.reading.as_ref().filter(|_| !self.is_over()).map(|reading| reading.last - reading.after)
-    }
-
     /// Whether the store has given all, or can give no more.
     pub(super) fn is_over(&self) -> bool {
         self.reading.as_ref().is_none_or(|reading| reading.failed || reading.after == reading.last)
@@ -86,7 +81,7 @@ impl Overflow {
 
     /// Keeps no more of a transition than makes the set right.
     pub(super) fn withhold(&mut self, event: Arc<Event>, told: &HashSet<u64>) {
-        if self.has_store && self.withheld == 0 && self.reading.is_none() {
+        if self.has_store && self.reading.is_none() {
             let (producer, after) = (Arc::clone(&event.producer), event.seq - 1);
             self.reading = Some(Reading { producer, after, last: after, asked: false, failed: false });
         }
