@@ -7,30 +7,10 @@ import { setTimeout } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { openSimulatedBed } from './beds/simulated/index.mjs';
 import { openDaemon } from './daemon.mjs';
+import { answers, monitoringAt, served } from './http-served.mjs';
 import { observe } from './observe.mjs';
 import { freePort, startRedis } from './redis-server.mjs';
 import { until } from './until.mjs';
-
-function monitoringAt(port, more = {}) {
-  return { monitoring: { enabled: true, host: '127.0.0.1', healthcheck_port: port, ...more } };
-}
-
-/** A started daemon with its server, and how to ask that. */
-async function served(config = {}) {
-  const port = await freePort();
-  const daemon = openDaemon({ ...monitoringAt(port), ...config });
-  await daemon.start();
-  // It listens on a thread of its own, and may do so a moment later.
-  await until(() => answers(port), 'the server');
-  return { daemon, port, get: (path) => fetch(`http://127.0.0.1:${port}${path}`) };
-}
-
-function answers(port) {
-  return fetch(`http://127.0.0.1:${port}/live`).then(
-    ({ ok }) => ok,
-    () => false,
-  );
-}
 
 async function observer(config) {
   const bed = openSimulatedBed();
