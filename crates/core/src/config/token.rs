@@ -14,6 +14,11 @@ use subtle::ConstantTimeEq as _;
 pub struct Token(String);
 
 impl Token {
+    /// The token itself, to be sent and to be shown to nobody.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
     /// Whether this is the token.
     pub fn is(&self, shown: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(shown).into()

@@ -18,6 +18,7 @@ use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, yield_now};
+use tokio::time::{Instant, sleep_until};
 use tower_service::Service as _;
 
 use super::patience::{Course, PatientStream, Watched};
@@ -58,13 +59,10 @@ pub(super) async fn serve(listener: TcpListener, router: Router) -> std::convert
                 continue;
             }
         };
-        if places.available_permits() == 0 && !connections.give_one_up() {
-            refuse(socket);
-            continue;
+        match connections.make_room(&places).await {
+            Some(place) => connections.add(&http, socket, place, router.clone()),
+            None => refuse(socket),
         }
-        // The place of the one that has been given up is free once its socket is closed.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { continue };
-        connections.add(&http, socket, place, router.clone());
         // Who has just come is to be read before the next ones can push it out.
         yield_now().await;
     }
@@ -77,7 +75,7 @@ async fn rest_after(error: &std::io::Error, connections: &Connections) {
     );
     if !is_the_clients {
         tracing::warn!(%error, "http connection cannot be accepted");
-        connections.give_one_up();
+        let _ = connections.give_one_up();
         tokio::time::sleep(EXHAUSTED).await;
     }
 }
@@ -96,6 +94,15 @@ struct Connections(Arc<Mutex<Open>>);
 struct Open {
     last: u64,
     connections: HashMap<u64, (Arc<Course>, AbortHandle)>,
+}
+
+/// Whether a connection can be spared.
+enum Spared {
+    /// One has been ended.
+    Now,
+    /// Not before this moment.
+    From(Instant),
+    Nobody,
 }
 
 /// What a connection has as long as its socket is open.
@@ -141,16 +148,39 @@ impl Connections {
         open.connections.insert(id, (course, task.abort_handle()));
     }
 
+    /// A place for one more, if anybody can be spared. Nobody else is accepted meanwhile: who floods us waits, too.
+    async fn make_room(&self, places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        loop {
+            let free = Arc::clone(places).acquire_owned();
+            match Arc::clone(places).try_acquire_owned().map_err(|_| self.give_one_up()) {
+                Ok(place) => return Some(place),
+                // Its place is free once its socket is closed.
+                Err(Spared::Now) => return free.await.ok(),
+                Err(Spared::From(when)) => tokio::select! {
+                    place = free => return place.ok(),
+                    () = sleep_until(when) => {}
+                },
+                Err(Spared::Nobody) => return None,
+            }
+        }
+    }
+
     /// Ends the connection that can best be spared: one that has not asked anything yet, then one that has been answered, then one
     /// whose client reads nothing; of several the one that has been so for longest.
-    fn give_one_up(&self) -> bool {
+    fn give_one_up(&self) -> Spared {
         let mut open = self.lock();
+        let now = Instant::now();
         let standings = open.connections.iter().filter_map(|(id, (course, _))| Some((course.standing()?, *id)));
-        let Some((_, id)) = standings.min() else { return false };
-        if let Some((_, connection)) = open.connections.remove(&id) {
+        let standings: Vec<_> = standings.collect();
+        let due = standings.iter().filter(|((_, from), _)| *from <= now).min();
+        let Some((_, id)) = due else {
+            let next = standings.iter().map(|((_, from), _)| *from).min();
+            return next.map_or(Spared::Nobody, Spared::From);
+        };
+        if let Some((_, connection)) = open.connections.remove(id) {
             connection.abort();
         }
-        true
+        Spared::Now
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {

@@ -18,6 +18,8 @@ const IDLE: Duration = Duration::from_secs(75);
 const STALLED: Duration = Duration::from_secs(10);
 /// Who has read nothing for so long may have to make room.
 const SLOW: Duration = Duration::from_secs(1);
+/// Who has just come has at least so much time to ask.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// How far a connection is, as its socket and its requests see it.
 pub(super) struct Course(Mutex<Stretch>);
@@ -57,13 +59,13 @@ impl Course {
         Self(Mutex::new(Stretch { stage: Stage::New, since: Instant::now(), stalled: None }))
     }
 
-    /// Whether it may be given up to make room, and since when that has been so.
+    /// Whether it may be given up to make room, and from when on.
     pub(super) fn standing(&self) -> Option<(Rank, Instant)> {
         let stretch = self.lock();
         match stretch.stage {
-            Stage::New => Some((Rank::New, stretch.since)),
+            Stage::New => Some((Rank::New, stretch.since + GRACE)),
             Stage::Idle | Stage::Asking => Some((Rank::Idle, stretch.since)),
-            Stage::Busy => stretch.stalled.filter(|since| since.elapsed() > SLOW).map(|since| (Rank::Slow, since)),
+            Stage::Busy => stretch.stalled.map(|since| (Rank::Slow, since + SLOW)),
         }
     }
 
@@ -306,7 +308,7 @@ mod tests {
         server.write_all(&[0; 16]).await.expect("room");
         assert_eq!(course.standing(), None);
         assert!(timeout(STALLED / 2, server.write(&[0])).await.is_err(), "not yet");
-        assert_eq!(course.standing().map(|(rank, _)| rank), Some(Rank::Slow));
+        assert!(course.standing().is_some_and(|(rank, from)| rank == Rank::Slow && from <= Instant::now()));
         client.read_exact(&mut [0; 16]).await.expect("bytes");
         server.write_all(&[0; 16]).await.expect("room again");
         assert_eq!(course.standing(), None);
@@ -316,6 +318,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_has_asked_nothing_goes_before_who_has_been_answered_and_nobody_who_waits_for_an_answer() {
         let courses: Vec<_> = (0..3).map(|_| Arc::new(Course::new())).collect();
+        let has_time = courses[0].standing().is_some_and(|(_, from)| from > Instant::now());
+        assert!(has_time, "it has just come");
         let answering = courses[1].begin();
         drop(courses[2].begin());
         advance(SLOW * 2).await;
