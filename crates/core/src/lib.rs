@@ -20,6 +20,7 @@ mod event_publisher;
 mod filter;
 mod http;
 mod hub;
+mod metrics;
 mod notice;
 mod outbox;
 mod present;
