@@ -131,6 +131,8 @@ metrics! {
         "Transitions that a filter held back";
     OUTBOX_WAITING = Gauge None "usb_outbox_waiting",
         "Events that wait to be published";
+    OUTBOX_CAPACITY = Gauge None "usb_outbox_capacity",
+        "How many events may wait (outbox.max_events)";
     OUTBOX_DROPPED = Gauge None "usb_outbox_dropped",
         "Events given up, because too many waited or a record was unreadable; one that arrives after all is taken off again";
     OUTBOX_OLDEST = Gauge Seconds "usb_outbox_oldest_age_seconds",
