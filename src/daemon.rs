@@ -9,7 +9,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsValue, Status, Task};
 use napi_derive::napi;
 use usb_daemon_core::{
-    Answer, Code, Config, Daemon, Delivery, Error, Event, Injection, Reading, SimulatedCommand,
+    Answer, Code, Config, Daemon, Delivery, Error, Event, Host, Injection, Reading, SimulatedCommand,
     SimulatedDevice, schema,
 };
 
@@ -111,7 +111,7 @@ impl NativeDaemon {
         let mut run = self.run();
         run.delivery = Some(Arc::clone(&delivery));
         run.wire = Wire::default();
-        run.daemon = Some(Daemon::start(&self.config, &delivery).map_err(failure)?);
+        run.daemon = Some(Daemon::start(&self.config, &delivery, Host::default()).map_err(failure)?);
         Ok(())
     }
 
@@ -146,6 +146,14 @@ impl NativeDaemon {
         let health = self.run().daemon()?.hub().health();
         serde_json::to_string(&health)
             .map_err(|error| napi::Error::new(Code::System, format!("health cannot be written: {error}")))
+    }
+
+    /// All figures as JSON: the core's `Snapshot`. The event loop is not asked: it is here.
+    #[napi(catch_unwind)]
+    pub fn metrics(&self) -> Result<String> {
+        let snapshot = self.run().daemon()?.metrics().snapshot(None);
+        serde_json::to_string(&snapshot)
+            .map_err(|error| napi::Error::new(Code::System, format!("metrics cannot be written: {error}")))
     }
 
     /// Events that are kept after this number, `limit` at most, each as `{ seq, type, device }`. The answer is JSON: `{ value }`, or

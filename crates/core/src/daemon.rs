@@ -11,8 +11,10 @@ use crate::delivery::Delivery;
 use crate::engine::{Engine, EngineConfig, Inbox, Message, SenseConfig};
 use crate::error::{Code, Error};
 use crate::filter::Filters;
+use crate::host::Host;
 use crate::http::HttpServer;
 use crate::hub::Hub;
+use crate::metrics::{Counting, Metrics, Settings};
 use crate::notice::{Notice, SourceState};
 use crate::outbox::{Earlier, Intake, Opened, Outbox};
 use crate::producer;
@@ -29,6 +31,7 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 pub struct Daemon {
     inbox: Arc<Inbox>,
     hub: Hub,
+    metrics: Arc<Metrics>,
     simulated: bool,
     shutdown: Duration,
     demonstration: Option<Demonstration>,
@@ -43,7 +46,7 @@ impl Daemon {
     ///
     /// # Errors
     /// Where the configuration is unusable or the process can have no thread or file descriptor more.
-    pub fn start(config: &Config, subscriber: &Arc<Delivery>) -> Result<Self, Error> {
+    pub fn start(config: &Config, subscriber: &Arc<Delivery>, host: Host) -> Result<Self, Error> {
         let inbox = Inbox::new()
             .map(Arc::new)
             .map_err(|error| Error::new(Code::System, format!("no event descriptor: {error}")))?;
@@ -53,7 +56,12 @@ impl Daemon {
             Outbox::open(&config.outbox, publishes, &producer::random()?, &boot_id)?;
         let intake = Arc::new(Intake::new(outbox.series(), &config.outbox));
         let in_file = !outbox.is_in_memory();
-        let hub = Hub::new(Arc::clone(subscriber), outbox.board());
+        let Host { event_loop, mut onlookers } = host;
+        let counting = Counting::begin();
+        onlookers.push(counting.onlooker());
+        let hub = Hub::new(Arc::clone(subscriber), outbox.board(), onlookers);
+        let capacity = config.outbox.max_events as u64;
+        let metrics = Arc::new(counting.of(hub.clone(), event_loop, Settings { publishes, capacity }));
         if let Some(error) = fault {
             tracing::error!(code = error.code.as_str(), "{error}");
             hub.tell(&Notice::Error { error, context: "outbox" });
@@ -61,6 +69,7 @@ impl Daemon {
         let mut daemon = Self {
             inbox,
             hub,
+            metrics,
             simulated: config.sources.simulated,
             shutdown: config.shutdown(),
             demonstration: None,
@@ -78,7 +87,7 @@ impl Daemon {
         daemon.publisher = Some(outgoing);
         if config.monitoring.enabled {
             let address = SocketAddr::new(config.monitoring.host, config.monitoring.healthcheck_port);
-            daemon.http = Some(HttpServer::start(address, daemon.hub.clone())?);
+            daemon.http = Some(HttpServer::start(address, daemon.hub.clone(), Arc::clone(&daemon.metrics))?);
         }
         daemon.start_engine(config, intake, earlier)?;
         Ok(daemon)
@@ -126,6 +135,11 @@ impl Daemon {
     /// Where notices are told: for health and for further subscribers.
     pub fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// What has been counted, and what it is like now.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// Plugs or pulls a simulated device.

@@ -1,6 +1,7 @@
 //! The HTTP server: health, on a thread of its own, so that it answers whatever the host process is doing.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -14,7 +15,10 @@ use tokio::sync::watch;
 
 use crate::error::{Code, Error};
 use crate::hub::{Health, HealthStatus, Hub};
+use crate::metrics::Metrics;
 use crate::notice::Notice;
+
+mod metrics;
 
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -29,7 +33,7 @@ impl HttpServer {
     ///
     /// # Errors
     /// Where no thread can be had.
-    pub fn start(address: SocketAddr, hub: Hub) -> Result<Self, Error> {
+    pub fn start(address: SocketAddr, hub: Hub, metrics: Arc<Metrics>) -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -37,7 +41,7 @@ impl HttpServer {
         let (stop, stopping) = watch::channel(false);
         let thread = thread::Builder::new()
             .name("aw-http".into())
-            .spawn(move || runtime.block_on(serve(address, hub, stopping)))
+            .spawn(move || runtime.block_on(serve(address, hub, metrics, stopping)))
             .map_err(|error| Error::new(Code::System, format!("no thread for the HTTP server: {error}")))?;
         Ok(Self { stop, thread })
     }
@@ -51,14 +55,15 @@ impl HttpServer {
     }
 }
 
-async fn serve(address: SocketAddr, hub: Hub, mut stopping: watch::Receiver<bool>) {
+async fn serve(address: SocketAddr, hub: Hub, metrics: Arc<Metrics>, mut stopping: watch::Receiver<bool>) {
     let work = async {
         let listener = listen(address, &hub).await;
         let router = Router::new()
             .route("/health", get(health))
             .route("/live", get(live))
             .route("/ready", get(ready))
-            .with_state(hub);
+            .with_state(hub)
+            .route("/metrics", get(metrics::scrape).with_state(metrics));
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!(%error, "http server failed");
         }

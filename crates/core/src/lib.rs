@@ -18,10 +18,13 @@ mod error;
 mod event;
 mod event_publisher;
 mod filter;
+mod host;
 mod http;
 mod hub;
+mod journey;
 mod metrics;
 mod notice;
+mod onlooker;
 mod outbox;
 mod present;
 mod producer;
@@ -35,6 +38,7 @@ mod stream_reply;
 mod sysfs;
 #[cfg(test)]
 mod test_support;
+mod withheld;
 
 pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, hex, schema};
 pub use consumer::{Abandonment, Consumer, ConsumerConfig, ConsumerNotice, Handover, Outcome};
@@ -45,11 +49,18 @@ pub use diagnosis::{Finding, Grade, diagnose};
 pub use error::{Code, Error};
 pub use event::{Action, Attachment, Backend, DeviceInfo, Event, Synthetic};
 pub use event_publisher::{EventPublisher, Reply};
+pub use host::{EventLoop, Host, LoopDelay};
 pub use hub::{Health, HealthStatus, Hub};
+pub use journey::{Journey, Step, Steps, WITNESSES};
+pub use metrics::{
+    Distribution, Family, Format, Label, Metrics, Series, Snapshot, Value, names as metric_names,
+};
 pub use notice::{Gap, GapCause, Notice, RedisStatus, SourceState, SourceStatus};
+pub use onlooker::{Fact, Onlooker};
 pub use outbox::{Accounts, History, OutboxStatus, Since};
 pub use present::{PresentDevice, present_devices};
 pub use publisher::{Answer, Guarantee};
 pub use redis_url::{UrlPart, url_says, url_without};
 pub use source::injected::{Injection, Ticket};
 pub use source::simulated::{CYCLE, SimulatedCommand, SimulatedDevice, demonstration};
+pub use withheld::{Withheld, WithheldReason};

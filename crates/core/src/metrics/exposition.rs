@@ -21,9 +21,9 @@ pub enum Format {
 
 impl Format {
     /// The one that an Accept header asks for: OpenMetrics only for who names it, and not after the other.
-    pub fn negotiate(accept: Option<&str>) -> Self {
+    pub fn negotiate(accept: &str) -> Self {
         let mut weights = [0.0_f32; 2];
-        for range in accept.unwrap_or_default().split(',') {
+        for range in accept.split(',') {
             let mut parts = range.split(';').map(str::trim);
             let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
             let mut weight = 1.0;
@@ -150,14 +150,14 @@ mod tests {
                           text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
         let without = "text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;q=0.5";
         for (accept, format) in [
-            (None, Format::Text),
-            (Some("*/*"), Format::Text),
-            (Some("text/html, garbage;;=,q"), Format::Text),
-            (Some(prometheus), Format::OpenMetrics),
-            (Some(without), Format::Text),
-            (Some("Application/OpenMetrics-Text; q=\"1\""), Format::Text),
-            (Some("application/openmetrics-text;version=2.0.0,text/plain;q=0.1"), Format::Text),
-            (Some("application/openmetrics-text;q=0"), Format::Text),
+            ("", Format::Text),
+            ("*/*", Format::Text),
+            ("text/html, garbage;;=,q", Format::Text),
+            (prometheus, Format::OpenMetrics),
+            (without, Format::Text),
+            ("Application/OpenMetrics-Text; q=\"1\"", Format::Text),
+            ("application/openmetrics-text;version=2.0.0,text/plain;q=0.1", Format::Text),
+            ("application/openmetrics-text;q=0", Format::Text),
         ] {
             assert_eq!(Format::negotiate(accept), format, "{accept:?}");
         }

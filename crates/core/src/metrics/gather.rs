@@ -43,10 +43,7 @@ pub(super) fn families(metrics: &Metrics, event_loop: Option<LoopDelay>) -> Vec<
     families.extend([
         single(&names::PACED, figures.paced()),
         single(&names::REDIS_ENABLED, metrics.settings.publishes),
-        single(
-            &names::REDIS_CONNECTED,
-            health.redis.as_ref().is_some_and(|redis| redis.status.connected),
-        ),
+        single(&names::REDIS_CONNECTED, health.redis.as_ref().is_some_and(|redis| redis.status.connected)),
         single(&names::REDIS_RECONNECTS, figures.redis_reconnects()),
         single(&names::REDIS_ERRORS, figures.redis_errors()),
     ]);
@@ -166,7 +163,11 @@ fn size(path: &str) -> u64 {
     let path = target.as_deref().unwrap_or(path);
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    [path, Path::new(&log)].into_iter().filter_map(|path| fs::metadata(path).ok()).map(|file| file.len()).sum()
+    [path, Path::new(&log)]
+        .into_iter()
+        .filter_map(|path| fs::metadata(path).ok())
+        .map(|file| file.len())
+        .sum()
 }
 
 fn seconds(ms: u64) -> Value {

@@ -30,9 +30,8 @@ impl Groups {
         let mut told: Vec<GroupLag> = Vec::new();
         for GroupLag { name, unread, pending } in known {
             // Names that are no text look alike once they are made text.
-            let is_own = name != OTHER
-                && name.len() <= LONGEST
-                && told.last().is_none_or(|last| last.name != name);
+            let is_own =
+                name != OTHER && name.len() <= LONGEST && told.last().is_none_or(|last| last.name != name);
             if is_own && told.len() < MOST {
                 told.push(GroupLag { name, unread, pending });
             } else {

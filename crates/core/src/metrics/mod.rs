@@ -85,3 +85,25 @@ impl Metrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::delivery::Delivery;
+    use crate::outbox::StatusBoard;
+
+    #[test]
+    fn each_metric_has_its_family_in_the_order_of_the_names() {
+        let counting = Counting::begin();
+        let delivery = Arc::new(Delivery::new(1, Box::new(|| ())));
+        let hub = Hub::new(delivery, StatusBoard::default(), vec![counting.onlooker()]);
+        let settings = Settings { publishes: true, capacity: 7 };
+        let snapshot = counting.of(hub, None, settings).snapshot(None);
+        let told: Vec<&names::Metric> = snapshot.families.iter().map(|family| family.metric).collect();
+        assert_eq!(told, names::ALL.iter().collect::<Vec<_>>());
+        assert!(snapshot.families.iter().all(|family| !family.series.is_empty()));
+        for format in [Format::Text, Format::OpenMetrics] {
+            assert!(format.write(snapshot.clone()).is_ok());
+        }
+    }
+}
