@@ -14,7 +14,8 @@ pub(super) fn is_file(path: &str) -> bool {
 }
 
 /// Each file's path and answer.
-pub(super) fn files() -> impl Iterator<Item = (&'static str, impl Fn() -> std::future::Ready<Response> + Clone)> {
+pub(super) fn files()
+-> impl Iterator<Item = (&'static str, impl Fn() -> std::future::Ready<Response> + Clone)> {
     FILES.into_iter().map(|(path, kind, content)| {
         let answer = move || {
             // Another version of the daemon has other files under the same names.
