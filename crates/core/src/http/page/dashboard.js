@@ -109,6 +109,8 @@ const stream = follow({
   event({ type, data }) {
     const told = parsed(data);
     if (!told) return;
+    // Of what is no event, some has passed us by.
+    if (type === 'skipped') return refreshAll();
     const row = model.take(type, told);
     paintSoon(events.paint);
     paintSoon(detail.paint);

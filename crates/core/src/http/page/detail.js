@@ -28,8 +28,11 @@ export function eventDetail({ panel, close }, model, onClose) {
   return {
     paint,
     show(row) {
+      const wasHidden = panel.hidden;
       shown = row;
       paint();
+      // On a phone it is below what has been chosen.
+      if (row && wasHidden) panel.scrollIntoView({ block: 'nearest' });
     },
   };
 }

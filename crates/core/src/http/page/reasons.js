@@ -120,6 +120,7 @@ const CAUSES = {
   'socket-lost': 'the connection to the kernel broke and was made anew',
   'queue-full': 'too many events waited for the program',
   'outbox-full': 'too many events waited to be published, and some were dropped',
+  'not-kept': 'older events are no longer kept',
 };
 
 function isMissed({ gaps, lastGap }, model) {

@@ -14,7 +14,7 @@ export function drawRow(element, row) {
   const isDevice = row.kind === 'attach' || row.kind === 'detach';
   element.dataset.kind = row.kind;
   element.replaceChildren(
-    h('span', { class: 'when' }, clock(row.at)),
+    h('span', { class: 'when' }, clock(row.at, 0), h('span', { class: 'fraction' }, clock(row.at).slice(8))),
     h('span', { class: 'kind' }, h('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[row.kind] ?? '·'), h('span', { class: 'kind-word' }, WORDS[row.kind] ?? visible(row.kind, 16))),
     ...(isDevice || row.kind === 'withheld' ? deviceCells(row) : [h('span', { class: 'what wide' }, bdi(sentenceOf(row)))]),
   );

@@ -13,7 +13,7 @@ export function verdictOf({ health, link }) {
   if (!health) return { grade: 'none', sentence: 'Asking the daemon …' };
   if (health.status === 'unhealthy') return { grade: 'bad', sentence: health.sources.some(({ state }) => state === 'up') ? 'Nothing can be stored' : 'No source hears' };
   if (!health.started) return { grade: 'note', sentence: 'Starting' };
-  if (health.status === 'healthy') return { grade: 'ok', sentence: health.redis ? 'Hears and publishes' : 'Hears all there is' };
+  if (health.status === 'healthy') return { grade: 'ok', sentence: health.redis ? 'Hears and publishes' : 'Hears what is plugged in' };
   const failed = health.sources.filter(({ state }) => state === 'failed' || state === 'deaf').map(({ source }) => source);
   const parts = [];
   if (failed.length > 0) parts.push(`${failed.join(' and ')} ${failed.length === 1 ? 'does' : 'do'} not hear`);
@@ -80,7 +80,7 @@ function drawOutbox({ outbox }) {
     h('dl', { class: 'law', 'data-holds': holds, 'aria-label': 'Every event is accounted for' }, sum.map(([term, value], at) => h('div', { 'data-sign': ['', '+', '=', '+', '+', '+'][at] }, h('dt', null, term), h('dd', null, value.toLocaleString('en'))))));
 }
 
-const CAUSES = { overflow: 'the kernel’s buffer was full', unheard: 'something was not heard', 'socket-lost': 'the socket broke', 'queue-full': 'the program was too slow', 'outbox-full': 'the outbox was full' };
+const CAUSES = { overflow: 'the kernel’s buffer was full', unheard: 'something was not heard', 'socket-lost': 'the socket broke', 'queue-full': 'the program was too slow', 'outbox-full': 'the outbox was full', 'not-kept': 'older events are no longer kept' };
 
 function drawGaps({ gaps, lastGap, duplicates }, model) {
   return part('Gaps', badge(gaps > 0 ? 'note' : 'ok', gaps > 0 ? count(gaps, 'gap') : 'none'),

@@ -15,8 +15,9 @@ export function whySection({ list, summary, search, found }, model) {
     const many = trouble(all);
     morph(summary, all.length === 0 ? 'Asking the daemon …' : many === 0 ? 'Nothing stands in the way.' : `${many} of ${all.length} ${many === 1 ? 'needs' : 'need'} a look.`);
     summary.dataset.verdict = all.some(({ verdict }) => verdict === 'bad') ? 'bad' : many > 0 ? 'note' : 'ok';
-    const isOnlyOne = all.filter(({ verdict }) => verdict === 'bad').length === 1;
-    morph(list, all.map((check) => drawCheck(check, isOnlyOne)), all.length > 0 && drawBeyond(many === 0));
+    const worst = all.some(({ verdict }) => verdict === 'bad') ? 'bad' : 'note';
+    const isAlone = all.filter(({ verdict }) => verdict === worst).length === 1;
+    morph(list, all.map((check) => drawCheck(check, isAlone && check.verdict === worst)), all.length > 0 && drawBeyond(many === 0));
     paintFound();
   }
 
@@ -40,12 +41,12 @@ function parts(text) {
   return text.map((part) => (typeof part === 'string' ? bdi(part) : h('code', null, part.code)));
 }
 
-function drawCheck({ id, question, verdict, answer, findings, after }, isOnlyOne) {
+function drawCheck({ id, question, verdict, answer, findings, after }, isOpen) {
   const head = [mark(verdict), h('span', { class: 'asked' }, h('span', { class: 'question' }, question), h('span', { class: 'answer-text' }, answer))];
   if (findings.length === 0) return h('li', { class: 'check', 'data-key': id, 'data-verdict': verdict }, h('div', { class: 'check-head' }, head));
   return h('li', { class: 'check', 'data-key': id, 'data-verdict': verdict },
-    // The one thing that keeps devices away is open at once; of several all questions are to be seen. Later it is as the reader has left it.
-    h('details', { open: verdict === 'bad' && isOnlyOne, 'data-key': `${id} ${verdict}` },
+    // The one thing that keeps devices away is open at once; of several, all questions are to be seen. Later it is as the reader has left it.
+    h('details', { open: isOpen, 'data-key': `${id} ${verdict}` },
       h('summary', { class: 'check-head' }, head),
       h('ul', { class: 'findings' }, findings.map(drawFinding)),
       after && h('p', { class: 'after' }, parts(after))));
