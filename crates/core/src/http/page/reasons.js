@@ -15,6 +15,9 @@ export function checks(model) {
   return list;
 }
 
+/** What was no news so long ago is no longer worth a look. */
+const RECENT_MS = 900_000;
+
 /** How many of them keep, or may have kept, a device away. */
 export function trouble(list) {
   return list.filter(({ verdict }) => verdict === 'bad' || verdict === 'note').length;
@@ -63,7 +66,7 @@ function isAllowed(health) {
   return isHeard ? { ...base, verdict: 'note', answer: `${answer} The kernel’s own events are heard all the same.` } : { ...base, verdict: 'bad', answer };
 }
 
-function isFiltered({ heldBack, withheld, now }) {
+function isFiltered({ heldBack, withheld }) {
   const base = { id: 'filtered', question: 'Does a filter hold it back?' };
   const present = heldBack.map((held) => ({ ...filterFinding(held), key: `held ${held.name}` }));
   const there = new Set(heldBack.map(({ name }) => name));
@@ -94,10 +97,12 @@ function newestOfEach(list, keyOf) {
   return [...new Map(list.map((one) => [keyOf(one), one])).values()].reverse().slice(0, 20);
 }
 
-function isKnown({ withheld, devices }) {
+function isKnown(model) {
+  const { withheld, devices, heldBack } = model;
   const question = 'Was it known already?';
   const findings = newestOfEach(withheld.filter(({ reason }) => reason === 'duplicate' || reason === 'unknown'), ({ name, action }) => `${name} ${action}`).map((one) => {
-    const here = devices.find((device) => portOf(device) === portOf(one));
+    const isThere = (device) => portOf(device) === portOf(one);
+    const [here, held] = [devices.find(isThere), heldBack.find(isThere)];
     const source = code(one.source);
     return {
       key: `${one.name} ${one.action}`,
@@ -107,11 +112,13 @@ function isKnown({ withheld, devices }) {
         : [`${clock(one.timestamp, 0)}: `, source, ' reported that it left, and no such device was known.'],
       todo: here
         ? [['It is in the list of devices, since ', `${clock(here.attachedAt, 0)}. A new event comes when it is unplugged and plugged in again.`]]
+        : held ? [['It is held back by ', code(forFilter(held).setting), ': see “Does a filter hold it back?”.']]
         : [['Its event is further back in the list of events: search there for ', code(portOf(one)), '.']],
     };
   });
   if (findings.length === 0) return { id: 'known', question, verdict: 'ok', answer: 'No: every report was news.', findings };
-  return { id: 'known', question, verdict: 'note', answer: `Yes: ${count(findings.length, 'report was', 'reports were')} no news. A duplicate gives no second event.`, findings };
+  const isRecent = withheld.some(({ reason, timestamp }) => reason !== 'filtered' && timestamp > model.now() - RECENT_MS);
+  return { id: 'known', question, verdict: isRecent ? 'note' : 'ok', answer: `Yes: ${count(findings.length, 'report was', 'reports were')} no news. A duplicate gives no second event.`, findings };
 }
 
 const CAUSES = {

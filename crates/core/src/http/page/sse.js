@@ -2,6 +2,8 @@
 
 /** A line longer than this is no event of this daemon's. */
 const LONGEST = 1_048_576;
+/** A carriage return at the very end may be half of an end, and waits for its line feed. */
+const END = /\r\n|\n|\r(?!$)/g;
 
 /** Takes pieces of text, and tells `onEvent({ type, id, data })` whenever an event is whole. */
 export class EventParser {
@@ -15,12 +17,12 @@ export class EventParser {
 
   push(piece) {
     const text = this.#rest + piece;
+    // What is left over has no end in it, but for half a one.
+    END.lastIndex = Math.max(0, this.#rest.length - 1);
     let from = 0;
-    for (;;) {
-      const end = endOfLine(text, from);
-      if (!end) break;
-      this.#line(text.slice(from, end.at));
-      from = end.next;
+    for (let end = END.exec(text); end; end = END.exec(text)) {
+      this.#line(text.slice(from, end.index));
+      from = END.lastIndex;
     }
     this.#rest = text.slice(from);
     if (this.#rest.length > LONGEST) throw new Error('a line without an end');
@@ -41,17 +43,4 @@ export class EventParser {
     this.#fields = {};
     if (data !== undefined) this.#onEvent({ type: event, id, data });
   }
-}
-
-/** The next end of a line. A carriage return at the very end may be half of one, and waits for its line feed. */
-function endOfLine(text, from) {
-  for (let at = from; at < text.length; at += 1) {
-    const sign = text[at];
-    if (sign === '\n') return { at, next: at + 1 };
-    if (sign === '\r') {
-      if (at + 1 === text.length) return undefined;
-      return { at, next: text[at + 1] === '\n' ? at + 2 : at + 1 };
-    }
-  }
-  return undefined;
 }
