@@ -24,6 +24,7 @@ function print(line) {
 }
 
 const options = JSON.parse(process.argv[2] ?? '{}');
+if (options.tracing) USBDaemon.initializeTracing();
 const daemon = new USBDaemon(options.config);
 for (const event of EVENTS) {
   if (event === 'event:published' && !options.published) continue;

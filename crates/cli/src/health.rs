@@ -60,7 +60,8 @@ pub(crate) fn health(arguments: &HealthArguments) -> Result<u8, Error> {
         let message = format!("no usb-daemon answers at {address}: {why}");
         Error::new(Code::NotRunning, message)
     };
-    let body = get(address, token.as_ref(), arguments.timeout).map_err(|error| unreachable(explain(&error)))?;
+    let body =
+        get(address, token.as_ref(), arguments.timeout).map_err(|error| unreachable(explain(&error)))?;
     let health: Value = serde_json::from_slice(&body)
         .map_err(|_| unreachable("what answers there is something else: see --http-port".into()))?;
     if let Some(message) = health["error"]["message"].as_str() {

@@ -13,6 +13,7 @@ use crate::filter::Filters;
 use crate::host::Host;
 use crate::http::{Feed, HttpServer, Served};
 use crate::hub::Hub;
+use crate::metrics::{self, Counting, Metrics};
 use crate::notice::{Notice, SourceState};
 use crate::onlooker::Onlooker;
 use crate::outbox::{Earlier, Intake, Opened, Outbox};
@@ -31,6 +32,7 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 pub struct Daemon {
     inbox: Arc<Inbox>,
     hub: Hub,
+    metrics: Arc<Metrics>,
     simulated: bool,
     shutdown: Duration,
     demonstration: Option<Demonstration>,
@@ -57,11 +59,16 @@ impl Daemon {
         let intake = Arc::new(Intake::new(outbox.series(), &config.outbox));
         let in_file = !outbox.is_in_memory();
         let Host { event_loop, mut onlookers } = host;
+        let counting = Counting::begin();
+        onlookers.push(counting.onlooker());
         let feed = Arc::new(Feed::new());
         if config.monitoring.enabled {
             onlookers.push(Arc::clone(&feed) as Arc<dyn Onlooker>);
         }
         let hub = Hub::new(Arc::clone(subscriber), outbox.board(), onlookers);
+        let capacity = config.outbox.max_events as u64;
+        let told = metrics::Settings { publishes, capacity };
+        let metrics = Arc::new(counting.of(hub.clone(), event_loop.clone(), told));
         if let Some(error) = fault {
             tracing::error!(code = error.code.as_str(), "{error}");
             hub.tell(&Notice::Error { error, context: "outbox" });
@@ -69,6 +76,7 @@ impl Daemon {
         let mut daemon = Self {
             inbox,
             hub,
+            metrics,
             simulated: config.sources.simulated,
             shutdown: config.shutdown(),
             demonstration: None,
@@ -84,14 +92,20 @@ impl Daemon {
         if in_file {
             subscriber.set_store(Box::new(outgoing.ask()));
         }
-        let settings =
-            Arc::new(Settings::new(config, Arc::clone(&daemon.inbox), outgoing.limits()));
+        let settings = Arc::new(Settings::new(config, Arc::clone(&daemon.inbox), outgoing.limits()));
         let ask = Box::new(outgoing.ask());
         daemon.publisher = Some(outgoing);
         daemon.settings = Some(Arc::clone(&settings));
         if config.monitoring.enabled {
-            let hub = daemon.hub.clone();
-            let served = Served { hub, event_loop, settings, feed, ask, metrics: None, host_name: host_name() };
+            let served = Served {
+                hub: daemon.hub.clone(),
+                event_loop,
+                settings,
+                feed,
+                ask,
+                metrics: Arc::clone(&daemon.metrics),
+                host_name: host_name(),
+            };
             daemon.http = Some(HttpServer::start(&config.monitoring, served)?);
         }
         daemon.start_engine(config, intake, earlier)?;
@@ -140,6 +154,11 @@ impl Daemon {
     /// Where notices are told: for health and for further subscribers.
     pub fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// What has been counted, and what it is like now.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// Plugs or pulls a simulated device.

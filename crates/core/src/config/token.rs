@@ -80,7 +80,9 @@ mod tests {
 
     #[test]
     fn a_name_with_scheme_or_port_is_no_host_name() {
-        for (name, is_good) in [("usb.lan", true), ("http://usb.lan", false), ("usb.lan:80", false), ("", false)] {
+        for (name, is_good) in
+            [("usb.lan", true), ("http://usb.lan", false), ("usb.lan:80", false), ("", false)]
+        {
             let json = format!(r#"{{ "monitoring": {{ "allowed_hosts": ["{name}"] }} }}"#);
             assert_eq!(Config::from_json(&json).is_ok(), is_good, "{name}");
         }

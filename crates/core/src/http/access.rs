@@ -50,7 +50,11 @@ impl Access {
                 ));
             }
         }
-        if matches!(path, "/live" | "/ready") || page::is_file(path) { Ok(()) } else { self.check_token(&request.headers) }
+        if matches!(path, "/live" | "/ready") || page::is_file(path) {
+            Ok(())
+        } else {
+            self.check_token(&request.headers)
+        }
     }
 
     /// A page of somebody else's whose name has come to mean our address asks under that name.
@@ -66,9 +70,15 @@ impl Access {
         match asked.into_iter().flatten().find(|host| !self.is_ours(host)) {
             None => Ok(()),
             Some(host) => {
-                let advice = if self.is_loopback { "call it localhost or 127.0.0.1" } else { "call it by its address" };
-                let message =
-                    format!("this server is not called {}: {advice}, or name that in monitoring.allowed_hosts", shown(host));
+                let advice = if self.is_loopback {
+                    "call it localhost or 127.0.0.1"
+                } else {
+                    "call it by its address"
+                };
+                let message = format!(
+                    "this server is not called {}: {advice}, or name that in monitoring.allowed_hosts",
+                    shown(host)
+                );
                 Err(Refusal::new(StatusCode::FORBIDDEN, "ERR_USB_HTTP_HOST", message))
             }
         }
@@ -88,7 +98,11 @@ impl Access {
         let Some(shown) = headers.get(AUTHORIZATION).and_then(|value| bearer(value.as_bytes())) else {
             return refusal("a token is needed: send monitoring.token as Authorization: Bearer <token>");
         };
-        if token.is(shown) { Ok(()) } else { refusal("this is not the token of this daemon: see monitoring.token") }
+        if token.is(shown) {
+            Ok(())
+        } else {
+            refusal("this is not the token of this daemon: see monitoring.token")
+        }
     }
 }
 
@@ -164,7 +178,13 @@ mod tests {
     }
 
     const LOOPBACK: [&str; 8] = [
-        "localhost", "LOCALHOST:8080", "a.localhost", "localhost.:1", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080",
+        "localhost",
+        "LOCALHOST:8080",
+        "a.localhost",
+        "localhost.:1",
+        "127.0.0.1:8080",
+        "127.9.9.9",
+        "[::1]:8080",
         "[::ffff:127.0.0.1]",
     ];
 
@@ -175,8 +195,20 @@ mod tests {
             assert_eq!(under(&access, "/health", host), 200, "{host}");
         }
         for host in [
-            "evil.example", "localhost.evil.example", "evillocalhost", "127.0.0.1.evil.example", "192.168.1.1", "[fe80::1]",
-            "box.example.org", "localhost@evil.example", "localhost:80:80", "localhost:x", "[::1", "::1", "", "0x7f.1",
+            "evil.example",
+            "localhost.evil.example",
+            "evillocalhost",
+            "127.0.0.1.evil.example",
+            "192.168.1.1",
+            "[fe80::1]",
+            "box.example.org",
+            "localhost@evil.example",
+            "localhost:80:80",
+            "localhost:x",
+            "[::1",
+            "::1",
+            "",
+            "0x7f.1",
         ] {
             for path in ["/health", "/live", "/ready", "/metrics", "/"] {
                 assert_eq!(under(&access, path, host), 403, "{host} {path}");
@@ -187,10 +219,18 @@ mod tests {
     #[test]
     fn elsewhere_addresses_and_the_machines_own_name_are_ours_and_probes_may_use_any() {
         let access = access("0.0.0.0", r#", "allowed_hosts": ["usb.lan"]"#);
-        for host in LOOPBACK.iter().chain(&["192.168.1.1:80", "[fe80::1]:80", "box.example.org", "BOX:8080", "usb.lan"]) {
+        for host in LOOPBACK.iter().chain(&[
+            "192.168.1.1:80",
+            "[fe80::1]:80",
+            "box.example.org",
+            "BOX:8080",
+            "usb.lan",
+        ]) {
             assert_eq!(under(&access, "/health", host), 200, "{host}");
         }
-        for (path, expected) in [("/live", 200), ("/ready", 200), ("/metrics", 200), ("/health", 403), ("/", 403)] {
+        for (path, expected) in
+            [("/live", 200), ("/ready", 200), ("/metrics", 200), ("/health", 403), ("/", 403)]
+        {
             assert_eq!(under(&access, path, "evil.example"), expected, "{path}");
         }
     }
@@ -212,13 +252,23 @@ mod tests {
         let access = access("127.0.0.1", r#", "token": "hush""#);
         let get = |path: &str| Request::get(path).header(HOST, "localhost");
         for (path, expected) in [
-            ("/live", 200), ("/ready", 200), ("/", 200), ("/health", 401), ("/metrics", 401), ("/devices", 401), ("/events", 401),
-            ("/withheld", 401), ("/api/v1/usb/status", 401), ("/nothing", 401),
+            ("/live", 200),
+            ("/ready", 200),
+            ("/", 200),
+            ("/health", 401),
+            ("/metrics", 401),
+            ("/devices", 401),
+            ("/events", 401),
+            ("/withheld", 401),
+            ("/api/v1/usb/status", 401),
+            ("/nothing", 401),
         ] {
             assert_eq!(status(&access, get(path)), expected, "{path}");
             assert_eq!(status(&access, get(path).header(AUTHORIZATION, "Bearer hush")), 200, "{path}");
         }
-        for wrong in ["hush", "Bearer", "Bearer ", "Bearer hus", "Bearer hushh", "Basic hush", "Bearer hush x"] {
+        for wrong in
+            ["hush", "Bearer", "Bearer ", "Bearer hus", "Bearer hushh", "Basic hush", "Bearer hush x"]
+        {
             assert_eq!(status(&access, get("/health").header(AUTHORIZATION, wrong)), 401, "{wrong}");
         }
         assert_eq!(status(&access, get("/health").header(AUTHORIZATION, "bearer  hush")), 200);
@@ -226,7 +276,11 @@ mod tests {
 
     #[test]
     fn no_page_of_another_site_changes_anything_and_nobody_does_without_a_token() {
-        let put = || Request::put("/api/v1/usb/config").header(HOST, "localhost:1").header(AUTHORIZATION, "Bearer hush");
+        let put = || {
+            Request::put("/api/v1/usb/config")
+                .header(HOST, "localhost:1")
+                .header(AUTHORIZATION, "Bearer hush")
+        };
         assert_eq!(status(&access("127.0.0.1", ""), put()), 403);
         let access = access("127.0.0.1", r#", "token": "hush""#);
         for (name, value, expected) in [

@@ -91,7 +91,10 @@ pub(super) async fn configure(State(site): State<Arc<Site>>, request: Request) -
     let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/json") {
-        return refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected JSON: send Content-Type: application/json");
+        return refusal(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "expected JSON: send Content-Type: application/json",
+        );
     }
     let Ok(body) = timeout(BODY, read(request.into_body())).await else {
         return refusal(StatusCode::REQUEST_TIMEOUT, "the configuration did not come in time");

@@ -37,7 +37,8 @@ const VANISHED: Duration = Duration::from_secs(30);
 /// How long nobody is accepted when the process can have no further file descriptor.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 90\r\n\
+const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 90\r\n\
     cache-control: no-store\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
     {\"error\":{\"code\":\"ERR_USB_HTTP_BUSY\",\"message\":\"every connection is in use; try again soon\"}}";
 
@@ -48,7 +49,10 @@ pub(super) async fn serve(listener: TcpListener, router: Router) -> std::convert
     let _ = sockopt::set_socket_recv_buffer_size(&listener, RECEIVE_BUFFER);
     let mut http = http1::Builder::new();
     // How long a head may take is the stream's to say.
-    http.header_read_timeout(None).max_headers(MOST_HEADERS).max_header_size(LONGEST_HEAD).max_buf_size(LONGEST_HEAD);
+    http.header_read_timeout(None)
+        .max_headers(MOST_HEADERS)
+        .max_header_size(LONGEST_HEAD)
+        .max_buf_size(LONGEST_HEAD);
     let connections = Connections::default();
     let places = Arc::new(Semaphore::new(MOST));
     loop {
@@ -122,7 +126,8 @@ impl Connections {
     fn add(&self, http: &http1::Builder, socket: TcpStream, place: OwnedSemaphorePermit, router: Router) {
         // Each answer is whole when it is written.
         let _ = socket.set_nodelay(true);
-        let _ = sockopt::set_tcp_user_timeout(&socket, u32::try_from(VANISHED.as_millis()).unwrap_or(u32::MAX));
+        let _ =
+            sockopt::set_tcp_user_timeout(&socket, u32::try_from(VANISHED.as_millis()).unwrap_or(u32::MAX));
         let mut open = self.lock();
         open.last += 1;
         let slot = Slot { id: open.last, connections: self.clone(), _place: place };
@@ -170,7 +175,8 @@ impl Connections {
     fn give_one_up(&self) -> Spared {
         let mut open = self.lock();
         let now = Instant::now();
-        let standings = open.connections.iter().filter_map(|(id, (course, _))| Some((course.standing()?, *id)));
+        let standings =
+            open.connections.iter().filter_map(|(id, (course, _))| Some((course.standing()?, *id)));
         let standings: Vec<_> = standings.collect();
         let due = standings.iter().filter(|((_, from), _)| *from <= now).min();
         let Some((_, id)) = due else {

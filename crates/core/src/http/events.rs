@@ -76,7 +76,9 @@ fn read_from(query: Option<&str>, headers: &HeaderMap) -> Result<From, Refusal> 
     }
     match (since, last) {
         (Some(_), Some(_)) => Err(bad("since and last say different things: one is enough")),
-        (Some(since), None) => event_id(&since).ok_or_else(|| bad(format!("since is {}: {FORM}", shown(&since)))),
+        (Some(since), None) => {
+            event_id(&since).ok_or_else(|| bad(format!("since is {}: {FORM}", shown(&since))))
+        }
         (None, Some(last)) => match number(&last) {
             Some(count) => Ok(From::Last(count)),
             None => Err(bad(format!("last is {}: expected how many events", shown(&last)))),
@@ -87,7 +89,9 @@ fn read_from(query: Option<&str>, headers: &HeaderMap) -> Result<From, Refusal> 
 
 fn event_id(text: &str) -> Option<From> {
     match text.rsplit_once(':') {
-        Some((producer, seq)) if !producer.is_empty() => Some(From::After(Some(producer.to_owned()), number(seq)?)),
+        Some((producer, seq)) if !producer.is_empty() => {
+            Some(From::After(Some(producer.to_owned()), number(seq)?))
+        }
         Some(_) => None,
         None => Some(From::After(None, number(text)?)),
     }
@@ -125,7 +129,18 @@ mod tests {
 
     #[test]
     fn what_is_neither_is_refused() {
-        for query in ["since=", "since=:7", "since=ab:", "since=-1", "since=%2B1", "last=x", "last=", "last=1&since=1", "sinse=1", "last=1&last=2"] {
+        for query in [
+            "since=",
+            "since=:7",
+            "since=ab:",
+            "since=-1",
+            "since=%2B1",
+            "last=x",
+            "last=",
+            "last=1&since=1",
+            "sinse=1",
+            "last=1&last=2",
+        ] {
             assert_eq!(from(query, None), None, "{query}");
         }
         assert_eq!(from("", Some("x")), None);

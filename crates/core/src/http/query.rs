@@ -6,7 +6,10 @@ use super::answer::Refusal;
 use crate::error::shown;
 
 /// The values of these keys, in their order. Another key, or one that comes twice, is refused by name.
-pub(super) fn read<const N: usize>(query: Option<&str>, keys: [&str; N]) -> Result<[Option<String>; N], Refusal> {
+pub(super) fn read<const N: usize>(
+    query: Option<&str>,
+    keys: [&str; N],
+) -> Result<[Option<String>; N], Refusal> {
     let mut values = [const { None }; N];
     for (key, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         let Some(at) = keys.iter().position(|known| *known == key) else {

@@ -15,17 +15,29 @@ use super::answer::{Refusal, finish};
 use super::events::{api_events, events};
 use super::feed::Feed;
 use super::follower::{Place, Store};
-use super::metrics::{Render, metrics};
+use super::metrics::scrape;
 use super::{api, page, state};
 use crate::error::shown;
 use crate::host::EventLoop;
 use crate::hub::Hub;
+use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::sysfs::Sysfs;
 
 const PATHS: [&str; 13] = [
-    "/", "/health", "/live", "/ready", "/metrics", "/devices", "/withheld", "/events", "/api/v1/usb/status", "/api/v1/usb/devices",
-    "/api/v1/usb/devices/{signature}", "/api/v1/usb/events/stream", "/api/v1/usb/config",
+    "/",
+    "/health",
+    "/live",
+    "/ready",
+    "/metrics",
+    "/devices",
+    "/withheld",
+    "/events",
+    "/api/v1/usb/status",
+    "/api/v1/usb/devices",
+    "/api/v1/usb/devices/{signature}",
+    "/api/v1/usb/events/stream",
+    "/api/v1/usb/config",
 ];
 
 /// What requests are answered from.
@@ -38,7 +50,7 @@ pub(super) struct Site {
     pub(super) feed: Arc<Feed>,
     pub(super) store: Arc<Store>,
     pub(super) followers: Arc<Semaphore>,
-    pub(super) metrics: Option<Render>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Site {
@@ -58,7 +70,7 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/health", get(state::health))
         .route("/live", get(state::live))
         .route("/ready", get(state::ready))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(scrape))
         .route("/devices", get(state::devices))
         .route("/withheld", get(state::withheld))
         .route("/events", get(events))

@@ -40,7 +40,8 @@ impl Wording {
                     Action::Attach => "device.attach",
                     Action::Detach => "device.detach",
                 };
-                let data = json!({ "status": "success", "data": event.info(), "timestamp": event.timestamp_ms });
+                let data =
+                    json!({ "status": "success", "data": event.info(), "timestamp": event.timestamp_ms });
                 write(text, name, &data);
             }
         }
@@ -73,7 +74,8 @@ impl Wording {
             Notice::Source(status) if self == Self::Events => write(text, "source", status),
             Notice::Redis(status) if self == Self::Events => write(text, "redis", status),
             Notice::Error { error, context } if self == Self::Events => {
-                let data = json!({ "code": error.code.as_str(), "message": error.message, "context": context });
+                let data =
+                    json!({ "code": error.code.as_str(), "message": error.message, "context": context });
                 write(text, "error", &data);
             }
             _ => {}
