@@ -1,7 +1,7 @@
 //! The HTTP server: health, on a thread of its own, so that it answers whatever the host process is doing.
 
 use std::net::SocketAddr;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Json;
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::error::{Code, Error};
 use crate::hub::{Health, HealthStatus, Hub};
 use crate::notice::Notice;
+use crate::threads;
 
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -35,9 +36,7 @@ impl HttpServer {
             .build()
             .map_err(|error| Error::new(Code::System, format!("no runtime for the HTTP server: {error}")))?;
         let (stop, stopping) = watch::channel(false);
-        let thread = thread::Builder::new()
-            .name("aw-http".into())
-            .spawn(move || runtime.block_on(serve(address, hub, stopping)))
+        let thread = threads::spawn("aw-http", move || runtime.block_on(serve(address, hub, stopping)))
             .map_err(|error| Error::new(Code::System, format!("no thread for the HTTP server: {error}")))?;
         Ok(Self { stop, thread })
     }

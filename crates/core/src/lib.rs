@@ -20,6 +20,7 @@ mod event_publisher;
 mod filter;
 mod http;
 mod hub;
+mod log;
 mod notice;
 mod outbox;
 mod present;
@@ -34,6 +35,7 @@ mod stream_reply;
 mod sysfs;
 #[cfg(test)]
 mod test_support;
+mod threads;
 
 pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, hex, schema};
 pub use consumer::{Abandonment, Consumer, ConsumerConfig, ConsumerNotice, Handover, Outcome};
@@ -45,6 +47,7 @@ pub use error::{Code, Error};
 pub use event::{Action, Attachment, Backend, DeviceInfo, Event, Synthetic};
 pub use event_publisher::{EventPublisher, Reply};
 pub use hub::{Health, HealthStatus, Hub};
+pub use log::{Log, LogLevel, LogLine};
 pub use notice::{Gap, GapCause, Notice, RedisStatus, SourceState, SourceStatus};
 pub use outbox::{Accounts, History, OutboxStatus, Since};
 pub use present::{PresentDevice, present_devices};

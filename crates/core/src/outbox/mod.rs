@@ -17,6 +17,7 @@ mod history;
 mod intake;
 #[cfg(test)]
 pub(crate) mod laws;
+mod log_lines;
 mod publishing;
 mod series;
 mod store;
@@ -35,6 +36,7 @@ use crate::config::{OutboxConfig, WhenFull};
 use crate::error::{Code, Error};
 use crate::event::Action;
 use file::{OutboxFile, explain, unusable};
+use log_lines::log_refused;
 use store::{Changes, Mark, Progress, Store};
 
 /// So many of the newest events are at hand without a look into the file.
@@ -201,6 +203,7 @@ impl Outbox {
             if has_room {
                 self.progress.last += 1;
             } else {
+                log_refused(&event);
                 self.drop_events(1);
             }
             let placed = Placed { position: self.progress.last, event };
@@ -223,6 +226,7 @@ impl Outbox {
             return false;
         }
         self.progress.published += 1;
+        self.log_dropped(self.progress.published);
         self.has_progress = true;
         self.drop_events(1);
         true
@@ -295,6 +299,7 @@ impl Outbox {
     }
 
     fn note_saved(&mut self) {
+        self.log_stored();
         self.saved = self.progress.last;
         self.changes.clear();
         if self.retry_at.take().is_some() {
@@ -307,6 +312,7 @@ impl Outbox {
         if self.retry_at.replace(Instant::now() + RETRY).is_none() {
             let path = self.settings.path.as_deref().unwrap_or(":memory:");
             let error = unusable(Path::new(path), &explain(error));
+            self.log_unsaved(&error.message);
             let message = format!("{error}; until then events are kept in memory only");
             self.reason = Some(message.clone());
             self.faults.push(Error::new(Code::Outbox, message));

@@ -131,7 +131,13 @@ impl Announcer {
             return Verdict::Duplicate;
         }
         let Some(tags) = self.filters.admit(&device) else {
-            tracing::debug!(port = %device.port_path, "filtered");
+            let (vendor_id, product_id) = (device.descriptor.id_vendor, device.descriptor.id_product);
+            tracing::debug!(
+                port = device.port_path.name(),
+                vendor_id = %format_args!("{vendor_id:04x}"),
+                product_id = %format_args!("{product_id:04x}"),
+                "filtered"
+            );
             self.filtered.insert(key.clone());
             self.note_filtered();
             return Verdict::Filtered;
@@ -269,12 +275,18 @@ impl Announcer {
             libusb_alive: cause.libusb_alive,
         };
         self.intake.number(key, make, |event| {
+            let Device { port_path, descriptor, serial_number, product, .. } = &event.attachment.device;
             tracing::debug!(
                 event_id = event.event_id(),
                 action = action.as_str(),
-                port = %event.attachment.device.port_path,
+                port = port_path.name(),
+                vendor_id = %format_args!("{:04x}", descriptor.id_vendor),
+                product_id = %format_args!("{:04x}", descriptor.id_product),
+                product,
+                serial_number,
                 backend = cause.backend.as_str(),
-                "event"
+                synthetic = cause.synthetic.map(Synthetic::as_str),
+                "announced"
             );
             self.hub.tell(&Notice::Transition(Arc::clone(event)));
         });
