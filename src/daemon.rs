@@ -9,7 +9,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsValue, Status, Task};
 use napi_derive::napi;
 use usb_daemon_core::{
-    Answer, Code, Config, Daemon, Delivery, Error, Event, Injection, Log, Reading, SimulatedCommand,
+    Answer, Code, Config, Daemon, Delivery, Error, Event, Host, Injection, Log, Reading, SimulatedCommand,
     SimulatedDevice, schema,
 };
 
@@ -114,7 +114,7 @@ impl NativeDaemon {
         let mut run = self.run();
         run.delivery = Some(Arc::clone(&delivery));
         run.wire = Wire::default();
-        let start = || Daemon::start(&self.config, &delivery);
+        let start = || Daemon::start(&self.config, &delivery, Host::default());
         run.daemon = Some(self.log.within(start).map_err(failure)?);
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::delivery::Delivery;
 use crate::engine::{Engine, EngineConfig, Inbox, Message, SenseConfig};
 use crate::error::{Code, Error};
 use crate::filter::Filters;
+use crate::host::Host;
 use crate::http::HttpServer;
 use crate::hub::Hub;
 use crate::notice::{Notice, SourceState};
@@ -48,7 +49,7 @@ impl Daemon {
     ///
     /// # Errors
     /// Where the configuration is unusable or the process can have no thread or file descriptor more.
-    pub fn start(config: &Config, subscriber: &Arc<Delivery>) -> Result<Self, Error> {
+    pub fn start(config: &Config, subscriber: &Arc<Delivery>, host: Host) -> Result<Self, Error> {
         let inbox = Inbox::new()
             .map(Arc::new)
             .map_err(|error| Error::new(Code::System, format!("no event descriptor: {error}")))?;
@@ -58,7 +59,8 @@ impl Daemon {
             Outbox::open(&config.outbox, publishes, &producer::random()?, &boot_id)?;
         let intake = Arc::new(Intake::new(outbox.series(), &config.outbox));
         let in_file = !outbox.is_in_memory();
-        let hub = Hub::new(Arc::clone(subscriber), outbox.board());
+        let Host { event_loop: _, onlookers } = host;
+        let hub = Hub::new(Arc::clone(subscriber), outbox.board(), onlookers);
         if let Some(error) = fault {
             tracing::error!(code = error.code.as_str(), "{error}");
             hub.tell(&Notice::Error { error, context: "outbox" });

@@ -9,17 +9,9 @@ use crate::event::Event;
 const FULL: &str = "the outbox is full";
 
 impl Outbox {
-    /// What is at hand and not stored yet is stored now.
-    pub(super) fn log_stored(&self) {
-        let durable = self.settings.path.is_some();
-        for Placed { event, .. } in self.unsaved_to_log() {
-            debug!(event_id = event.event_id(), durable, "stored");
-        }
-    }
-
     /// What is at hand and not stored yet could not be stored.
     pub(super) fn log_unsaved(&self, reason: &str) {
-        for Placed { event, .. } in self.unsaved_to_log() {
+        for Placed { event, .. } in self.recent.iter().filter(|placed| placed.position > self.saved) {
             debug!(event_id = event.event_id(), step = "store", reason, "failed");
         }
     }
@@ -31,11 +23,6 @@ impl Outbox {
         {
             debug!(event_id = event.event_id(), step = "publish", reason = FULL, "failed");
         }
-    }
-
-    fn unsaved_to_log(&self) -> impl Iterator<Item = &Placed> {
-        let at_hand = if enabled!(Level::DEBUG) { self.recent.len() } else { 0 };
-        self.recent.iter().take(at_hand).filter(|placed| placed.position > self.saved)
     }
 }
 
