@@ -4,7 +4,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { command } from './command.mjs';
 import { consume, openConsumer, startedRedis } from './consumers.mjs';
 import { USBDaemon, cycle, openDaemon } from './daemon.mjs';
@@ -42,7 +42,8 @@ function plugAndPull(daemon) {
 async function host(settings, env = {}) {
   const { LOG_LEVEL, RUST_LOG, ...clean } = process.env;
   const program = fileURLToPath(new URL('logs/host.cjs', import.meta.url));
-  const child = fork(program, [JSON.stringify(settings)], { env: { ...clean, ...env }, silent: true });
+  const child = fork(program, [JSON.stringify(settings)], { env: { ...clean, ...env }, execArgv: [], silent: true });
+  onTestFinished(() => child.kill('SIGKILL'));
   const written = [];
   for (const output of [child.stdout, child.stderr]) output.setEncoding('utf8').on('data', (text) => written.push(text));
   const told = once(child, 'message');
