@@ -42,8 +42,11 @@ import type {
   Health,
   USBDaemonStats,
   USBDaemonStatus,
+  USBEventLoopHealth,
   USBMonitoringConfig,
   USBOutboxStatus,
+  USBRedisHealth,
+  USBSourceHealth,
 } from './types/status.js';
 import type { ConsumerEvents, USBConsumerOptions, USBDeadLetter, USBEvent } from './types/stream.js';
 
@@ -247,6 +250,7 @@ declare namespace USBDaemon {
     USBDispatch,
     USBError,
     USBEvent,
+    USBEventLoopHealth,
     USBEventStream,
     USBFallbackConfig,
     USBFilterConfig,
@@ -265,7 +269,9 @@ declare namespace USBDaemon {
     USBPublishableInfo,
     USBPublished,
     USBRedisConfig,
+    USBRedisHealth,
     USBRedisStatus,
+    USBSourceHealth,
     USBSourceName,
     USBSourceStatus,
     USBSourceSwitches,
