@@ -229,7 +229,8 @@ describe('the log of a daemon', () => {
 
 describe('a program with a daemon in it', () => {
   const PASSWORD = 'hunter2 "of all';
-  const everything = async () => ({ sources: { simulated: true }, redis: { host: '127.0.0.1', port: await freePort(), password: PASSWORD }, shutdown_ms: 0, monitoring: { healthcheck_port: 0 } });
+  const TOKEN = 'letmein';
+  const everything = async () => ({ sources: { simulated: true }, redis: { host: '127.0.0.1', port: await freePort(), password: PASSWORD }, shutdown_ms: 0, monitoring: { healthcheck_port: 0, token: TOKEN } });
   const ALL = { LOG_LEVEL: 'trace', RUST_LOG: 'trace' };
 
   it.each([
@@ -242,12 +243,12 @@ describe('a program with a daemon in it', () => {
     expect(lines.length > 0).toBe(settings.listens);
   });
 
-  it('finds no password in its log, and serial numbers at debug only', async () => {
+  it('finds neither password nor token in its log, and serial numbers at debug only', async () => {
     const server = await startedRedis({ args: ['--requirepass', PASSWORD], client: { password: PASSWORD } });
     const config = await everything();
     for (const redis of [config.redis, { ...config.redis, port: server.port }, { ...config.redis, port: server.port, password: `${PASSWORD}?` }]) {
       const { lines } = await host({ config: { ...config, redis }, listens: true, level: 'trace' });
-      expect(JSON.stringify(lines)).not.toContain('hunter2');
+      expect(JSON.stringify(lines)).not.toMatch(/hunter2|letmein/);
       const loud = lines.filter(({ level }) => LEVELS.indexOf(level) <= LEVELS.indexOf('info'));
       expect(JSON.stringify(loud)).not.toContain('SERIAL-7');
       expect(JSON.stringify(lines)).toContain('SERIAL-7');
