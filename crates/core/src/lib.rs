@@ -32,6 +32,7 @@ mod source;
 mod stream_field;
 mod stream_reply;
 mod sysfs;
+mod telemetry;
 #[cfg(test)]
 mod test_support;
 
@@ -52,3 +53,4 @@ pub use publisher::{Answer, Guarantee};
 pub use redis_url::{UrlPart, url_says, url_without};
 pub use source::injected::{Injection, Ticket};
 pub use source::simulated::{CYCLE, SimulatedCommand, SimulatedDevice, demonstration};
+pub use telemetry::{LogRecord, Member, Sampler, Settings, Signal, Telemetry};
