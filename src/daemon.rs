@@ -9,7 +9,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsValue, Status, Task};
 use napi_derive::napi;
 use usb_daemon_core::{
-    Answer, Code, Config, Daemon, Delivery, Error, Event, Injection, Reading, SimulatedCommand,
+    Answer, Code, Config, Daemon, Delivery, Error, Event, Host, Injection, Reading, SimulatedCommand,
     SimulatedDevice, schema,
 };
 
@@ -111,7 +111,7 @@ impl NativeDaemon {
         let mut run = self.run();
         run.delivery = Some(Arc::clone(&delivery));
         run.wire = Wire::default();
-        run.daemon = Some(Daemon::start(&self.config, &delivery).map_err(failure)?);
+        run.daemon = Some(Daemon::start(&self.config, &delivery, Host::default()).map_err(failure)?);
         Ok(())
     }
 

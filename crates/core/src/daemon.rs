@@ -11,9 +11,11 @@ use crate::delivery::Delivery;
 use crate::engine::{Engine, EngineConfig, Inbox, Message, SenseConfig};
 use crate::error::{Code, Error};
 use crate::filter::Filters;
+use crate::host::Host;
 use crate::http::HttpServer;
 use crate::hub::Hub;
 use crate::notice::{Notice, SourceState};
+use crate::onlooker::Onlooker;
 use crate::outbox::{Earlier, Intake, Opened, Outbox};
 use crate::producer;
 use crate::publisher::{Answer, Limits, Publisher, PublisherConfig};
@@ -21,6 +23,7 @@ use crate::source::injected::Injection;
 use crate::source::name;
 use crate::source::simulated::{Demonstration, SimulatedCommand};
 use crate::sysfs::Sysfs;
+use crate::telemetry::{Member, Telemetry};
 
 /// How often an idle connection to Redis is tried.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -35,6 +38,7 @@ pub struct Daemon {
     engine: Option<JoinHandle<()>>,
     publisher: Option<Publisher>,
     http: Option<HttpServer>,
+    telemetry: Option<Arc<Member>>,
 }
 
 impl Daemon {
@@ -43,7 +47,7 @@ impl Daemon {
     ///
     /// # Errors
     /// Where the configuration is unusable or the process can have no thread or file descriptor more.
-    pub fn start(config: &Config, subscriber: &Arc<Delivery>) -> Result<Self, Error> {
+    pub fn start(config: &Config, subscriber: &Arc<Delivery>, host: Host) -> Result<Self, Error> {
         let inbox = Inbox::new()
             .map(Arc::new)
             .map_err(|error| Error::new(Code::System, format!("no event descriptor: {error}")))?;
@@ -53,7 +57,12 @@ impl Daemon {
             Outbox::open(&config.outbox, publishes, &producer::random()?, &boot_id)?;
         let intake = Arc::new(Intake::new(outbox.series(), &config.outbox));
         let in_file = !outbox.is_in_memory();
-        let hub = Hub::new(Arc::clone(subscriber), outbox.board());
+        let Host { event_loop: _, mut onlookers, telemetry } = host;
+        let telemetry = telemetry.map(|telemetry| join(&telemetry, config)).transpose()?;
+        if let Some(member) = &telemetry {
+            onlookers.push(Arc::clone(member) as Arc<dyn Onlooker>);
+        }
+        let hub = Hub::new(Arc::clone(subscriber), outbox.board(), onlookers);
         if let Some(error) = fault {
             tracing::error!(code = error.code.as_str(), "{error}");
             hub.tell(&Notice::Error { error, context: "outbox" });
@@ -67,6 +76,7 @@ impl Daemon {
             engine: None,
             publisher: None,
             http: None,
+            telemetry,
         };
         if daemon.simulated {
             daemon.hub.tell_source(name::SIMULATED, SourceState::Up, "takes simulated devices");
@@ -95,7 +105,8 @@ impl Daemon {
             RedisSetting::On(redis) => Some(redis.clone()),
             RedisSetting::Off => None,
         };
-        let publisher = PublisherConfig { redis, keepalive: KEEPALIVE, host: host_name(), boot_id };
+        let traces = self.telemetry.as_ref().and_then(|member| member.sampler());
+        let publisher = PublisherConfig { redis, keepalive: KEEPALIVE, host: host_name(), boot_id, traces };
         let limits = Limits::from(&config.performance);
         Publisher::start(publisher, limits, outbox, intake, self.hub.clone())
     }
@@ -206,6 +217,9 @@ impl Daemon {
         if let Some(http) = self.http.take() {
             http.stop();
         }
+        if let Some(member) = self.telemetry.take() {
+            member.leave();
+        }
         self.hub.tell(&Notice::Stopped);
     }
 }
@@ -220,7 +234,19 @@ impl Drop for Daemon {
         if let Some(http) = self.http.take() {
             http.stop();
         }
+        if let Some(member) = self.telemetry.take() {
+            member.leave();
+        }
     }
+}
+
+/// The daemon's part in what its process exports.
+fn join(telemetry: &Arc<Telemetry>, config: &Config) -> Result<Arc<Member>, Error> {
+    let stream = match &config.redis {
+        RedisSetting::On(redis) => Some(redis.stream.clone()),
+        RedisSetting::Off => None,
+    };
+    telemetry.join(stream).map(Arc::new)
 }
 
 /// A daemon whose engine has died must not look alive.

@@ -28,9 +28,12 @@ use crate::config::RedisConfig;
 use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::hub::Hub;
+use crate::journey::Step;
 use crate::notice::Notice;
+use crate::onlooker::Fact;
 use crate::outbox::{Intake, Outbox, Placed};
 use crate::redis_connection::{self, LONGEST_PAUSE};
+use crate::telemetry::Sampler;
 pub use entry::entry;
 pub(crate) use failure::explain;
 pub use fence::Guarantee;
@@ -56,6 +59,8 @@ pub struct PublisherConfig {
     pub host: String,
     /// The kernel's boot ID; empty where there is none.
     pub boot_id: String,
+    /// Which events are traced; none if absent.
+    pub traces: Option<Sampler>,
 }
 
 /// The running publisher.
@@ -232,6 +237,7 @@ impl Task {
             self.answer(question);
         }
         self.outbox.borrow_mut().save_all();
+        self.note_stored();
         self.tell_lost();
         self.tell_faults();
         self.tell_unpublished();
@@ -257,6 +263,7 @@ impl Task {
                 () = self.acknowledged.notified() => {}
                 () = retry => {
                     self.outbox.borrow_mut().save_all();
+                    self.note_stored();
                     self.tell_lost();
                 }
             }
@@ -276,10 +283,21 @@ impl Task {
         }
         let answers = std::mem::take(&mut taken.answers);
         self.outbox.borrow_mut().append(taken);
+        self.note_stored();
         for (ticket, outcome) in answers {
             self.hub.tell(&Notice::Injected { ticket, outcome });
         }
         self.stored.notify_one();
+    }
+
+    fn note_stored(&self) {
+        let (events, is_end) = {
+            let mut outbox = self.outbox.borrow_mut();
+            (outbox.take_stored(), !outbox.publishes())
+        };
+        if !events.is_empty() {
+            self.hub.note(&Fact::Stored { events: &events, is_end });
+        }
     }
 
     async fn publish(&self, destination: &Destination) {
@@ -290,6 +308,7 @@ impl Task {
         loop {
             let Err(halt) = self.publish_until_failure(destination, &mut presence, &mut pauses).await;
             let Halt::Redis(error) = halt else { return };
+            self.hub.note(&Fact::RedisFailed);
             self.tell_redis(destination, Err(&error));
             self.tell_lost();
             let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
@@ -387,7 +406,9 @@ impl Task {
     /// Redis has acknowledged the events of `batch` with these IDs.
     fn published(&self, batch: &[Placed], stream_ids: Vec<String>, guarantee: Guarantee) {
         self.outbox.borrow_mut().acknowledge(batch);
+        let now = std::time::Instant::now();
         for (placed, stream_id) in batch.iter().zip(stream_ids) {
+            placed.event.journey.note(Step::Publish, now);
             self.hub.tell(&Notice::Published { event: Arc::clone(&placed.event), stream_id });
         }
         self.acknowledged.notify_one();

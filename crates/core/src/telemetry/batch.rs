@@ -25,12 +25,12 @@ impl<T> Queue<T> {
         Self { waiting, most, batch, grown: Notify::new() }
     }
 
-    /// Adds one. Where there is no room it is counted, and what waits longer stays.
-    pub(super) fn push(&self, item: T) {
+    /// Adds one. Where there is no room it is counted, and what waits longer stays. True where nothing has waited before it.
+    pub(super) fn push(&self, item: T) -> bool {
         let mut waiting = self.lock();
         if waiting.items.len() >= self.most {
             waiting.refused += 1;
-            return;
+            return false;
         }
         waiting.items.push_back(item);
         let count = waiting.items.len();
@@ -38,6 +38,7 @@ impl<T> Queue<T> {
         if count == 1 || count == self.batch {
             self.grown.notify_one();
         }
+        count == 1
     }
 
     /// Takes a batch, or what there is.
@@ -80,7 +81,8 @@ mod tests {
     #[test]
     fn what_finds_no_room_is_counted_and_what_waits_stays() {
         let queue = Queue::new(3, 2);
-        (0..5).for_each(|item| queue.push(item));
+        let begins: Vec<bool> = (0..5).map(|item| queue.push(item)).collect();
+        assert_eq!(begins, [true, false, false, false, false]);
         assert_eq!((queue.take(), queue.take(), queue.take()), (vec![0, 1], vec![2], vec![]));
         assert_eq!((queue.take_refused(), queue.take_refused()), (2, 0));
     }

@@ -14,6 +14,7 @@ mod sampler;
 mod settings;
 mod spans;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -21,15 +22,21 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::delivery::Wake;
 use crate::error::{Code, Error};
 use crate::event::Event;
+use crate::notice::Notice;
+use crate::onlooker::{Fact, Onlooker};
 use crate::producer;
 use batch::Queue;
+use ids::TraceId;
 pub(crate) use ids::traceparent;
+use otlp::Instance;
 pub use otlp::LogRecord;
 pub use sampler::Sampler;
 pub use settings::{Settings, Signal};
-use spans::{Entry, Moments, Span, spans_of};
+pub use spans::Span;
+use spans::{Entry, Moments, spans_of};
 
 /// Name of the service, of the meter and of the tracer.
 pub const NAME: &str = "autoweave-usb-daemon";
@@ -48,8 +55,10 @@ pub struct Telemetry {
 /// What whoever has something to export shares with the exporter.
 struct Shared {
     settings: Settings,
+    /// Whoever takes the traces that are not exported; called when some begin to wait.
+    relay: Option<Wake>,
     traces: Queue<Passed>,
-    lines: Queue<(Arc<str>, LogRecord)>,
+    lines: Queue<(Instance, LogRecord)>,
 }
 
 #[derive(Default)]
@@ -65,7 +74,7 @@ struct Exporter {
 
 /// An event that has taken its way.
 struct Passed {
-    instance: Arc<str>,
+    instance: Instance,
     event: Arc<Event>,
     entry: Option<Entry>,
 }
@@ -73,40 +82,54 @@ struct Passed {
 /// One daemon's part in it. The exporter's thread ends with the last one.
 pub struct Member {
     telemetry: Arc<Telemetry>,
-    instance: Arc<str>,
+    instance: Instance,
+    stream: Option<String>,
+    has_left: AtomicBool,
 }
 
 impl Telemetry {
-    /// Nothing runs yet.
-    pub fn new(settings: Settings) -> Arc<Self> {
-        let spans = settings.span_batch;
-        let lines = settings.log_batch;
+    /// Nothing runs yet. `relay` is for traces that are not exported: it is called whenever some begin to wait for
+    /// [`Telemetry::take_traces`].
+    pub fn new(settings: Settings, relay: Option<Wake>) -> Arc<Self> {
+        let (spans, lines) = (settings.span_batch, settings.log_batch);
         let events = |spans: usize| spans.div_ceil(SPANS);
         let shared = Shared {
             traces: Queue::new(events(spans.queue), events(spans.batch)),
             lines: Queue::new(lines.queue, lines.batch),
+            relay: relay.filter(|_| !settings.is_disabled && !settings.exports(Signal::Traces)),
             settings,
         };
         Arc::new(Self { shared: Arc::new(shared), running: Mutex::default() })
     }
 
-    /// Which events are traced; none if absent.
-    pub fn sampler(&self) -> Option<Sampler> {
-        self.shared.sampler()
+    /// What is exported.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
     }
 
-    /// A daemon's part in it. With the first one the thread starts, if anything is to be exported.
+    /// Spans of events for whoever relays them: a list for each event. The flag says whether more are waiting.
+    pub fn take_traces(&self) -> (Vec<Vec<Span>>, bool) {
+        if self.shared.relay.is_none() {
+            return (Vec::new(), false);
+        }
+        let traces = &self.shared.traces;
+        let taken = traces.take().into_iter().map(|passed| passed.spans().1).collect();
+        (taken, traces.len() > 0)
+    }
+
+    /// A daemon's part in it, which publishes to this stream. With the first one the thread starts, if anything is to be
+    /// exported.
     ///
     /// # Errors
     /// Where no thread can be had.
-    pub fn join(self: &Arc<Self>) -> Result<Member, Error> {
+    pub fn join(self: &Arc<Self>, stream: Option<String>) -> Result<Member, Error> {
         let instance = producer::random()?.into();
         let mut running = self.running();
         if running.exporter.is_none() && !self.shared.settings.is_off() {
             running.exporter = Some(Exporter::start(&self.shared)?);
         }
         running.members += 1;
-        Ok(Member { telemetry: Arc::clone(self), instance })
+        Ok(Member { telemetry: Arc::clone(self), instance, stream, has_left: AtomicBool::new(false) })
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {
@@ -116,8 +139,10 @@ impl Telemetry {
 }
 
 impl Shared {
+    /// Which events are traced; none if absent.
     fn sampler(&self) -> Option<Sampler> {
-        self.settings.exports(Signal::Traces).then_some(self.settings.sampler)
+        let is_on = self.settings.exports(Signal::Traces) || self.relay.is_some();
+        is_on.then_some(self.settings.sampler)
     }
 }
 
@@ -149,24 +174,21 @@ impl Exporter {
 }
 
 impl Member {
-    /// An event is in the stream.
-    pub(crate) fn published(&self, event: &Arc<Event>, stream: &str, id: &str) {
-        self.passed(event, Some(Entry { stream: stream.to_owned(), id: id.to_owned() }));
-    }
-
-    /// An event is stored, and goes nowhere else.
-    pub(crate) fn stored(&self, event: &Arc<Event>) {
-        self.passed(event, None);
+    /// Which events are traced; none if absent.
+    pub(crate) fn sampler(&self) -> Option<Sampler> {
+        self.telemetry.shared.sampler()
     }
 
     fn passed(&self, event: &Arc<Event>, entry: Option<Entry>) {
         let shared = &self.telemetry.shared;
-        if shared.sampler().is_some_and(|sampler| sampler.takes(ids::TraceId::of(&event.event_id()))) {
-            shared.traces.push(Passed {
-                instance: Arc::clone(&self.instance),
-                event: Arc::clone(event),
-                entry,
-            });
+        let Some(sampler) = shared.sampler() else { return };
+        if !sampler.takes(TraceId::of(&event.event_id())) {
+            return;
+        }
+        let passed = Passed { instance: Arc::clone(&self.instance), event: Arc::clone(event), entry };
+        let begins = shared.traces.push(passed);
+        if let Some(relay) = shared.relay.as_ref().filter(|_| begins) {
+            relay();
         }
     }
 
@@ -178,11 +200,12 @@ impl Member {
             shared.lines.push((Arc::clone(&self.instance), line));
         }
     }
-}
 
-/// The last one waits until what waits is exported, a second at most.
-impl Drop for Member {
-    fn drop(&mut self) {
+    /// Ends it. The last one waits until what waits is exported, a second at most.
+    pub fn leave(&self) {
+        if self.has_left.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let exporter = {
             let mut running = self.telemetry.running();
             running.members -= 1;
@@ -194,9 +217,33 @@ impl Drop for Member {
     }
 }
 
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// Spans are made of what an event remembers when its way is done, and none while it is on it.
+impl Onlooker for Member {
+    fn notice(&self, notice: &Notice) {
+        if let Notice::Published { event, stream_id } = notice {
+            let stream = self.stream.clone().unwrap_or_default();
+            self.passed(event, Some(Entry { stream, id: stream_id.clone() }));
+        }
+    }
+
+    fn fact(&self, fact: &Fact<'_>) {
+        if let Fact::Stored { events, is_end: true } = fact {
+            for event in *events {
+                self.passed(event, None);
+            }
+        }
+    }
+}
+
 impl Passed {
-    fn spans(self) -> (Arc<str>, Vec<Span>) {
-        let moments = Moments { published: Some(std::time::SystemTime::now()), ..Moments::default() };
-        (self.instance, spans_of(&self.event, &moments, self.entry.as_ref()))
+    fn spans(self) -> (Instance, Vec<Span>) {
+        let spans = spans_of(&self.event, &Moments::of(&self.event), self.entry.as_ref());
+        (self.instance, spans)
     }
 }

@@ -23,6 +23,8 @@ pub enum Signal {
 /// What is exported, and where to.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Nothing is to be told, in whatever way.
+    pub(super) is_disabled: bool,
     /// Where spans go; nowhere if absent, as with the other signals.
     pub(super) traces: Option<Target>,
     pub(super) metrics: Option<Target>,
@@ -99,8 +101,8 @@ impl Settings {
     pub fn read(variable: &dyn Fn(&str) -> Option<String>) -> (Self, Vec<String>) {
         let mut environment = Environment::new(variable);
         let env = &mut environment;
-        let is_off = env.flag("OTEL_SDK_DISABLED");
-        let mut target = |names: &Names| if is_off { None } else { target(env, names) };
+        let is_disabled = env.flag("OTEL_SDK_DISABLED");
+        let mut target = |names: &Names| if is_disabled { None } else { target(env, names) };
         let (traces, metrics, logs) = (target(&TRACES), target(&METRICS), target(&LOGS));
         let files = CertificateFiles {
             authority: env.text("OTEL_EXPORTER_OTLP_CERTIFICATE"),
@@ -115,6 +117,7 @@ impl Settings {
             env.warn(name, &text, "figures are cumulative in any case");
         }
         let settings = Self {
+            is_disabled,
             traces,
             metrics,
             logs,

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::ids::{PUBLISH, ROOT, SpanId, TraceId};
 use crate::event::{Action, Event};
+use crate::journey::Step;
 
 /// Text of a device's own in an attribute.
 const LONGEST_TEXT: usize = 128;
@@ -40,7 +41,7 @@ pub(super) enum Kind {
 
 /// One span.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Span {
+pub struct Span {
     pub(super) trace: TraceId,
     pub(super) id: SpanId,
     pub(super) parent: Option<SpanId>,
@@ -63,6 +64,30 @@ pub(super) struct Moments {
     pub(super) published: Option<SystemTime>,
     /// When each source has reported it.
     pub(super) seen: Vec<(&'static str, SystemTime)>,
+}
+
+impl Moments {
+    /// What an event remembers by now.
+    pub(super) fn of(event: &Event) -> Self {
+        let Some(observed) = event.journey.observed() else {
+            return Self { published: Some(SystemTime::now()), ..Self::default() };
+        };
+        // The clock is asked once, so that all of them are on one scale.
+        let observed = SystemTime::now() - observed.elapsed();
+        let at = |step| event.journey.at(step).map(|after| observed + after);
+        let seen = event.journey.seen().map(|(source, micros)| {
+            let distance = Duration::from_micros(micros.unsigned_abs());
+            (source, if micros < 0 { observed - distance } else { observed + distance })
+        });
+        Self {
+            observed: Some(observed),
+            described: at(Step::Describe),
+            announced: at(Step::Announce),
+            stored: at(Step::Store),
+            published: at(Step::Publish),
+            seen: seen.collect(),
+        }
+    }
 }
 
 /// Where it was published.
@@ -163,13 +188,17 @@ fn about(event: &Event, event_id: &str) -> Attributes {
 
 /// As OpenTelemetry's conventions for messaging have it.
 fn sending(entry: &Entry) -> Attributes {
-    vec![
+    let mut attributes: Attributes = vec![
         ("messaging.system", "redis".into()),
         ("messaging.operation.type", "send".into()),
         ("messaging.operation.name", "XADD".into()),
         ("messaging.destination.name", entry.stream.as_str().into()),
-        ("messaging.message.id", entry.id.as_str().into()),
-    ]
+    ];
+    // Where the reply was lost, nobody knows it.
+    if !entry.id.is_empty() {
+        attributes.push(("messaging.message.id", entry.id.as_str().into()));
+    }
+    attributes
 }
 
 #[cfg(test)]
