@@ -5,6 +5,7 @@ const { NativeConsumer } = require('./native.js');
 const { redisConfiguration } = require('./config.js');
 const { shown } = require('./device-values.js');
 const { badArgument, coded, jsonOf, reasonOf } = require('./failure.js');
+const { handling } = require('./opentelemetry.js');
 const { tell } = require('./tell.js');
 
 /** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
@@ -15,6 +16,8 @@ const FOREVER = 0x7fffffff;
 class USBEventConsumer extends EventEmitter {
   #native;
   #handler = null;
+  /** Where it reads, as which group. */
+  #place;
   #state = 'new';
   #stopped = null;
   #onStopped;
@@ -22,6 +25,7 @@ class USBEventConsumer extends EventEmitter {
   constructor(redis = {}, groupName = 'plugin-loader', consumerName = 'main', options = {}) {
     super();
     const config = { redis: redisConfiguration(redis), groupName, consumerName, options };
+    this.#place = { stream: config.redis.stream, group: groupName };
     const self = new WeakRef(this);
     this.#native = new NativeConsumer(jsonOf(config, 'ERR_USB_CONFIG', 'the configuration'), () => self.deref()?.#pump());
   }
@@ -98,7 +102,7 @@ class USBEventConsumer extends EventEmitter {
 
   async #run({ ticket, event }) {
     try {
-      await this.#handler(event);
+      await handling(event, this.#place, () => this.#handler(event));
     } catch (thrown) {
       this.#native.settle(ticket, reasonOf(thrown));
       return;

@@ -14,6 +14,7 @@ use usb_daemon_core::{
 };
 
 use crate::failure::{Result, answer_json, failure};
+use crate::telemetry::NativeTelemetry;
 use crate::wire::Wire;
 
 /// Weak: whether a started daemon keeps the process alive is the facade's to say, and to take back.
@@ -97,9 +98,9 @@ impl NativeDaemon {
         Ok(ticket)
     }
 
-    /// Starts every thread; the notices say when all that is present has been announced.
+    /// Starts every thread; the notices say when all that is present has been announced. What happens is told to `telemetry`.
     #[napi(catch_unwind)]
-    pub fn start(&self) -> Result<()> {
+    pub fn start(&self, telemetry: Option<&NativeTelemetry>) -> Result<()> {
         let wake = Arc::clone(&self.wake);
         let delivery = Arc::new(Delivery::new(
             self.config.outbox.max_events,
@@ -108,10 +109,11 @@ impl NativeDaemon {
                 let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
             }),
         ));
+        let host = Host { telemetry: telemetry.map(NativeTelemetry::shared), ..Host::default() };
         let mut run = self.run();
         run.delivery = Some(Arc::clone(&delivery));
         run.wire = Wire::default();
-        run.daemon = Some(Daemon::start(&self.config, &delivery, Host::default()).map_err(failure)?);
+        run.daemon = Some(Daemon::start(&self.config, &delivery, host).map_err(failure)?);
         Ok(())
     }
 

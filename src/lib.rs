@@ -8,4 +8,5 @@ mod daemon;
 mod event_publisher;
 mod failure;
 pub mod present;
+mod telemetry;
 mod wire;

@@ -43,7 +43,7 @@ mod withheld;
 pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, hex, schema};
 pub use consumer::{Abandonment, Consumer, ConsumerConfig, ConsumerNotice, Handover, Outcome};
 pub use daemon::Daemon;
-pub use delivery::Delivery;
+pub use delivery::{Delivery, Wake};
 pub use device::{Address, Device, DeviceDescriptor, Identity, InterfaceClass, PortPath, StableId};
 pub use diagnosis::{Finding, Grade, diagnose};
 pub use error::{Code, Error};

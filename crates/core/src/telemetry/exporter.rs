@@ -9,11 +9,12 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::Shared;
 use super::batch::Queue;
 use super::client::{Client, Failure};
 use super::otlp::{Writer, refused};
 use super::settings::{BatchSettings, Signal, Target};
+use super::spans::Span;
+use super::{Passed, Shared};
 use crate::error::shown;
 
 /// A batch that has not been taken by then is given up.
@@ -31,17 +32,16 @@ pub(super) type Stop = watch::Receiver<Option<Instant>>;
 pub(super) async fn run(shared: &Shared, stop: Stop) {
     let Shared { settings, traces, lines, .. } = shared;
     let client = Client::new(settings.files.clone());
-    let writer = Writer::new(settings.resource.clone(), shared.sampler());
+    let writer = Writer::new(&settings.resource, &shared.instance, shared.sampler());
     let line =
         |signal| settings.target(signal).map(|target| Line::new(signal, target, &client, stop.clone()));
     let (to_traces, to_logs) = (line(Signal::Traces), line(Signal::Logs));
     let work = async {
         let spans = async {
             let Some(line) = &to_traces else { return };
-            let encode = |batch: Vec<_>| {
-                let spans: Vec<_> = batch.into_iter().map(super::Passed::spans).collect();
-                let count = spans.iter().map(|(_, spans)| spans.len()).sum();
-                (count, writer.traces(spans))
+            let encode = |batch: Vec<Passed>| {
+                let spans: Vec<Span> = batch.into_iter().flat_map(Passed::spans).collect();
+                (spans.len(), writer.traces(spans))
             };
             line.export(traces, settings.span_batch, encode).await;
         };

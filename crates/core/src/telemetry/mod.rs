@@ -9,6 +9,7 @@ mod client;
 mod environment;
 mod exporter;
 mod ids;
+mod line;
 mod otlp;
 mod sampler;
 mod settings;
@@ -31,8 +32,7 @@ use crate::producer;
 use batch::Queue;
 use ids::TraceId;
 pub(crate) use ids::traceparent;
-use otlp::Instance;
-pub use otlp::LogRecord;
+pub use line::LogRecord;
 pub use sampler::Sampler;
 pub use settings::{Settings, Signal};
 pub use spans::Span;
@@ -58,7 +58,8 @@ struct Shared {
     /// Whoever takes the traces that are not exported; called when some begin to wait.
     relay: Option<Wake>,
     traces: Queue<Passed>,
-    lines: Queue<(Instance, LogRecord)>,
+    lines: Queue<LogRecord>,
+    instance: String,
 }
 
 #[derive(Default)]
@@ -74,7 +75,6 @@ struct Exporter {
 
 /// An event that has taken its way.
 struct Passed {
-    instance: Instance,
     event: Arc<Event>,
     entry: Option<Entry>,
 }
@@ -82,7 +82,6 @@ struct Passed {
 /// One daemon's part in it. The exporter's thread ends with the last one.
 pub struct Member {
     telemetry: Arc<Telemetry>,
-    instance: Instance,
     stream: Option<String>,
     has_left: AtomicBool,
 }
@@ -90,21 +89,33 @@ pub struct Member {
 impl Telemetry {
     /// Nothing runs yet. `relay` is for traces that are not exported: it is called whenever some begin to wait for
     /// [`Telemetry::take_traces`].
-    pub fn new(settings: Settings, relay: Option<Wake>) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// Where the kernel gives no random number.
+    pub fn new(settings: Settings, relay: Option<Wake>) -> Result<Arc<Self>, Error> {
         let (spans, lines) = (settings.span_batch, settings.log_batch);
         let events = |spans: usize| spans.div_ceil(SPANS);
         let shared = Shared {
             traces: Queue::new(events(spans.queue), events(spans.batch)),
             lines: Queue::new(lines.queue, lines.batch),
             relay: relay.filter(|_| !settings.is_disabled && !settings.exports(Signal::Traces)),
+            instance: producer::random()?,
             settings,
         };
-        Arc::new(Self { shared: Arc::new(shared), running: Mutex::default() })
+        Ok(Arc::new(Self { shared: Arc::new(shared), running: Mutex::default() }))
     }
 
     /// What is exported.
     pub fn settings(&self) -> &Settings {
         &self.shared.settings
+    }
+
+    /// A line of the log. It is exported while a daemon runs.
+    pub fn log(&self, line: LogRecord) {
+        // What the exporter says of its own troubles would be the next thing to have some.
+        if self.settings().exports(Signal::Logs) && !line.target.starts_with(module_path!()) {
+            self.shared.lines.push(line);
+        }
     }
 
     /// Spans of events for whoever relays them: a list for each event. The flag says whether more are waiting.
@@ -113,7 +124,7 @@ impl Telemetry {
             return (Vec::new(), false);
         }
         let traces = &self.shared.traces;
-        let taken = traces.take().into_iter().map(|passed| passed.spans().1).collect();
+        let taken = traces.take().into_iter().map(Passed::spans).collect();
         (taken, traces.len() > 0)
     }
 
@@ -123,13 +134,12 @@ impl Telemetry {
     /// # Errors
     /// Where no thread can be had.
     pub fn join(self: &Arc<Self>, stream: Option<String>) -> Result<Member, Error> {
-        let instance = producer::random()?.into();
         let mut running = self.running();
         if running.exporter.is_none() && !self.shared.settings.is_off() {
             running.exporter = Some(Exporter::start(&self.shared)?);
         }
         running.members += 1;
-        Ok(Member { telemetry: Arc::clone(self), instance, stream, has_left: AtomicBool::new(false) })
+        Ok(Member { telemetry: Arc::clone(self), stream, has_left: AtomicBool::new(false) })
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {
@@ -185,19 +195,9 @@ impl Member {
         if !sampler.takes(TraceId::of(&event.event_id())) {
             return;
         }
-        let passed = Passed { instance: Arc::clone(&self.instance), event: Arc::clone(event), entry };
-        let begins = shared.traces.push(passed);
+        let begins = shared.traces.push(Passed { event: Arc::clone(event), entry });
         if let Some(relay) = shared.relay.as_ref().filter(|_| begins) {
             relay();
-        }
-    }
-
-    /// A line of the log.
-    pub fn log(&self, line: LogRecord) {
-        let shared = &self.telemetry.shared;
-        // What the exporter says of its own troubles would be the next thing to have some.
-        if shared.settings.exports(Signal::Logs) && !line.target.starts_with(module_path!()) {
-            shared.lines.push((Arc::clone(&self.instance), line));
         }
     }
 
@@ -242,8 +242,7 @@ impl Onlooker for Member {
 }
 
 impl Passed {
-    fn spans(self) -> (Instance, Vec<Span>) {
-        let spans = spans_of(&self.event, &Moments::of(&self.event), self.entry.as_ref());
-        (self.instance, spans)
+    fn spans(self) -> Vec<Span> {
+        spans_of(&self.event, &Moments::of(&self.event), self.entry.as_ref())
     }
 }

@@ -1,6 +1,5 @@
 //! Spans and lines as OTLP's messages.
 
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
@@ -15,101 +14,75 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event as Moment, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::{self as trace, ResourceSpans, ScopeSpans};
 use prost::Message as _;
+use tracing::Level;
 
 use super::NAME;
 use super::ids::{ROOT, SpanId, TraceId};
+use super::line::LogRecord;
 use super::sampler::Sampler;
 use super::settings::Signal;
-use super::spans::{Attributes, Kind, Span, Value};
+use super::spans::{Attributes, Kind, Sighting, Span, Value};
 
 /// Sampled, and its parent is no other process's.
 const SAMPLED_AND_LOCAL: u32 = 0x101;
 
-/// Who exports: a daemon of this process.
-pub(super) type Instance = Arc<str>;
-
-/// A line of the log.
-#[derive(Clone, Debug)]
-pub struct LogRecord {
-    /// `error`, `warn`, `info`, `debug` or `trace`.
-    pub level: &'static str,
-    /// Which part of the program says so.
-    pub target: String,
-    /// What.
-    pub message: String,
-    /// About what.
-    pub fields: serde_json::Map<String, serde_json::Value>,
-    /// When, in ms since 1970.
-    pub timestamp_ms: u64,
-    /// Of the event that it is about, if it is about one.
-    pub event_id: Option<String>,
-}
-
 /// The messages of one `Settings`.
 pub(super) struct Writer {
-    resource: Vec<(String, String)>,
+    resource: Resource,
     /// Absent where no traces are told of, so that a line cannot name one.
     traces: Option<Sampler>,
 }
 
 impl Writer {
-    pub(super) fn new(resource: Vec<(String, String)>, traces: Option<Sampler>) -> Self {
-        Self { resource, traces }
-    }
-
-    pub(super) fn traces(&self, spans: Vec<(Instance, Vec<Span>)>) -> Vec<u8> {
-        let resource_spans = by_instance(spans)
-            .into_iter()
-            .map(|(instance, spans)| ResourceSpans {
-                resource: Some(self.resource_of(&instance)),
-                scope_spans: vec![ScopeSpans {
-                    scope: Some(scope()),
-                    spans: spans.into_iter().flatten().map(span).collect(),
-                    ..Default::default()
-                }],
-                ..Default::default()
-            })
-            .collect();
-        ExportTraceServiceRequest { resource_spans }.encode_to_vec()
-    }
-
-    pub(super) fn logs(&self, lines: Vec<(Instance, LogRecord)>) -> Vec<u8> {
-        let resource_logs = by_instance(lines)
-            .into_iter()
-            .map(|(instance, lines)| ResourceLogs {
-                resource: Some(self.resource_of(&instance)),
-                scope_logs: vec![ScopeLogs {
-                    scope: Some(scope()),
-                    log_records: lines.into_iter().map(|line| self.line(line)).collect(),
-                    ..Default::default()
-                }],
-                ..Default::default()
-            })
-            .collect();
-        ExportLogsServiceRequest { resource_logs }.encode_to_vec()
-    }
-
-    fn resource_of(&self, instance: &str) -> Resource {
+    /// `instance` tells this process from others of the same service.
+    pub(super) fn new(resource: &[(String, String)], instance: &str, traces: Option<Sampler>) -> Self {
         let mut attributes: Vec<KeyValue> =
-            self.resource.iter().map(|(key, value)| pair(key, Held::StringValue(value.clone()))).collect();
-        if !self.resource.iter().any(|(key, _)| key == "service.instance.id") {
+            resource.iter().map(|(key, value)| pair(key, Held::StringValue(value.clone()))).collect();
+        if !resource.iter().any(|(key, _)| key == "service.instance.id") {
             attributes.push(pair("service.instance.id", Held::StringValue(instance.to_owned())));
         }
-        Resource { attributes, ..Default::default() }
+        Self { resource: Resource { attributes, ..Default::default() }, traces }
+    }
+
+    pub(super) fn traces(&self, spans: Vec<Span>) -> Vec<u8> {
+        let scope_spans = ScopeSpans {
+            scope: Some(scope()),
+            spans: spans.into_iter().map(span).collect(),
+            ..Default::default()
+        };
+        let resource_spans = ResourceSpans {
+            resource: Some(self.resource.clone()),
+            scope_spans: vec![scope_spans],
+            ..Default::default()
+        };
+        ExportTraceServiceRequest { resource_spans: vec![resource_spans] }.encode_to_vec()
+    }
+
+    pub(super) fn logs(&self, lines: Vec<LogRecord>) -> Vec<u8> {
+        let scope_logs = ScopeLogs {
+            scope: Some(scope()),
+            log_records: lines.into_iter().map(|line| self.line(line)).collect(),
+            ..Default::default()
+        };
+        let resource_logs = ResourceLogs {
+            resource: Some(self.resource.clone()),
+            scope_logs: vec![scope_logs],
+            ..Default::default()
+        };
+        ExportLogsServiceRequest { resource_logs: vec![resource_logs] }.encode_to_vec()
     }
 
     fn line(&self, line: LogRecord) -> logs::LogRecord {
         let LogRecord { level, target, message, fields, timestamp_ms, event_id } = line;
-        let (severity, text) = severity(level);
         let time = timestamp_ms.saturating_mul(1_000_000);
         let mut attributes: Vec<KeyValue> =
             fields.into_iter().map(|(key, value)| pair(&key, held(value))).collect();
-        attributes.push(pair("log.target", Held::StringValue(target)));
+        attributes.push(pair("log.target", Held::StringValue(target.to_owned())));
         let mut record = logs::LogRecord {
             time_unix_nano: time,
             observed_time_unix_nano: time,
-            severity_number: severity,
-            severity_text: text.to_owned(),
+            severity_number: severity(level),
+            severity_text: level.to_string(),
             body: Some(AnyValue { value: Some(Held::StringValue(message)) }),
             ..Default::default()
         };
@@ -148,18 +121,6 @@ pub(super) fn refused(signal: Signal, answer: &[u8]) -> Option<(u64, String)> {
     (count > 0 || !reason.is_empty()).then_some((count, reason))
 }
 
-/// Each daemon's own, in the order in which they began.
-fn by_instance<T>(items: Vec<(Instance, T)>) -> Vec<(Instance, Vec<T>)> {
-    let mut groups: Vec<(Instance, Vec<T>)> = Vec::new();
-    for (instance, item) in items {
-        match groups.iter_mut().find(|(known, _)| *known == instance) {
-            Some((_, group)) => group.push(item),
-            None => groups.push((instance, vec![item])),
-        }
-    }
-    groups
-}
-
 fn scope() -> InstrumentationScope {
     InstrumentationScope {
         name: NAME.to_owned(),
@@ -174,7 +135,7 @@ fn span(span: Span) -> trace::Span {
         Kind::Internal => SpanKind::Internal,
         Kind::Producer => SpanKind::Producer,
     };
-    let seen = seen.into_iter().map(|(source, at)| Moment {
+    let seen = seen.into_iter().map(|Sighting { source, at }| Moment {
         time_unix_nano: nanoseconds(at),
         name: "seen".to_owned(),
         attributes: pairs(vec![("usb.source", source.into())]),
@@ -200,14 +161,14 @@ fn nanoseconds(time: SystemTime) -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// OpenTelemetry's number of a level, and its short name.
-fn severity(level: &str) -> (i32, &'static str) {
+/// OpenTelemetry's number of a level.
+fn severity(level: Level) -> i32 {
     match level {
-        "error" => (17, "ERROR"),
-        "warn" => (13, "WARN"),
-        "info" => (9, "INFO"),
-        "debug" => (5, "DEBUG"),
-        _ => (1, "TRACE"),
+        Level::ERROR => 17,
+        Level::WARN => 13,
+        Level::INFO => 9,
+        Level::DEBUG => 5,
+        Level::TRACE => 1,
     }
 }
 
@@ -255,11 +216,5 @@ mod tests {
         assert_eq!(refused(Signal::Traces, &answer(0, "")), None);
         assert_eq!(refused(Signal::Traces, b"<html>\xff\xff"), None);
         assert_eq!(refused(Signal::Logs, b""), None);
-    }
-
-    #[test]
-    fn each_daemon_is_an_instance_of_the_service() {
-        let groups = by_instance(vec![("a".into(), 1), ("b".into(), 2), ("a".into(), 3)]);
-        assert_eq!(groups, vec![("a".into(), vec![1, 3]), ("b".into(), vec![2])]);
     }
 }

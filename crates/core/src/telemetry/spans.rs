@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde::{Serialize, Serializer};
+
 use super::ids::{PUBLISH, ROOT, SpanId, TraceId};
 use crate::event::{Action, Event};
 use crate::journey::Step;
@@ -10,11 +12,16 @@ use crate::journey::Step;
 const LONGEST_TEXT: usize = 128;
 
 /// What an attribute holds.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// Words.
     Text(String),
+    /// A whole number.
     Whole(i64),
+    /// Another number.
     Decimal(f64),
+    /// Yes or no.
     Flag(bool),
 }
 
@@ -33,25 +40,51 @@ impl From<String> for Value {
 pub(super) type Attributes = Vec<(&'static str, Value)>;
 
 /// Who a span is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Nobody but this process.
     Internal,
+    /// Whoever takes up what it sends.
     Producer,
 }
 
+/// Of a program that relays spans: a map, as its API takes it.
+fn as_map<S: Serializer>(attributes: &Attributes, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(attributes.iter().map(|(key, value)| (key, value)))
+}
+
+/// Seconds and nanoseconds, as OpenTelemetry's API for JavaScript takes a time.
+fn as_time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    (since.as_secs(), since.subsec_nanos()).serialize(serializer)
+}
+
 /// One span.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Span {
     pub(super) trace: TraceId,
     pub(super) id: SpanId,
     pub(super) parent: Option<SpanId>,
     pub(super) name: &'static str,
     pub(super) kind: Kind,
+    #[serde(serialize_with = "as_time")]
     pub(super) start: SystemTime,
+    #[serde(serialize_with = "as_time")]
     pub(super) end: SystemTime,
+    #[serde(serialize_with = "as_map")]
     pub(super) attributes: Attributes,
     /// Sources that have seen the transition, and when.
-    pub(super) seen: Vec<(&'static str, SystemTime)>,
+    pub(super) seen: Vec<Sighting>,
+}
+
+/// A source has seen a transition.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Sighting {
+    pub(super) source: &'static str,
+    #[serde(serialize_with = "as_time")]
+    pub(super) at: SystemTime,
 }
 
 /// The moments of an event's way, as far as they are known: an event that was read back knows of none but the last.
@@ -63,7 +96,7 @@ pub(super) struct Moments {
     pub(super) stored: Option<SystemTime>,
     pub(super) published: Option<SystemTime>,
     /// When each source has reported it.
-    pub(super) seen: Vec<(&'static str, SystemTime)>,
+    pub(super) seen: Vec<Sighting>,
 }
 
 impl Moments {
@@ -77,7 +110,7 @@ impl Moments {
         let at = |step| event.journey.at(step).map(|after| observed + after);
         let seen = event.journey.seen().map(|(source, micros)| {
             let distance = Duration::from_micros(micros.unsigned_abs());
-            (source, if micros < 0 { observed - distance } else { observed + distance })
+            Sighting { source, at: if micros < 0 { observed - distance } else { observed + distance } }
         });
         Self {
             observed: Some(observed),
@@ -105,7 +138,7 @@ pub(super) fn spans_of(event: &Event, moments: &Moments, entry: Option<&Entry>) 
     let told = UNIX_EPOCH + Duration::from_millis(event.timestamp_ms);
     let observed = moments.observed.unwrap_or(told);
     // Whoever saw it first began it.
-    let start = moments.seen.iter().map(|(_, at)| *at).fold(observed, SystemTime::min);
+    let start = moments.seen.iter().map(|sighting| sighting.at).fold(observed, SystemTime::min);
     let mut spans = vec![Span {
         trace,
         id: root,
@@ -223,7 +256,9 @@ mod tests {
             announced: at(1_008),
             stored: at(1_007),
             published: at(1_020),
-            seen: vec![("libusb", at(1_006).expect("a time")), ("netlink", at(1_004).expect("a time"))],
+            seen: [("libusb", 1_006), ("netlink", 1_004)]
+                .map(|(source, ms)| Sighting { source, at: at(ms).expect("a time") })
+                .into(),
         };
         let entry = Entry { stream: "aw:hotplug".into(), id: "1-0".into() };
         let spans = spans_of(&event(7, Action::Detach, 7), &moments, Some(&entry));
