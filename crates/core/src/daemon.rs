@@ -1,6 +1,5 @@
 //! The daemon: owns every thread, starts them and joins them.
 
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -12,13 +11,14 @@ use crate::engine::{Engine, EngineConfig, Inbox, Message, SenseConfig};
 use crate::error::{Code, Error};
 use crate::filter::Filters;
 use crate::host::Host;
-use crate::http::HttpServer;
+use crate::http::{Feed, HttpServer, Served};
 use crate::hub::Hub;
 use crate::notice::{Notice, SourceState};
 use crate::onlooker::Onlooker;
 use crate::outbox::{Earlier, Intake, Opened, Outbox};
 use crate::producer;
 use crate::publisher::{Answer, Limits, Publisher, PublisherConfig};
+use crate::settings::Settings;
 use crate::source::injected::Injection;
 use crate::source::name;
 use crate::source::simulated::{Demonstration, SimulatedCommand};
@@ -37,6 +37,7 @@ pub struct Daemon {
     demonstration: Option<Demonstration>,
     engine: Option<JoinHandle<()>>,
     publisher: Option<Publisher>,
+    settings: Option<Arc<Settings>>,
     http: Option<HttpServer>,
     telemetry: Option<Arc<Member>>,
 }
@@ -57,10 +58,14 @@ impl Daemon {
             Outbox::open(&config.outbox, publishes, &producer::random()?, &boot_id)?;
         let intake = Arc::new(Intake::new(outbox.series(), &config.outbox));
         let in_file = !outbox.is_in_memory();
-        let Host { event_loop: _, mut onlookers, telemetry } = host;
+        let Host { event_loop, mut onlookers, telemetry } = host;
         let telemetry = telemetry.map(|telemetry| join(&telemetry, config)).transpose()?;
         if let Some(member) = &telemetry {
             onlookers.push(Arc::clone(member) as Arc<dyn Onlooker>);
+        }
+        let feed = Arc::new(Feed::new());
+        if config.monitoring.enabled {
+            onlookers.push(Arc::clone(&feed) as Arc<dyn Onlooker>);
         }
         let hub = Hub::new(Arc::clone(subscriber), outbox.board(), onlookers);
         if let Some(error) = fault {
@@ -75,6 +80,7 @@ impl Daemon {
             demonstration: None,
             engine: None,
             publisher: None,
+            settings: None,
             http: None,
             telemetry,
         };
@@ -85,10 +91,15 @@ impl Daemon {
         if in_file {
             subscriber.set_store(Box::new(outgoing.ask()));
         }
+        let settings = Arc::new(Settings::new(config, Arc::clone(&daemon.inbox), outgoing.limits()));
+        let ask = Box::new(outgoing.ask());
         daemon.publisher = Some(outgoing);
+        daemon.settings = Some(Arc::clone(&settings));
         if config.monitoring.enabled {
-            let address = SocketAddr::new(config.monitoring.host, config.monitoring.healthcheck_port);
-            daemon.http = Some(HttpServer::start(address, daemon.hub.clone())?);
+            let hub = daemon.hub.clone();
+            let served =
+                Served { hub, event_loop, settings, feed, ask, metrics: None, host_name: host_name() };
+            daemon.http = Some(HttpServer::start(&config.monitoring, served)?);
         }
         daemon.start_engine(config, intake, earlier)?;
         Ok(daemon)
@@ -166,9 +177,8 @@ impl Daemon {
 
     /// Filters and limits of `config` hold from now on: for what comes, and for what waits for Redis.
     pub fn reload(&self, config: &Config) {
-        self.inbox.send(Message::Filters(Arc::new(Filters::new(&config.filters))));
-        if let Some(publisher) = &self.publisher {
-            publisher.set_limits(Limits::from(&config.performance));
+        if let Some(settings) = &self.settings {
+            settings.reload(config);
         }
     }
 
