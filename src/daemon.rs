@@ -164,6 +164,14 @@ impl NativeDaemon {
             .map_err(|error| napi::Error::new(Code::System, format!("health cannot be written: {error}")))
     }
 
+    /// All figures as JSON: the core's `Snapshot`. The event loop is not asked: it is here.
+    #[napi(catch_unwind)]
+    pub fn metrics(&self) -> Result<String> {
+        let snapshot = self.run().daemon()?.metrics().snapshot(None);
+        serde_json::to_string(&snapshot)
+            .map_err(|error| napi::Error::new(Code::System, format!("metrics cannot be written: {error}")))
+    }
+
     /// Events that are kept after this number, `limit` at most, each as `{ seq, type, device }`. The answer is JSON: `{ value }`, or
     /// `{ code, message }` where there is none.
     #[napi(catch_unwind)]

@@ -13,6 +13,7 @@ use crate::filter::Filters;
 use crate::host::Host;
 use crate::http::{Feed, HttpServer, Served};
 use crate::hub::Hub;
+use crate::metrics::{self, Counting, Metrics};
 use crate::notice::{Notice, SourceState};
 use crate::onlooker::Onlooker;
 use crate::outbox::{Earlier, Intake, Opened, Outbox};
@@ -32,6 +33,7 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 pub struct Daemon {
     inbox: Arc<Inbox>,
     hub: Hub,
+    metrics: Arc<Metrics>,
     simulated: bool,
     shutdown: Duration,
     demonstration: Option<Demonstration>,
@@ -63,11 +65,19 @@ impl Daemon {
         if let Some(member) = &telemetry {
             onlookers.push(Arc::clone(member) as Arc<dyn Onlooker>);
         }
+        let counting = Counting::begin();
+        onlookers.push(counting.onlooker());
         let feed = Arc::new(Feed::new());
         if config.monitoring.enabled {
             onlookers.push(Arc::clone(&feed) as Arc<dyn Onlooker>);
         }
         let hub = Hub::new(Arc::clone(subscriber), outbox.board(), onlookers);
+        let capacity = config.outbox.max_events as u64;
+        let told = metrics::Settings { publishes, capacity };
+        let metrics = Arc::new(counting.of(hub.clone(), event_loop.clone(), told));
+        if let Some(member) = &telemetry {
+            member.count(&metrics);
+        }
         if let Some(error) = fault {
             tracing::error!(code = error.code.as_str(), "{error}");
             hub.tell(&Notice::Error { error, context: "outbox" });
@@ -75,6 +85,7 @@ impl Daemon {
         let mut daemon = Self {
             inbox,
             hub,
+            metrics,
             simulated: config.sources.simulated,
             shutdown: config.shutdown(),
             demonstration: None,
@@ -96,9 +107,15 @@ impl Daemon {
         daemon.publisher = Some(outgoing);
         daemon.settings = Some(Arc::clone(&settings));
         if config.monitoring.enabled {
-            let hub = daemon.hub.clone();
-            let served =
-                Served { hub, event_loop, settings, feed, ask, metrics: None, host_name: host_name() };
+            let served = Served {
+                hub: daemon.hub.clone(),
+                event_loop,
+                settings,
+                feed,
+                ask,
+                metrics: Arc::clone(&daemon.metrics),
+                host_name: host_name(),
+            };
             daemon.http = Some(HttpServer::start(&config.monitoring, served)?);
         }
         daemon.start_engine(config, intake, earlier)?;
@@ -148,6 +165,11 @@ impl Daemon {
     /// Where notices are told: for health and for further subscribers.
     pub fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// What has been counted, and what it is like now.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
     }
 
     /// Plugs or pulls a simulated device.

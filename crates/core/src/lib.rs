@@ -22,6 +22,7 @@ mod host;
 mod http;
 mod hub;
 mod journey;
+mod metrics;
 mod notice;
 mod onlooker;
 mod outbox;
@@ -53,6 +54,9 @@ pub use event_publisher::{EventPublisher, Reply};
 pub use host::{EventLoop, Host, LoopDelay};
 pub use hub::{Health, HealthStatus, Hub};
 pub use journey::{Journey, Step, Steps, WITNESSES};
+pub use metrics::{
+    Distribution, Family, Format, Label, Metrics, Series, Snapshot, Value, names as metric_names,
+};
 pub use notice::{Gap, GapCause, Notice, RedisStatus, SourceState, SourceStatus};
 pub use onlooker::{Fact, Onlooker};
 pub use outbox::{Accounts, History, OutboxStatus, Since};

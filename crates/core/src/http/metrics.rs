@@ -1,24 +1,29 @@
-//! `/metrics`, in the form that is asked for.
+//! `/metrics`: all figures, for Prometheus.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::answer::Refusal;
 use super::routes::Site;
+use crate::metrics::Format;
 
-/// Gives content type and text for what a client accepts.
-pub type Render = Arc<dyn Fn(&str) -> (String, String) + Send + Sync>;
+/// How long a scrape waits for JavaScript's event loop to show that it is free.
+const PATIENCE: Duration = Duration::from_millis(20);
 
-pub(super) async fn metrics(State(site): State<Arc<Site>>, headers: HeaderMap) -> Result<Response, Refusal> {
-    let Some(render) = &site.metrics else {
-        let message = "this daemon has no metrics";
-        return Err(Refusal::new(StatusCode::NOT_FOUND, "ERR_USB_HTTP_PATH", message));
-    };
-    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let (kind, text) = render(accept);
-    Ok(([(CONTENT_TYPE, kind)], text).into_response())
+/// Answers a scrape.
+pub(super) async fn scrape(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+    // Several lines of a header are one list.
+    let accept: Vec<&str> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let format = Format::negotiate(&accept.join(","));
+    match format.write(site.metrics.ask(PATIENCE).await) {
+        Ok(figures) => ([(CONTENT_TYPE, format.content_type())], figures).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }

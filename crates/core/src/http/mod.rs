@@ -27,13 +27,13 @@ use self::access::Access;
 use self::events::MOST_FOLLOWERS;
 pub(crate) use self::feed::Feed;
 use self::follower::Store;
-pub use self::metrics::Render;
 use self::routes::Site;
 use crate::config::MonitoringConfig;
 use crate::delivery::Ask;
 use crate::error::{Code, Error};
 use crate::host::EventLoop;
 use crate::hub::Hub;
+use crate::metrics::Metrics;
 use crate::notice::Notice;
 use crate::settings::Settings;
 use crate::sysfs::Sysfs;
@@ -50,7 +50,7 @@ pub(crate) struct Served {
     pub(crate) feed: Arc<Feed>,
     /// Gives events that are kept.
     pub(crate) ask: Ask,
-    pub(crate) metrics: Option<Render>,
+    pub(crate) metrics: Arc<Metrics>,
     /// This machine's.
     pub(crate) host_name: String,
 }

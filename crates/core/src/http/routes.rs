@@ -15,11 +15,12 @@ use super::answer::{Refusal, finish};
 use super::events::{api_events, events};
 use super::feed::Feed;
 use super::follower::{Place, Store};
-use super::metrics::{Render, metrics};
+use super::metrics::scrape;
 use super::{api, page, state};
 use crate::error::shown;
 use crate::host::EventLoop;
 use crate::hub::Hub;
+use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::sysfs::Sysfs;
 
@@ -49,7 +50,7 @@ pub(super) struct Site {
     pub(super) feed: Arc<Feed>,
     pub(super) store: Arc<Store>,
     pub(super) followers: Arc<Semaphore>,
-    pub(super) metrics: Option<Render>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Site {
@@ -69,7 +70,7 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/health", get(state::health))
         .route("/live", get(state::live))
         .route("/ready", get(state::ready))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(scrape))
         .route("/devices", get(state::devices))
         .route("/withheld", get(state::withheld))
         .route("/events", get(events))

@@ -6,6 +6,7 @@
 mod entry;
 mod failure;
 pub(crate) mod fence;
+mod groups;
 mod pace;
 mod presence;
 pub(crate) mod search;
@@ -348,6 +349,7 @@ impl Task {
     /// How many events the next batch may carry; waits until that is at least one. A stop lifts the pace.
     async fn room(&self) -> usize {
         let mut limits = self.limits.clone();
+        let mut is_held_up = false;
         loop {
             let Limits { batch_size, per_second } = *limits.borrow_and_update();
             if self.stopping.borrow().is_some() {
@@ -360,6 +362,9 @@ impl Task {
                 Ok(count) => return count,
                 Err(next) => next,
             };
+            if !std::mem::replace(&mut is_held_up, true) {
+                self.hub.note(&Fact::Paced);
+            }
             tokio::select! {
                 () = sleep_until(next) => {}
                 () = self.until_stopped() => {}

@@ -10,10 +10,11 @@ use super::fence::{Fence, Ground, Guarantee, Outcome, beside};
 use super::presence::Presence;
 use super::search;
 use super::trimming::{self, Trimmed};
-use super::{Destination, RETRY, Task};
+use super::{Destination, RETRY, Task, groups};
 use crate::config::OnReset;
 use crate::error::{Code, Error};
 use crate::event::event_id;
+use crate::onlooker::Fact;
 use crate::outbox::Placed;
 use crate::producer;
 use crate::redis_connection;
@@ -137,6 +138,10 @@ impl<'a> Session<'a> {
                 Err(error) if error.code().is_some() => self.task.tell_untrimmed(&error),
                 Err(error) => return Err(error),
             }
+        }
+        if !has_more_to_trim {
+            let groups = groups::look(self.fence.connection(), &self.destination.redis.stream).await?;
+            self.task.hub.note(&Fact::Groups(&groups));
         }
         if self.task.outbox.borrow().is_in_memory() && Instant::now() >= self.refresh_at {
             self.refresh_at = Instant::now() + REFRESH;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::batch::Queue;
 use super::client::{Client, Failure};
+use super::figures;
 use super::otlp::{Writer, refused};
 use super::settings::{BatchSettings, Signal, Target};
 use super::spans::Span;
@@ -22,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 /// Whatever the collector says: what waits is to be of some use yet.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// What an event loop gets to show that it is free.
+const LOOP_PATIENCE: Duration = Duration::from_millis(50);
 /// How often it is said that nothing can be exported.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
 
@@ -35,7 +38,7 @@ pub(super) async fn run(shared: &Shared, stop: Stop) {
     let writer = Writer::new(&settings.resource, &shared.instance, shared.sampler());
     let line =
         |signal| settings.target(signal).map(|target| Line::new(signal, target, &client, stop.clone()));
-    let (to_traces, to_logs) = (line(Signal::Traces), line(Signal::Logs));
+    let (to_traces, to_metrics, to_logs) = (line(Signal::Traces), line(Signal::Metrics), line(Signal::Logs));
     let work = async {
         let spans = async {
             let Some(line) = &to_traces else { return };
@@ -49,7 +52,11 @@ pub(super) async fn run(shared: &Shared, stop: Stop) {
             let Some(line) = &to_logs else { return };
             line.export(lines, settings.log_batch, |batch| (batch.len(), writer.logs(batch))).await;
         };
-        tokio::join!(spans, logs);
+        let figures = async {
+            let Some(line) = &to_metrics else { return };
+            line.export_figures(shared, settings.metric_interval, &writer).await;
+        };
+        tokio::join!(spans, figures, logs);
     };
     let over = async {
         let mut stop = stop.clone();
@@ -126,6 +133,27 @@ impl<'a> Line<'a> {
                 if !is_worth_while || (!is_stopped && queue.len() < queue.batch_size()) {
                     break;
                 }
+            }
+            if is_stopped {
+                return;
+            }
+        }
+    }
+
+    /// Figures need no queue: those of now are all there is to tell.
+    async fn export_figures(&self, shared: &Shared, interval: Duration, writer: &Writer) {
+        loop {
+            let is_stopped = self.unless_stopped(sleep(interval)).await.is_none();
+            let mut metrics = Vec::new();
+            for (number, daemon) in shared.daemons() {
+                // At the end nobody waits for an event loop.
+                let snapshot =
+                    if is_stopped { daemon.snapshot(None) } else { daemon.ask(LOOP_PATIENCE).await };
+                metrics.extend(figures::metrics(snapshot, number));
+            }
+            if !metrics.is_empty() {
+                let count = metrics.len() as u64;
+                self.deliver(&writer.metrics(metrics), count).await;
             }
             if is_stopped {
                 return;

@@ -8,6 +8,7 @@ mod batch;
 mod client;
 mod environment;
 mod exporter;
+mod figures;
 mod ids;
 mod line;
 mod otlp;
@@ -15,6 +16,7 @@ mod sampler;
 mod settings;
 mod spans;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -26,6 +28,7 @@ use tokio::time::Instant;
 use crate::delivery::Wake;
 use crate::error::{Code, Error};
 use crate::event::Event;
+use crate::metrics::{Metrics, Snapshot};
 use crate::notice::Notice;
 use crate::onlooker::{Fact, Onlooker};
 use crate::producer;
@@ -59,6 +62,8 @@ struct Shared {
     relay: Option<Wake>,
     traces: Queue<Passed>,
     lines: Queue<LogRecord>,
+    /// Daemons that run, by their numbers, from 1.
+    daemons: Mutex<BTreeMap<usize, Arc<Metrics>>>,
     instance: String,
 }
 
@@ -83,6 +88,7 @@ struct Passed {
 pub struct Member {
     telemetry: Arc<Telemetry>,
     stream: Option<String>,
+    number: Mutex<Option<usize>>,
     has_left: AtomicBool,
 }
 
@@ -99,6 +105,7 @@ impl Telemetry {
             traces: Queue::new(events(spans.queue), events(spans.batch)),
             lines: Queue::new(lines.queue, lines.batch),
             relay: relay.filter(|_| !settings.is_disabled && !settings.exports(Signal::Traces)),
+            daemons: Mutex::default(),
             instance: producer::random()?,
             settings,
         };
@@ -134,21 +141,33 @@ impl Telemetry {
     /// # Errors
     /// Where no thread can be had.
     pub fn join(self: &Arc<Self>, stream: Option<String>) -> Result<Member, Error> {
-        let mut running = self.running();
+        let mut running = lock(&self.running);
         if running.exporter.is_none() && !self.shared.settings.is_off() {
             running.exporter = Some(Exporter::start(&self.shared)?);
         }
         running.members += 1;
-        Ok(Member { telemetry: Arc::clone(self), stream, has_left: AtomicBool::new(false) })
+        Ok(Member {
+            telemetry: Arc::clone(self),
+            stream,
+            number: Mutex::new(None),
+            has_left: AtomicBool::new(false),
+        })
     }
 
-    fn running(&self) -> MutexGuard<'_, Running> {
-        // What it guards is whole between any two statements.
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The figures of each daemon that runs, by its number.
+    pub fn figures(&self) -> Vec<(usize, Snapshot)> {
+        let daemons = self.shared.daemons().into_iter();
+        daemons.map(|(number, metrics)| (number, metrics.snapshot(None))).collect()
     }
 }
 
 impl Shared {
+    /// What has something to count, by number.
+    fn daemons(&self) -> Vec<(usize, Arc<Metrics>)> {
+        let daemons = lock(&self.daemons);
+        daemons.iter().map(|(number, metrics)| (*number, Arc::clone(metrics))).collect()
+    }
+
     /// Which events are traced; none if absent.
     fn sampler(&self) -> Option<Sampler> {
         let is_on = self.settings.exports(Signal::Traces) || self.relay.is_some();
@@ -189,6 +208,14 @@ impl Member {
         self.telemetry.shared.sampler()
     }
 
+    /// The daemon's figures are told from now on, until it leaves.
+    pub(crate) fn count(&self, metrics: &Arc<Metrics>) {
+        let mut daemons = lock(&self.telemetry.shared.daemons);
+        let number = (1..).find(|number| !daemons.contains_key(number)).unwrap_or_default();
+        daemons.insert(number, Arc::clone(metrics));
+        *lock(&self.number) = Some(number);
+    }
+
     fn passed(&self, event: &Arc<Event>, entry: Option<Entry>) {
         let shared = &self.telemetry.shared;
         let Some(sampler) = shared.sampler() else { return };
@@ -207,14 +234,23 @@ impl Member {
             return;
         }
         let exporter = {
-            let mut running = self.telemetry.running();
+            let mut running = lock(&self.telemetry.running);
             running.members -= 1;
             if running.members == 0 { running.exporter.take() } else { None }
         };
         if let Some(exporter) = exporter {
             exporter.stop();
         }
+        // Only now: the last figures are told at the end.
+        if let Some(number) = lock(&self.number).take() {
+            lock(&self.telemetry.shared.daemons).remove(&number);
+        }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What these guard is whole between any two statements.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Member {

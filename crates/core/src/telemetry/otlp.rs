@@ -3,13 +3,16 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse};
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Held;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::{self as logs, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event as Moment, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::{self as trace, ResourceSpans, ScopeSpans};
@@ -70,6 +73,17 @@ impl Writer {
             ..Default::default()
         };
         ExportLogsServiceRequest { resource_logs: vec![resource_logs] }.encode_to_vec()
+    }
+
+    /// Figures.
+    pub(super) fn metrics(&self, metrics: Vec<Metric>) -> Vec<u8> {
+        let scope_metrics = ScopeMetrics { scope: Some(scope()), metrics, ..Default::default() };
+        let resource_metrics = ResourceMetrics {
+            resource: Some(self.resource.clone()),
+            scope_metrics: vec![scope_metrics],
+            ..Default::default()
+        };
+        ExportMetricsServiceRequest { resource_metrics: vec![resource_metrics] }.encode_to_vec()
     }
 
     fn line(&self, line: LogRecord) -> logs::LogRecord {
@@ -180,6 +194,11 @@ fn pairs(attributes: Attributes) -> Vec<KeyValue> {
         Value::Flag(flag) => Held::BoolValue(flag),
     };
     attributes.into_iter().map(|(key, value)| pair(key, held(value))).collect()
+}
+
+/// An attribute of a text.
+pub(super) fn text(key: &str, value: &str) -> KeyValue {
+    pair(key, Held::StringValue(value.to_owned()))
 }
 
 fn pair(key: &str, value: Held) -> KeyValue {
