@@ -13,8 +13,8 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { command, stateFolder } from './command.mjs';
 import { consume, openConsumer, startedRedis } from './consumers.mjs';
 import { cycle, openDaemon } from './daemon.mjs';
-import { AT_ONCE, exporting, hostWithSdk } from './otlp/exporting.mjs';
-import { startCollector } from './otlp/collector.mjs';
+import { AT_ONCE, exporting, hostWithMeter, hostWithSdk } from './otlp/exporting.mjs';
+import { attributesOf, startCollector } from './otlp/collector.mjs';
 import { fieldsOf, freePort } from './redis-server.mjs';
 import { until } from './until.mjs';
 
@@ -158,6 +158,56 @@ describe('one event', () => {
     expect(sampled.length).toBeLessThan(100);
     const exported = collector.spans.filter(({ parentSpanId }) => parentSpanId === '').map(({ traceId }) => traceId);
     expect(exported).toEqual(sampled.map(([, traceId]) => traceId));
+  });
+});
+
+describe('figures', () => {
+  const IDLE = { OTEL_METRIC_EXPORT_INTERVAL: '3600000' };
+
+  it('go out by OTLP, the last of them when the daemon stops', async () => {
+    const [server, collector] = await Promise.all([startedRedis(), startCollector()]);
+    await exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...IDLE });
+    const daemon = await started(server);
+    cycle(daemon, 6);
+    daemon.simulateAttach(KEYBOARD);
+    await server.waitForEntries(7);
+    await daemon.stop();
+    const of = (name) => collector.metrics.find((metric) => metric.name === name);
+    const events = Object.fromEntries(of('usb_events_total').sum.dataPoints.map((point) => [Object.values(attributesOf(point)).join(' '), Number(point.asInt)]));
+    expect(events).toMatchObject({ 'attach simulated': 4, 'detach simulated': 3 });
+    expect(of('usb_events_total').sum).toMatchObject({ isMonotonic: true, aggregationTemporality: 'AGGREGATION_TEMPORALITY_CUMULATIVE' });
+    expect(of('usb_devices_connected').sum.dataPoints).toEqual([expect.objectContaining({ asInt: '1' })]);
+    const [duration] = of('usb_event_processing_duration_ms').histogram.dataPoints;
+    expect(duration).toMatchObject({ count: '7', sum: expect.any(Number) });
+    expect(duration.bucketCounts).toHaveLength(duration.explicitBounds.length + 1);
+    expect(of('process_resident_memory_bytes')).toMatchObject({ unit: 'By', gauge: { dataPoints: [expect.anything()] } });
+    expect([of('usb_events_total').scope.name, of('usb_events_total').resource['service.name']]).toEqual(['autoweave-usb-daemon', 'autoweave-usb-daemon']);
+  });
+
+  it("are in the host's meter where the addon does not export them", async () => {
+    const read = hostWithMeter();
+    await exporting({});
+    const [first, second] = [await started(null), await started(null)];
+    for (const daemon of [first, second]) cycle(daemon, 4);
+    await Promise.all([first, second].map((daemon) => daemon.heard.waitFor('device:detach', { count: 2 })));
+    const found = await read();
+    const value = (name, attributes) => found[name].find((point) => Object.entries(attributes).every(([key, wanted]) => point.attributes[key] === wanted))?.value;
+    expect(value('usb_events_total', { action: 'attach', source: 'simulated' })).toBe(2);
+    expect(value('usb_events_total', { action: 'attach', source: 'simulated', daemon: '2' })).toBe(2);
+    expect(value('usb_devices_connected', {})).toBe(0);
+    expect(value('usb_event_processing_duration_ms', {}).count).toBe(8);
+  });
+
+  it("are not in the host's meter where the addon exports them", async () => {
+    const read = hostWithMeter();
+    const collector = await startCollector();
+    await exporting({ OTEL_METRICS_EXPORTER: 'otlp', OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...IDLE });
+    const daemon = await started(null);
+    cycle(daemon, 2);
+    await daemon.heard.waitFor('device:detach');
+    expect(await read()).toEqual({});
+    await daemon.stop();
+    expect(collector.metrics.length).toBeGreaterThan(0);
   });
 });
 

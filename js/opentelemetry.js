@@ -29,6 +29,13 @@ function hasTracer() {
   return provider !== undefined && (provider.getDelegateTracer === undefined || provider.getDelegateTracer(NAME) !== undefined);
 }
 
+/** The host's meter, if there is an SDK behind it. */
+function meter() {
+  if (api === null) return null;
+  const found = api.metrics.getMeter(NAME, version);
+  return found.constructor === api.createNoopMeter().constructor ? null : found;
+}
+
 function tracer() {
   return api.trace.getTracer(NAME, version);
 }
@@ -86,4 +93,4 @@ function started({ name, kind, start, attributes }, context) {
   return tracer().startSpan(name, { kind: api.SpanKind[kind.toUpperCase()], startTime: start, attributes }, context);
 }
 
-module.exports = { handling, hasTracer, load, relay };
+module.exports = { handling, hasTracer, load, meter, relay };

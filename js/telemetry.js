@@ -2,6 +2,7 @@
 
 // What this thread of JavaScript's exports, for all of its daemons. There is none until initializeTracing is called.
 
+const { observe } = require('./meter.js');
 const { NativeTelemetry } = require('./native.js');
 const { apart } = require('./tell.js');
 const opentelemetry = require('./opentelemetry.js');
@@ -10,12 +11,17 @@ let current = null;
 
 class TelemetryOfThread {
   #native;
+  #isReplaced = false;
 
   constructor(variables) {
     const self = new WeakRef(this);
     // Asked now: an SDK that is registered later gets the next call's.
     const relay = opentelemetry.hasTracer() ? () => self.deref()?.#pump() : undefined;
-    this.#native = new NativeTelemetry(variables, relay);
+    const meter = opentelemetry.meter();
+    this.#native = new NativeTelemetry(variables, relay, meter !== null);
+    if (meter !== null && this.#native.leavesFigures()) {
+      observe(meter, JSON.parse(NativeTelemetry.knownFigures()), () => this.#takeFigures());
+    }
   }
 
   /** What a daemon is given when it starts. */
@@ -27,9 +33,20 @@ class TelemetryOfThread {
     return this.#native.warnings();
   }
 
+  /** Daemons that come have another one; those that run keep this one. */
+  replace() {
+    this.#isReplaced = true;
+  }
+
   /** Gives all that waits by now to the host. */
   drain() {
     while (this.#relay());
+  }
+
+  /** Null once nobody is left whose figures they could be. */
+  #takeFigures() {
+    const figures = JSON.parse(this.#native.takeFigures());
+    return this.#isReplaced && figures.daemons.length === 0 ? null : figures;
   }
 
   #pump() {
@@ -56,9 +73,10 @@ function variablesOf(environment, otlp) {
 function startTelemetry({ otlp, environment = process.env }) {
   opentelemetry.load();
   const variables = variablesOf(environment, otlp);
-  const key = `${variables} ${opentelemetry.hasTracer()}`;
+  const key = `${variables} ${opentelemetry.hasTracer()} ${opentelemetry.meter() !== null}`;
   // Asked for again, it is the same: daemons that run and those that come share one.
   if (current?.key === key) return [];
+  current?.telemetry.replace();
   current = { key, telemetry: new TelemetryOfThread(variables) };
   return current.telemetry.warnings;
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
-use usb_daemon_core::{Code, Settings, Signal, Telemetry, Wake};
+use usb_daemon_core::{BOUNDS_MS, Code, Relay, Settings, Signal, Telemetry, Wake, metric_names};
 
 use crate::failure::{Result, failure};
 
@@ -19,9 +19,10 @@ pub struct NativeTelemetry {
 
 #[napi]
 impl NativeTelemetry {
-    /// `variables` are those of the environment as JSON. `relay` is called whenever traces begin to wait that the host exports.
+    /// `variables` are those of the environment as JSON. `relay` is called whenever traces begin to wait that the host exports;
+    /// `has_meter` says whether it asks for figures.
     #[napi(constructor, catch_unwind)]
-    pub fn new(variables: String, relay: Option<Function<(), ()>>) -> Result<Self> {
+    pub fn new(variables: String, relay: Option<Function<(), ()>>, has_meter: bool) -> Result<Self> {
         let system = |reason: String| napi::Error::new(Code::System, reason);
         let variables: BTreeMap<String, String> =
             serde_json::from_str(&variables).map_err(|error| system(format!("no variables: {error}")))?;
@@ -36,6 +37,7 @@ impl NativeTelemetry {
                 }) as Wake
             });
         let (settings, warnings) = Settings::read(&|name| variables.get(name).cloned());
+        let relay = Relay { traces: relay, figures: has_meter };
         Ok(Self { telemetry: Telemetry::new(settings, relay).map_err(failure)?, warnings })
     }
 
@@ -45,11 +47,27 @@ impl NativeTelemetry {
         self.warnings.clone()
     }
 
-    /// Whether this signal (`traces`, `metrics`, `logs`) is exported, so that nobody else should.
+    /// Whether figures are left to the host.
     #[napi(catch_unwind)]
-    pub fn exports(&self, signal: String) -> bool {
-        let signals = [Signal::Traces, Signal::Metrics, Signal::Logs];
-        signals.into_iter().any(|known| known.as_str() == signal && self.telemetry.settings().exports(known))
+    pub fn leaves_figures(&self) -> bool {
+        self.telemetry.settings().leaves(Signal::Metrics)
+    }
+
+    /// What figures there are, as JSON: `{ metrics, bounds }`, with the bounds of histograms in ms.
+    #[napi(catch_unwind)]
+    pub fn known_figures() -> String {
+        serde_json::json!({ "metrics": metric_names::ALL, "bounds": BOUNDS_MS }).to_string()
+    }
+
+    /// For the host's meter, as JSON: `{ daemons: [[number, snapshot]], durations }`, with how long events took since the last
+    /// call, in ms.
+    #[napi(catch_unwind)]
+    pub fn take_figures(&self) -> Result<String> {
+        let figures = serde_json::json!({
+            "daemons": self.telemetry.figures(),
+            "durations": self.telemetry.take_durations(),
+        });
+        Ok(figures.to_string())
     }
 
     /// Traces that wait for whoever relays them, as JSON: `{ more, traces }`. Until `more` is false there is no further wake-up.

@@ -1,7 +1,8 @@
 // A daemon of this process that exports, and a host that has OpenTelemetry's API, for one test.
 
-import { AsyncLocalStorage } from 'node:async_hooks';
-import { ROOT_CONTEXT, context, trace } from '@opentelemetry/api';
+import { context, metrics, trace } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics';
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base';
 import { onTestFinished, vi } from 'vitest';
 import { USBDaemon } from '../daemon.mjs';
@@ -31,36 +32,30 @@ export async function exporting(variables, options) {
   return warned;
 }
 
-/** The least that keeps a context over promises. */
-class Contexts {
-  #storage = new AsyncLocalStorage();
+/** A reader that reads when it is asked. */
+class Reader extends MetricReader {
+  async onForceFlush() {}
+  async onShutdown() {}
+}
 
-  active() {
-    return this.#storage.getStore() ?? ROOT_CONTEXT;
-  }
-
-  with(active, work, self, ...args) {
-    return this.#storage.run(active, () => work.apply(self, args));
-  }
-
-  bind(active, work) {
-    return (...args) => this.with(active, work, undefined, ...args);
-  }
-
-  enable() {
-    return this;
-  }
-
-  disable() {
-    return this;
-  }
+/** This process has a meter until the test ends. Gives what reads its figures: by name, as points `{ attributes, value }`. */
+export function hostWithMeter() {
+  const reader = new Reader();
+  metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }));
+  onTestFinished(() => metrics.disable());
+  return async () => {
+    const { resourceMetrics, errors } = await reader.collect();
+    if (errors.length > 0) throw errors[0];
+    const scope = resourceMetrics.scopeMetrics.find((found) => found.scope.name === 'autoweave-usb-daemon');
+    return Object.fromEntries((scope?.metrics ?? []).map(({ descriptor, dataPoints }) => [descriptor.name, dataPoints]));
+  };
 }
 
 /** This process has an SDK until the test ends. Gives what it has exported. */
 export function hostWithSdk() {
   const exporter = new InMemorySpanExporter();
   trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }));
-  context.setGlobalContextManager(new Contexts().enable());
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   onTestFinished(() => {
     trace.disable();
     context.disable();

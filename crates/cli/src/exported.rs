@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
-use usb_daemon_core::{Error, LogRecord, Settings, Telemetry};
+use usb_daemon_core::{Error, LogRecord, Relay, Settings, Telemetry};
 
 /// Where telemetry goes, and what is wrong with what was asked for.
 pub(crate) struct Exported {
@@ -17,7 +17,7 @@ impl Exported {
     /// As the environment says.
     pub(crate) fn of_environment() -> Result<Self, Error> {
         let (settings, warnings) = Settings::of_process();
-        Ok(Self { telemetry: Telemetry::new(settings, None)?, warnings })
+        Ok(Self { telemetry: Telemetry::new(settings, Relay::default())?, warnings })
     }
 }
 

@@ -55,7 +55,7 @@ pub use host::{EventLoop, Host, LoopDelay};
 pub use hub::{Health, HealthStatus, Hub};
 pub use journey::{Journey, Step, Steps, WITNESSES};
 pub use metrics::{
-    Distribution, Family, Format, Label, Metrics, Series, Snapshot, Value, names as metric_names,
+    BOUNDS_MS, Distribution, Family, Format, Label, Metrics, Series, Snapshot, Value, names as metric_names,
 };
 pub use notice::{Gap, GapCause, Notice, RedisStatus, SourceState, SourceStatus};
 pub use onlooker::{Fact, Onlooker};
@@ -65,5 +65,5 @@ pub use publisher::{Answer, Guarantee};
 pub use redis_url::{UrlPart, url_says, url_without};
 pub use source::injected::{Injection, Ticket};
 pub use source::simulated::{CYCLE, SimulatedCommand, SimulatedDevice, demonstration};
-pub use telemetry::{LogRecord, Member, Sampler, Settings, Signal, Span, Telemetry};
+pub use telemetry::{LogRecord, Member, Relay, Sampler, Settings, Signal, Span, Telemetry};
 pub use withheld::{Withheld, WithheldReason};

@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use crate::delivery::Wake;
 use crate::error::{Code, Error};
 use crate::event::Event;
+use crate::journey::Step;
 use crate::metrics::{Metrics, Snapshot};
 use crate::notice::Notice;
 use crate::onlooker::{Fact, Onlooker};
@@ -46,6 +47,8 @@ pub const NAME: &str = "autoweave-usb-daemon";
 
 /// Spans of one event, at most.
 const SPANS: usize = 6;
+/// Durations that wait until somebody asks, at most.
+const DURATIONS: usize = 8192;
 /// What the last flush may take.
 const LAST_FLUSH: Duration = Duration::from_millis(900);
 
@@ -58,13 +61,23 @@ pub struct Telemetry {
 /// What whoever has something to export shares with the exporter.
 struct Shared {
     settings: Settings,
-    /// Whoever takes the traces that are not exported; called when some begin to wait.
-    relay: Option<Wake>,
+    relay: Relay,
     traces: Queue<Passed>,
     lines: Queue<LogRecord>,
+    /// How long events took until they were told, in ms: for who has a histogram of them.
+    durations: Queue<f64>,
     /// Daemons that run, by their numbers, from 1.
     daemons: Mutex<BTreeMap<usize, Arc<Metrics>>>,
     instance: String,
+}
+
+/// What the host tells by means of its own, where it is not exported.
+#[derive(Default)]
+pub struct Relay {
+    /// Whoever takes traces; called whenever some begin to wait for [`Telemetry::take_traces`].
+    pub traces: Option<Wake>,
+    /// Whether somebody asks for [`Telemetry::figures`] and [`Telemetry::take_durations`] now and then.
+    pub figures: bool,
 }
 
 #[derive(Default)]
@@ -93,18 +106,21 @@ pub struct Member {
 }
 
 impl Telemetry {
-    /// Nothing runs yet. `relay` is for traces that are not exported: it is called whenever some begin to wait for
-    /// [`Telemetry::take_traces`].
+    /// Nothing runs yet.
     ///
     /// # Errors
     /// Where the kernel gives no random number.
-    pub fn new(settings: Settings, relay: Option<Wake>) -> Result<Arc<Self>, Error> {
+    pub fn new(settings: Settings, relay: Relay) -> Result<Arc<Self>, Error> {
         let (spans, lines) = (settings.span_batch, settings.log_batch);
         let events = |spans: usize| spans.div_ceil(SPANS);
         let shared = Shared {
             traces: Queue::new(events(spans.queue), events(spans.batch)),
             lines: Queue::new(lines.queue, lines.batch),
-            relay: relay.filter(|_| !settings.is_disabled && !settings.exports(Signal::Traces)),
+            durations: Queue::new(DURATIONS, DURATIONS),
+            relay: Relay {
+                traces: relay.traces.filter(|_| settings.leaves(Signal::Traces)),
+                figures: relay.figures && settings.leaves(Signal::Metrics),
+            },
             daemons: Mutex::default(),
             instance: producer::random()?,
             settings,
@@ -127,7 +143,7 @@ impl Telemetry {
 
     /// Spans of events for whoever relays them: a list for each event. The flag says whether more are waiting.
     pub fn take_traces(&self) -> (Vec<Vec<Span>>, bool) {
-        if self.shared.relay.is_none() {
+        if self.shared.relay.traces.is_none() {
             return (Vec::new(), false);
         }
         let traces = &self.shared.traces;
@@ -154,6 +170,11 @@ impl Telemetry {
         })
     }
 
+    /// How long events took since this was asked, from their observation until they were told, in ms.
+    pub fn take_durations(&self) -> Vec<f64> {
+        self.shared.durations.take()
+    }
+
     /// The figures of each daemon that runs, by its number.
     pub fn figures(&self) -> Vec<(usize, Snapshot)> {
         let daemons = self.shared.daemons().into_iter();
@@ -170,7 +191,7 @@ impl Shared {
 
     /// Which events are traced; none if absent.
     fn sampler(&self) -> Option<Sampler> {
-        let is_on = self.settings.exports(Signal::Traces) || self.relay.is_some();
+        let is_on = self.settings.exports(Signal::Traces) || self.relay.traces.is_some();
         is_on.then_some(self.settings.sampler)
     }
 }
@@ -223,7 +244,7 @@ impl Member {
             return;
         }
         let begins = shared.traces.push(Passed { event: Arc::clone(event), entry });
-        if let Some(relay) = shared.relay.as_ref().filter(|_| begins) {
+        if let Some(relay) = shared.relay.traces.as_ref().filter(|_| begins) {
             relay();
         }
     }
@@ -262,9 +283,17 @@ impl Drop for Member {
 /// Spans are made of what an event remembers when its way is done, and none while it is on it.
 impl Onlooker for Member {
     fn notice(&self, notice: &Notice) {
-        if let Notice::Published { event, stream_id } = notice {
-            let stream = self.stream.clone().unwrap_or_default();
-            self.passed(event, Some(Entry { stream, id: stream_id.clone() }));
+        match notice {
+            Notice::Published { event, stream_id } => {
+                let stream = self.stream.clone().unwrap_or_default();
+                self.passed(event, Some(Entry { stream, id: stream_id.clone() }));
+            }
+            Notice::Transition(event) if self.telemetry.shared.relay.figures => {
+                if let Some(took) = event.journey.at(Step::Announce) {
+                    self.telemetry.shared.durations.push(took.as_secs_f64() * 1000.0);
+                }
+            }
+            _ => {}
         }
     }
 

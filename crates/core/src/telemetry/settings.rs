@@ -1,5 +1,6 @@
 //! What the variables `OTEL_*` ask for.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use hyper::Uri;
@@ -137,7 +138,11 @@ impl Settings {
             files,
         };
         // Whoever exports nothing need not hear what is wrong with it.
-        let warnings = if settings.is_off() && !is_asked(env) { Vec::new() } else { environment.warnings };
+        let mut warnings =
+            if settings.is_off() && !is_asked(env) { Vec::new() } else { environment.warnings };
+        // What is wrong for all signals is wrong once.
+        let mut said = HashSet::new();
+        warnings.retain(|warning| said.insert(warning.clone()));
         (settings, warnings)
     }
 
@@ -156,6 +161,11 @@ impl Settings {
     /// Whether this signal is exported.
     pub fn exports(&self, signal: Signal) -> bool {
         self.target(signal).is_some()
+    }
+
+    /// Whether this signal is left to the host.
+    pub fn leaves(&self, signal: Signal) -> bool {
+        !self.is_disabled && !self.exports(signal)
     }
 
     pub(super) fn target(&self, signal: Signal) -> Option<&Target> {
