@@ -1,6 +1,7 @@
 //! One request to a collector: HTTP/1.1, over TLS where the URL says so. A connection serves one request, as exports are seconds
 //! apart.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
@@ -32,13 +33,23 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) reason: String,
-    /// Whether the same request may be taken another time, and after which pause if the collector says.
-    pub(super) retry: Option<Option<Duration>>,
+    pub(super) outlook: Outlook,
+}
+
+/// Whether the same request may be taken another time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outlook {
+    /// Never.
+    None,
+    /// Perhaps.
+    Again,
+    /// Perhaps, after the pause that the collector asks for.
+    After(Duration),
 }
 
 impl Failure {
-    fn passing(reason: impl ToString) -> Self {
-        Self { reason: shown(&reason.to_string()), retry: Some(None) }
+    fn passing(reason: impl Display) -> Self {
+        Self { reason: shown(&format!("{reason}")), outlook: Outlook::Again }
     }
 }
 
@@ -71,7 +82,7 @@ impl Client {
             return send(stream, request).await;
         }
         let tls = self.tls.get_or_init(|| tls(&self.files)).clone();
-        let tls = tls.map_err(|reason| Failure { reason, retry: None })?;
+        let tls = tls.map_err(|reason| Failure { reason, outlook: Outlook::None })?;
         let name = ServerName::try_from(host.to_owned()).map_err(Failure::passing)?;
         let stream = TlsConnector::from(tls).connect(name, stream).await.map_err(Failure::passing)?;
         send(stream, request).await
@@ -142,7 +153,12 @@ async fn taken(response: Response<Incoming>) -> Result<Bytes, Failure> {
         );
         let pause = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let reason = format!("the collector answers {status}");
-        return Err(Failure { reason, retry: is_passing.then(|| pause.map(Duration::from_secs)) });
+        let outlook = match pause {
+            _ if !is_passing => Outlook::None,
+            Some(seconds) => Outlook::After(Duration::from_secs(seconds)),
+            None => Outlook::Again,
+        };
+        return Err(Failure { reason, outlook });
     }
     let body = Limited::new(response.into_body(), LONGEST_ANSWER).collect().await;
     // It has taken the message, whatever else it says.

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::batch::Queue;
-use super::client::{Client, Failure};
+use super::client::{Client, Failure, Outlook};
 use super::figures;
 use super::otlp::{Writer, refused};
 use super::settings::{BatchSettings, Signal, Target};
@@ -60,10 +60,9 @@ pub(super) async fn run(shared: &Shared, stop: Stop) {
     };
     let over = async {
         let mut stop = stop.clone();
-        match stop.wait_for(Option::is_some).await.ok().and_then(|until| *until) {
-            Some(until) => sleep_until(until).await,
-            // Whoever could have said so has gone.
-            None => {}
+        // Where whoever could have said so has gone, it is over at once.
+        if let Some(until) = stop.wait_for(Option::is_some).await.ok().and_then(|until| *until) {
+            sleep_until(until).await;
         }
     };
     tokio::select! {
@@ -173,7 +172,7 @@ impl<'a> Line<'a> {
             .build();
         let is_taken = loop {
             let was_stopped = self.is_stopped();
-            let Failure { reason, retry } = match self.client.post(self.target, message).await {
+            let Failure { reason, outlook } = match self.client.post(self.target, message).await {
                 Ok(answer) => {
                     if let Some((count, reason)) = refused(self.signal, &answer) {
                         self.note_lost(count, &format!("the collector refused some: {reason}"));
@@ -182,10 +181,12 @@ impl<'a> Line<'a> {
                 }
                 Err(failure) => failure,
             };
-            let pause = match retry {
-                Some(asked) => asked.or_else(|| pauses.next()).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE),
-                None => break self.note_failure(count, &reason),
+            let asked = match outlook {
+                Outlook::None => break self.note_failure(count, &reason),
+                Outlook::Again => None,
+                Outlook::After(pause) => Some(pause),
             };
+            let pause = asked.or_else(|| pauses.next()).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
             if was_stopped || began.elapsed() + pause > PATIENCE {
                 break self.note_failure(count, &reason);
             }

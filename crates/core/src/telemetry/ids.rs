@@ -23,6 +23,13 @@ impl TraceId {
     pub(super) fn of(event_id: &str) -> Self {
         Self(digest(&[event_id]))
     }
+
+    /// As two numbers.
+    pub(super) fn halves(self) -> [u64; 2] {
+        let whole = u128::from_be_bytes(self.0);
+        #[expect(clippy::cast_possible_truncation, reason = "halves")]
+        [(whole >> 64) as u64, whole as u64]
+    }
 }
 
 impl SpanId {
@@ -34,7 +41,7 @@ impl SpanId {
 
 /// All of zeros is no ID; once in 2^64 it is not to be either.
 fn digest<const N: usize>(parts: &[&str]) -> [u8; N] {
-    let hash = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
+    let hash = parts.iter().fold(Sha256::new(), Digest::chain_update).finalize();
     let mut id = [0; N];
     id.copy_from_slice(&hash[..N]);
     if id == [0; N] {

@@ -231,7 +231,9 @@ impl Member {
     /// The daemon's figures are told from now on, until it leaves.
     pub(crate) fn count(&self, metrics: &Arc<Metrics>) {
         let mut daemons = lock(&self.telemetry.shared.daemons);
-        let number = (1..).find(|number| !daemons.contains_key(number)).unwrap_or_default();
+        // One more than there are is free at the latest.
+        let number = (1..=daemons.len()).find(|number| !daemons.contains_key(number));
+        let number = number.unwrap_or(daemons.len() + 1);
         daemons.insert(number, Arc::clone(metrics));
         *lock(&self.number) = Some(number);
     }

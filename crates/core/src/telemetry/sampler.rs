@@ -10,7 +10,8 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    pub(super) const ALL: Self = Self { ratio: 1.0 };
+    /// All traces.
+    pub const ALL: Self = Self { ratio: 1.0 };
 
     /// An event has no parent, so that what is based on one comes down to what it does without.
     pub(super) fn read(env: &mut Environment<'_>) -> Self {
@@ -44,8 +45,8 @@ impl Sampler {
     /// As the SDKs of OpenTelemetry do it: by the lower half of the ID.
     #[expect(clippy::cast_precision_loss, reason = "53 bits are more than a ratio has")]
     pub(super) fn takes(self, trace: TraceId) -> bool {
-        let [.., a, b, c, d, e, f, g, h] = trace.0;
-        let low = u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 1;
+        let [_, low] = trace.halves();
+        let low = low >> 1;
         self.ratio >= 1.0 || (low as f64) < self.ratio * (1_u64 << 63) as f64
     }
 }

@@ -239,8 +239,8 @@ mod tests {
     use super::*;
     use crate::test_support::event;
 
-    fn at(ms: u64) -> Option<SystemTime> {
-        Some(UNIX_EPOCH + Duration::from_millis(ms))
+    fn at(ms: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(ms)
     }
 
     fn shape(spans: &[Span]) -> Vec<(&'static str, u128, u128)> {
@@ -251,13 +251,13 @@ mod tests {
     #[test]
     fn each_step_that_is_known_has_a_span_and_together_they_fill_the_events_own() {
         let moments = Moments {
-            observed: at(1_005),
-            described: at(1_006),
-            announced: at(1_008),
-            stored: at(1_007),
-            published: at(1_020),
+            observed: Some(at(1_005)),
+            described: Some(at(1_006)),
+            announced: Some(at(1_008)),
+            stored: Some(at(1_007)),
+            published: Some(at(1_020)),
             seen: [("libusb", 1_006), ("netlink", 1_004)]
-                .map(|(source, ms)| Sighting { source, at: at(ms).expect("a time") })
+                .map(|(source, ms)| Sighting { source, at: at(ms) })
                 .into(),
         };
         let entry = Entry { stream: "aw:hotplug".into(), id: "1-0".into() };
@@ -282,7 +282,7 @@ mod tests {
     fn an_event_that_was_read_back_is_published_and_no_more_is_known() {
         let spans = spans_of(
             &event(7, Action::Attach, 7),
-            &Moments { published: at(9_000), ..Moments::default() },
+            &Moments { published: Some(at(9_000)), ..Moments::default() },
             None,
         );
         assert_eq!(shape(&spans), [("usb attach", 1_007, 9_000), ("publish", 1_007, 9_000)]);
