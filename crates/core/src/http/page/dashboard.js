@@ -86,6 +86,8 @@ let devicesAsked = 0;
 let devicesTimer = null;
 let driversTimer = null;
 function devicesChanged() {
+  // Whoever comes back to the tab has all asked for anew.
+  if (document.hidden) return;
   clearTimeout(driversTimer);
   driversTimer = setTimeout(askDevices, DRIVERS_AFTER_MS);
   devicesTimer ??= setTimeout(() => {
@@ -122,7 +124,7 @@ const stream = follow({
       devicesChanged();
       paintSoon(why.paint);
     }
-    if (['source', 'redis', 'gap'].includes(type)) askHealth();
+    if (['source', 'redis', 'gap'].includes(type) && !document.hidden) askHealth();
   },
 });
 
