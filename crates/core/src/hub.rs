@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::clock;
-use crate::delivery::Delivery;
+use crate::delivery::{Backlog, Delivery};
 use crate::event::{Action, Event};
 use crate::notice::{Gap, Notice, RedisStatus, SourceState, SourceStatus};
 use crate::onlooker::{Fact, Onlooker};
@@ -170,6 +170,14 @@ impl Hub {
         lock(&self.shared.board).held_back.values().cloned().collect()
     }
 
+    /// What subscribers have not taken yet.
+    pub fn backlog(&self) -> Backlog {
+        lock(&self.shared.subscribers).iter().map(|delivery| delivery.backlog()).fold(
+            Backlog::default(),
+            |sum, one| Backlog { waiting: sum.waiting + one.waiting, gaps: sum.gaps + one.gaps },
+        )
+    }
+
     /// Waits until each subscriber has what it has had no room for, as long as it takes something every `patience`.
     pub fn wait_until_caught_up(&self, patience: Duration) {
         let subscribers = lock(&self.shared.subscribers).clone();
@@ -304,7 +312,12 @@ impl Board {
                 }
                 self.withheld.push_back((*withheld).clone());
             }
-            Fact::Stored { .. } | Fact::Witnessed { .. } | Fact::Overflowed { .. } | Fact::RedisFailed => {}
+            Fact::Stored { .. }
+            | Fact::Witnessed { .. }
+            | Fact::Overflowed { .. }
+            | Fact::RedisFailed
+            | Fact::Paced
+            | Fact::Groups(_) => {}
         }
     }
 

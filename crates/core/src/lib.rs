@@ -22,6 +22,7 @@ mod host;
 mod http;
 mod hub;
 mod journey;
+mod metrics;
 mod notice;
 mod onlooker;
 mod outbox;
@@ -31,6 +32,7 @@ mod publisher;
 mod redis_connection;
 mod redis_url;
 mod registry;
+mod settings;
 mod source;
 mod stream_field;
 mod stream_reply;
@@ -39,7 +41,7 @@ mod sysfs;
 mod test_support;
 mod withheld;
 
-pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, hex, schema};
+pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, Token, hex, schema};
 pub use consumer::{Abandonment, Consumer, ConsumerConfig, ConsumerNotice, Handover, Outcome};
 pub use daemon::Daemon;
 pub use delivery::Delivery;
@@ -51,6 +53,9 @@ pub use event_publisher::{EventPublisher, Reply};
 pub use host::{EventLoop, Host, LoopDelay};
 pub use hub::{Health, HealthStatus, Hub};
 pub use journey::{Journey, Step, Steps, WITNESSES};
+pub use metrics::{
+    Distribution, Family, Format, Label, Metrics, Series, Snapshot, Value, names as metric_names,
+};
 pub use notice::{Gap, GapCause, Notice, RedisStatus, SourceState, SourceStatus};
 pub use onlooker::{Fact, Onlooker};
 pub use outbox::{Accounts, History, OutboxStatus, Since};

@@ -47,4 +47,19 @@ pub enum Fact<'a> {
     },
     /// Redis could not be worked with: it is away, or has refused something.
     RedisFailed,
+    /// Events wait because no more may be published just now.
+    Paced,
+    /// What Redis says of the stream's consumer groups, every few seconds.
+    Groups(&'a [GroupLag]),
+}
+
+/// How far a consumer group is behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupLag {
+    /// Its name, which may hold any character.
+    pub name: String,
+    /// Entries that it has not been given, where the server can tell (7.0 and later).
+    pub unread: Option<u64>,
+    /// Entries that it has been given and has not acknowledged.
+    pub pending: u64,
 }

@@ -6,6 +6,7 @@
 mod entry;
 mod failure;
 pub(crate) mod fence;
+mod groups;
 mod pace;
 mod presence;
 pub(crate) mod search;
@@ -153,9 +154,9 @@ impl Publisher {
         }
     }
 
-    /// Other limits hold from now on.
-    pub fn set_limits(&self, limits: Limits) {
-        self.limits.send_replace(limits);
+    /// Where other limits are told, which hold from then on.
+    pub fn limits(&self) -> watch::Sender<Limits> {
+        self.limits.clone()
     }
 
     /// Publishes what waits for `patience` at most, then ends the thread. What has come in by now is stored.
@@ -345,6 +346,7 @@ impl Task {
     /// How many events the next batch may carry; waits until that is at least one. A stop lifts the pace.
     async fn room(&self) -> usize {
         let mut limits = self.limits.clone();
+        let mut is_held_up = false;
         loop {
             let Limits { batch_size, per_second } = *limits.borrow_and_update();
             if self.stopping.borrow().is_some() {
@@ -357,6 +359,9 @@ impl Task {
                 Ok(count) => return count,
                 Err(next) => next,
             };
+            if !std::mem::replace(&mut is_held_up, true) {
+                self.hub.note(&Fact::Paced);
+            }
             tokio::select! {
                 () = sleep_until(next) => {}
                 () = self.until_stopped() => {}
