@@ -181,6 +181,9 @@ describe('reasons', () => {
   });
 
   it('are worth a look where they may have', () => {
+    const off = { source: 'netlink', state: 'off', reason: 'switched off by configuration' };
+    expect(verdicts(model({ sources: [off, { source: 'snapshot', state: 'up', reason: '' }] })).hears).toBe('note');
+    expect(checks(model({ sources: [off, { source: 'simulated', state: 'up', reason: '' }] }))[0].answer).toMatch(/^Only devices for demonstration/);
     const lastGap = { source: 'netlink', cause: 'overflow', timestamp: 1, synthesized: 2 };
     expect(verdicts(model({ gaps: 1, lastGap })).missed).toBe('note');
     expect(verdicts(model({ started: false })).hears).toBe('note');

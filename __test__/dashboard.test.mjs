@@ -213,6 +213,7 @@ describe('why a device is not here', () => {
     await daemon.handleDeviceAttach(device);
     await daemon.handleDeviceAttach(device);
     const known = check(page, 'known');
+    await known.locator('summary').click();
     await known.locator('.finding').waitFor();
     await until(async () => /LiDE at 1-4\.2.*reported its attach once more.*It is in the list of devices, since/.test(await textOf(known)), 'where it is');
     await page.fill('#why-search', 'lide');
@@ -237,6 +238,20 @@ describe('the connection', () => {
     daemon.simulateAttach(STICK);
     await place(page, STICK.name).waitFor();
     await place(page, KEYBOARD.name).waitFor({ state: 'detached' });
+  });
+
+  it('that is refused is no daemon that is away: its devices are shown all the same', async () => {
+    const { daemon, address } = await served();
+    daemon.simulateAttach(KEYBOARD);
+    const followers = await Promise.all(Array.from({ length: 64 }, () => fetch(`${address}/events`)));
+    const page = await openPage(address);
+    await until(async () => /does not let this page follow its events.*64 clients/.test(await textOf(page.locator('#banner'))), 'the refusal');
+    await place(page, KEYBOARD.name).waitFor();
+    daemon.simulateDetach(KEYBOARD.name);
+    await place(page, KEYBOARD.name).waitFor({ state: 'detached' });
+    await Promise.all(followers.map(({ body }) => body.cancel()));
+    await page.click('#banner-again');
+    await page.locator('#banner').waitFor({ state: 'hidden' });
   });
 
   it('asks for a token where the daemon does, says that one is wrong, and shows none in any address', async () => {

@@ -103,9 +103,10 @@ const stream = follow({
     paintSoon(banner.paint);
     refreshAll();
   },
-  closed({ reason, retryAt }) {
-    model.link = { state: 'lost', since: model.link.since, reason, retryAt };
+  closed({ reason, isRefused, retryAt }) {
+    model.link = { state: isRefused ? 'refused' : 'lost', since: model.link.since, reason, retryAt };
     for (const part of [banner, status, why]) paintSoon(part.paint);
+    if (isRefused) refreshAll();
   },
   tokenNeeded: () => dialog.ask(),
   event({ type, data }) {
@@ -138,15 +139,17 @@ function parsed(text) {
 }
 
 setInterval(() => {
-  if (!document.hidden && model.link.state === 'live') askHealth();
+  if (document.hidden) return;
+  if (model.link.state === 'live') askHealth();
+  if (model.link.state === 'refused') refreshAll();
 }, HEALTH_EVERY_MS);
 setInterval(() => {
   if (document.hidden) return;
   paintSoon(figures.paint);
-  if (model.link.state === 'lost') paintSoon(banner.paint);
+  if (model.link.retryAt) paintSoon(banner.paint);
 }, CHARTS_EVERY_MS);
 document.addEventListener('visibilitychange', () => {
-  if (!document.hidden && model.link.state === 'live') refreshAll();
+  if (!document.hidden && model.link.state !== 'lost') refreshAll();
 });
 document.addEventListener('click', (event) => {
   const port = event.target.closest('[data-show]')?.dataset.show;

@@ -10,11 +10,11 @@ export function linkBanner({ banner, words, again }, model, onAgain) {
   function paint() {
     const { state, since, retryAt, reason } = model.link;
     document.body.dataset.link = state;
-    banner.hidden = state !== 'lost';
-    if (state !== 'lost') return;
+    banner.hidden = state !== 'lost' && state !== 'refused';
+    if (banner.hidden) return;
     const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
-    morph(words, h('strong', null, 'The daemon does not answer. '),
-      since ? `What you see is as it was at ${clock(since, 0)}. ` : 'Nothing is known of it yet. ',
+    morph(words, h('strong', null, state === 'refused' ? 'The daemon does not let this page follow its events. ' : 'The daemon does not answer. '),
+      state === 'refused' ? 'Devices and state are asked for again and again instead. ' : since ? `What you see is as it was at ${clock(since, 0)}. ` : 'Nothing is known of it yet. ',
       // A live region would say each second of it.
       h('span', { 'aria-hidden': 'true' }, seconds > 0 ? `Tried again in ${seconds} s. ` : 'Trying … '),
       h('span', { class: 'because' }, `(${reason})`));

@@ -21,7 +21,7 @@ export class Model {
   rates = new Rates();
   /** How far the daemon's clock is ahead of this one. */
   aheadMs = 0;
-  /** 'starting', 'live' or 'lost'. */
+  /** 'starting', 'live', 'lost', or 'refused' where the daemon answers but gives no stream. */
   link = { state: 'starting' };
   #byEvent = new Map();
   #order = 0;

@@ -8,12 +8,19 @@ import { clock, count, ids, kindOf, nameOf, portOf, speed, visible } from './tex
 const NEW_MS = 4000;
 
 export function deviceTree({ root, summary, empty }, model) {
+  let painted = null;
+  let isAnyNew = false;
+
   function paint() {
     const { devices, heldBack } = model;
+    empty.hidden = devices.length + heldBack.length > 0 || !model.health;
+    // A thousand devices are not drawn anew for nothing.
+    if (painted?.devices === devices && painted.heldBack === heldBack && !isAnyNew) return;
+    painted = { devices, heldBack };
+    isAnyNew = devices.some((device) => isNew(device, model));
     const buses = busesOf(devices, heldBack);
     const held = heldBack.length > 0 ? `, ${heldBack.length.toLocaleString('en')} held back` : '';
     morph(summary, `${count(devices.length, 'device')}${held}`);
-    empty.hidden = buses.length > 0 || !model.health;
     morph(root, buses.map((bus) => drawBus(bus, model)));
   }
   return { paint };
@@ -78,12 +85,15 @@ function portChip(name, port) {
   return h('button', { class: 'port', type: 'button', 'data-show': name, 'aria-label': `Port ${name}: show its events`, title: `Show events at ${name}` }, String(port));
 }
 
+function isNew(device, model) {
+  return !device.synthetic && model.now() - device.attachedAt < NEW_MS;
+}
+
 function drawDevice(device, name, port, model) {
   const drivers = [...new Set(device.drivers ?? [])];
   const isKernels = device.backend !== 'simulated' && device.backend !== 'injected';
-  const isNew = !device.synthetic && model.now() - device.attachedAt < NEW_MS;
   const kind = kindOf(device);
-  return h('div', { class: isNew ? 'device new' : 'device', 'data-signature': device.signature },
+  return h('div', { class: isNew(device, model) ? 'device new' : 'device', 'data-signature': device.signature },
     portChip(name, port),
     h('span', { class: 'device-name' }, bdi(nameOf(device))),
     h('span', { class: 'facts' },
