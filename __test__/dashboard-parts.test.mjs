@@ -106,6 +106,11 @@ describe('what the page remembers', () => {
     model.takeWithheld([withheld]);
     model.takeWithheld([withheld]);
     expect(model.rows.map(({ at }) => at)).toEqual([1000, 1500, 2000]);
+    // A list that is older than what the stream has told takes nothing back.
+    model.takeWithheld([]);
+    model.take('withheld', withheld);
+    expect(model.withheld).toEqual([withheld]);
+    expect(model.rows).toHaveLength(3);
   });
 
   it('is found by all words of a search, in any order and case', () => {

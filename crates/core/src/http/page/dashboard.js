@@ -65,10 +65,10 @@ const askHealth = asker('/health', (health, aheadMs) => {
   // The header has whole seconds, and has travelled: less than two says nothing.
   model.aheadMs = Math.abs(aheadMs) > 2000 ? aheadMs : 0;
   model.link.since = Date.now();
-  for (const part of [status, why, tree]) paintSoon(part.paint);
+  for (const part of [status, why]) paintSoon(part.paint);
 });
 const askDevices = asker('/devices', ({ devices, heldBack = [] }) => {
-  Object.assign(model, { devices, heldBack });
+  Object.assign(model, { devices, heldBack, isListed: true });
   for (const part of [tree, why]) paintSoon(part.paint);
 });
 const askWithheld = asker('/withheld', ({ withheld }) => {
@@ -158,4 +158,4 @@ document.addEventListener('click', (event) => {
   at('event-search').focus();
 });
 at('host').textContent = location.host;
-for (const part of [status, why, tree, events, figures]) paintSoon(part.paint);
+for (const part of [status, why, events, figures]) paintSoon(part.paint);
