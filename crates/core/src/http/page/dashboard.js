@@ -31,7 +31,7 @@ const tree = deviceTree({ root: at('device-tree'), summary: at('device-summary')
 const status = statusSection({ verdict: at('verdict'), facts: at('daemon-facts'), sources: at('sources'), parts: at('parts') }, model);
 const why = whySection({ list: at('why-list'), summary: at('why-summary'), search: at('why-search'), found: at('why-found') }, model);
 const figures = charts({ latency: at('latency'), latencyText: at('latency-text'), steps: at('steps'), rate: at('rate'), rateText: at('rate-text') }, model);
-const banner = linkBanner({ banner: at('banner'), words: at('banner-words'), again: at('banner-again') }, model, () => stream.retry());
+const banner = linkBanner({ banner: at('banner'), words: at('banner-words'), countdown: at('banner-count'), again: at('banner-again') }, model, () => stream.retry());
 const voice = announcer(at('voice'), model);
 const dialog = tokenDialog({ dialog: at('token'), form: at('token-form'), input: at('token-input'), words: at('token-words') }, () => {
   refreshAll();
