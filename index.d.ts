@@ -32,6 +32,7 @@ import type {
   USBError,
   USBEventStream,
   USBGap,
+  USBLogLine,
   USBPublished,
   USBRedisStatus,
   USBSourceStatus,
@@ -206,9 +207,9 @@ interface USBDispatch {
   [Symbol.dispose](): void;
 }
 
-/** How the addon's logs are to be written; without effect as yet. */
+/** What is to be in the logs. */
 interface USBTracingOptions {
-  /** Least level that is written; default LOG_LEVEL, else `info`. */
+  /** Least level that the event `log` tells; default LOG_LEVEL, else `info`. */
   level?: 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
 }
 
@@ -222,8 +223,8 @@ declare namespace USBDaemon {
   export function createUSBDaemon(config?: USBDaemonConfig): Promise<USBDaemon>;
 
   /**
-   * Is to set the level of the addon's logs, for the whole process. The addon writes none yet: options are checked, and have no
-   * effect. Nor are there spans and metrics by OpenTelemetry yet.
+   * Sets the level of the event `log`, of all daemons and consumers of this thread (a worker has its own), those that run
+   * already too. Not needed where LOG_LEVEL, or else `info`, is right. There are no spans and metrics by OpenTelemetry yet.
    *
    * @throws {USBError} `ERR_USB_CONFIG`: a bad level or an unknown key
    */
@@ -257,6 +258,7 @@ declare namespace USBDaemon {
     USBFilterRule,
     USBGap,
     USBInterfaceClass,
+    USBLogLine,
     USBManifestMatch,
     USBMonitoringConfig,
     USBMonitoringOptions,

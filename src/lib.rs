@@ -7,5 +7,6 @@ mod consumer;
 mod daemon;
 mod event_publisher;
 mod failure;
+mod log;
 pub mod present;
 mod wire;

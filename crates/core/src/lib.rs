@@ -22,6 +22,7 @@ mod host;
 mod http;
 mod hub;
 mod journey;
+mod log;
 mod metrics;
 mod notice;
 mod onlooker;
@@ -39,6 +40,7 @@ mod stream_reply;
 mod sysfs;
 #[cfg(test)]
 mod test_support;
+mod threads;
 mod withheld;
 
 pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, Token, hex, schema};
@@ -53,6 +55,7 @@ pub use event_publisher::{EventPublisher, Reply};
 pub use host::{EventLoop, Host, LoopDelay};
 pub use hub::{Health, HealthStatus, Hub};
 pub use journey::{Journey, Step, Steps, WITNESSES};
+pub use log::{Log, LogLevel, LogLine};
 pub use metrics::{
     Distribution, Family, Format, Label, Metrics, Series, Snapshot, Value, names as metric_names,
 };
