@@ -29,7 +29,7 @@ const detail = eventDetail({ panel: at('event-detail'), close: at('detail-close'
 });
 const tree = deviceTree({ root: at('device-tree'), summary: at('device-summary'), empty: at('device-empty') }, model);
 const status = statusSection({ verdict: at('verdict'), facts: at('daemon-facts'), sources: at('sources'), parts: at('parts') }, model);
-const why = whySection({ list: at('why-list'), summary: at('why-summary'), search: at('why-search'), found: at('why-found') }, model);
+const why = whySection({ list: at('why-list'), summary: at('why-summary'), badge: at('why-count'), search: at('why-search'), found: at('why-found') }, model);
 const figures = charts({ latency: at('latency'), latencyText: at('latency-text'), steps: at('steps'), rate: at('rate'), rateText: at('rate-text') }, model);
 const banner = linkBanner({ banner: at('banner'), words: at('banner-words'), countdown: at('banner-count'), again: at('banner-again') }, model, () => stream.retry());
 const voice = announcer(at('voice'), model);
