@@ -41,7 +41,7 @@ impl Subscriber for LogSubscriber {
     }
 
     fn event(&self, event: &Event<'_>) {
-        self.lines.push(LogLine::of(event));
+        self.lines.take_in(LogLine::of(event));
     }
 
     // There are no spans: each line says itself what it is about.
