@@ -18,11 +18,11 @@ const MOST = 257;
 const CONNECTIONS = Number(process.env.USB_DAEMON_CONNECTIONS ?? 1000);
 
 /** A daemon in a process of its own, and its unwanted clients in another. */
-async function besieged() {
+async function besieged({ through } = {}) {
   const bed = openSimulatedBed();
   onTestFinished(() => bed.close());
   const port = await freePort();
-  const host = await observe(bed, { config: { sources: ['simulated'], redis: false, ...monitoringAt(port) } });
+  const host = await observe(bed, { config: { sources: ['simulated'], redis: false, ...monitoringAt(port) }, through });
   await host.ask('start');
   await until(() => answers(port), 'the server');
   const crowd = fork(join(packageRoot, '__test__', 'http-crowd.cjs'), [String(port)]);
@@ -80,6 +80,16 @@ it('hundreds of half requests keep nobody out, and take no more sockets than the
     expect((await ask(port, '/health')).status).toBe(200);
     expect(sockets()).toBeLessThanOrEqual(MOST);
   }
+});
+
+it('where the process may have few file descriptors it takes few of them', async () => {
+  const { port, crowd, sockets } = await besieged({ through: ['prlimit', '--nofile=128'] });
+  await crowd.attack('halves', { count: 100 });
+  for (let go = 0; go < 5; go += 1) {
+    expect((await ask(port, '/health')).status).toBe(200);
+    expect(sockets()).toBeLessThanOrEqual(128 / 4 + 1);
+  }
+  expect(sockets()).toBeGreaterThan(8);
 });
 
 it(`${CONNECTIONS} connections keep nobody out, whatever they say`, async () => {
