@@ -80,6 +80,8 @@ it('hundreds of half requests keep nobody out, and take no more sockets than the
     expect((await ask(port, '/health')).status).toBe(200);
     expect(sockets()).toBeLessThanOrEqual(MOST);
   }
+  // Nobody had to wait until they were given up.
+  expect(sockets()).toBeGreaterThan(200);
 });
 
 it('where the process may have few file descriptors it takes few of them', async () => {
@@ -89,7 +91,7 @@ it('where the process may have few file descriptors it takes few of them', async
     expect((await ask(port, '/health')).status).toBe(200);
     expect(sockets()).toBeLessThanOrEqual(128 / 4 + 1);
   }
-  expect(sockets()).toBeGreaterThan(8);
+  expect(sockets()).toBeGreaterThan(20);
 });
 
 it(`${CONNECTIONS} connections keep nobody out, whatever they say`, async () => {
@@ -134,19 +136,18 @@ it('nonsense is refused or cut off, and nothing comes of it', async () => {
   expect((await ask(port, '/health')).status).toBe(200);
 });
 
-/** What events' latency is like under some strain, as a multiple of what it is without just before. The machine may have others to strain it: the least of several goes. */
+/** What events' latency is like under some strain, as a multiple of what it is without: in turns, because the machine may have others to serve. */
 async function strained(host, begin, end) {
-  const rounds = 100;
-  const ratios = [];
+  const rounds = 50;
+  const [calm, times] = [[], []];
   await host.ask('latencies', { rounds });
-  for (let go = 0; go < 4; go += 1) {
-    const calm = await host.ask('latencies', { rounds });
+  for (let go = 0; go < 6; go += 1) {
+    calm.push(...(await host.ask('latencies', { rounds })));
     await begin();
-    const times = await host.ask('latencies', { rounds });
+    times.push(...(await host.ask('latencies', { rounds })));
     await end();
-    ratios.push(median(times) / median(calm));
   }
-  return Math.min(...ratios);
+  return median(times) / median(calm);
 }
 
 it('who follows the events and asks for figures costs events nothing to speak of', async () => {
@@ -157,17 +158,17 @@ it('who follows the events and asks for figures costs events nothing to speak of
     await ask(port, '/metrics');
   };
   const end = async () => {
-    await Promise.all(streams.map((stream) => stream.waitUntil(({ transitions }) => transitions.length >= 200, 'all of them')));
+    await Promise.all(streams.map((stream) => stream.waitUntil(({ transitions }) => transitions.length >= 100, 'all of them')));
     for (const stream of streams) stream.close();
   };
   const ratio = await strained(host, begin, end);
   console.log(`latency while followed: ${ratio.toFixed(2)} of that without`);
-  expect(ratio).toBeLessThan(1.3);
+  expect(ratio).toBeLessThan(1.5);
 });
 
 it.each(['halves', 'flood', 'nonsense'])('events keep their latency meanwhile: %s', async (kind) => {
   const { host, crowd } = await besieged();
   const ratio = await strained(host, () => crowd.begin(kind, { count: 300, rounds: 1 }), () => crowd.end());
   console.log(`latency while attacked by ${kind}: ${ratio.toFixed(2)} of that without`);
-  expect(ratio).toBeLessThan(2);
+  expect(ratio).toBeLessThan(3);
 });
