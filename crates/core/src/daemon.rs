@@ -208,6 +208,11 @@ impl Daemon {
         }
     }
 
+    /// Filters and performance that are in force, as the configuration has them.
+    pub fn in_force(&self) -> Option<serde_json::Value> {
+        self.settings.as_ref().map(|settings| settings.in_force())
+    }
+
     /// Lets simulated devices come and go, with this pause between two steps, until the daemon stops.
     ///
     /// # Errors
