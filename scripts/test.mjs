@@ -21,7 +21,7 @@ const SUITES = {
 };
 const RUNS = {
   gate: { suites: Object.keys(SUITES), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '200' } },
-  full: { suites: Object.keys(SUITES), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20' } },
+  full: { suites: Object.keys(SUITES), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20', USB_DAEMON_CONNECTIONS: '10000' } },
   ...Object.fromEntries(Object.keys(SUITES).map((name) => [name, { suites: [name], env: {} }])),
 };
 

@@ -1,6 +1,5 @@
 //! The daemon: owns every thread, starts them and joins them.
 
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -12,13 +11,15 @@ use crate::engine::{Engine, EngineConfig, Inbox, Message, SenseConfig};
 use crate::error::{Code, Error};
 use crate::filter::Filters;
 use crate::host::Host;
-use crate::http::HttpServer;
+use crate::http::{Feed, HttpServer, Served};
 use crate::hub::Hub;
-use crate::metrics::{Counting, Metrics, Settings};
+use crate::metrics::{self, Counting, Metrics};
 use crate::notice::{Notice, SourceState};
+use crate::onlooker::Onlooker;
 use crate::outbox::{Earlier, Intake, Opened, Outbox};
 use crate::producer;
 use crate::publisher::{Answer, Limits, Publisher, PublisherConfig};
+use crate::settings::Settings;
 use crate::source::injected::Injection;
 use crate::source::name;
 use crate::source::simulated::{Demonstration, SimulatedCommand};
@@ -37,6 +38,7 @@ pub struct Daemon {
     demonstration: Option<Demonstration>,
     engine: Option<JoinHandle<()>>,
     publisher: Option<Publisher>,
+    settings: Option<Arc<Settings>>,
     http: Option<HttpServer>,
 }
 
@@ -59,9 +61,14 @@ impl Daemon {
         let Host { event_loop, mut onlookers } = host;
         let counting = Counting::begin();
         onlookers.push(counting.onlooker());
+        let feed = Arc::new(Feed::new());
+        if config.monitoring.enabled {
+            onlookers.push(Arc::clone(&feed) as Arc<dyn Onlooker>);
+        }
         let hub = Hub::new(Arc::clone(subscriber), outbox.board(), onlookers);
         let capacity = config.outbox.max_events as u64;
-        let metrics = Arc::new(counting.of(hub.clone(), event_loop, Settings { publishes, capacity }));
+        let told = metrics::Settings { publishes, capacity };
+        let metrics = Arc::new(counting.of(hub.clone(), event_loop.clone(), told));
         if let Some(error) = fault {
             tracing::error!(code = error.code.as_str(), "{error}");
             hub.tell(&Notice::Error { error, context: "outbox" });
@@ -75,6 +82,7 @@ impl Daemon {
             demonstration: None,
             engine: None,
             publisher: None,
+            settings: None,
             http: None,
         };
         if daemon.simulated {
@@ -84,10 +92,21 @@ impl Daemon {
         if in_file {
             subscriber.set_store(Box::new(outgoing.ask()));
         }
+        let settings = Arc::new(Settings::new(config, Arc::clone(&daemon.inbox), outgoing.limits()));
+        let ask = Box::new(outgoing.ask());
         daemon.publisher = Some(outgoing);
+        daemon.settings = Some(Arc::clone(&settings));
         if config.monitoring.enabled {
-            let address = SocketAddr::new(config.monitoring.host, config.monitoring.healthcheck_port);
-            daemon.http = Some(HttpServer::start(address, daemon.hub.clone(), Arc::clone(&daemon.metrics))?);
+            let served = Served {
+                hub: daemon.hub.clone(),
+                event_loop,
+                settings,
+                feed,
+                ask,
+                metrics: Arc::clone(&daemon.metrics),
+                host_name: host_name(),
+            };
+            daemon.http = Some(HttpServer::start(&config.monitoring, served)?);
         }
         daemon.start_engine(config, intake, earlier)?;
         Ok(daemon)
@@ -169,9 +188,8 @@ impl Daemon {
 
     /// Filters and limits of `config` hold from now on: for what comes, and for what waits for Redis.
     pub fn reload(&self, config: &Config) {
-        self.inbox.send(Message::Filters(Arc::new(Filters::new(&config.filters))));
-        if let Some(publisher) = &self.publisher {
-            publisher.set_limits(Limits::from(&config.performance));
+        if let Some(settings) = &self.settings {
+            settings.reload(config);
         }
     }
 

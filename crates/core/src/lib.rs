@@ -32,6 +32,7 @@ mod publisher;
 mod redis_connection;
 mod redis_url;
 mod registry;
+mod settings;
 mod source;
 mod stream_field;
 mod stream_reply;
@@ -40,7 +41,7 @@ mod sysfs;
 mod test_support;
 mod withheld;
 
-pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, hex, schema};
+pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, Token, hex, schema};
 pub use consumer::{Abandonment, Consumer, ConsumerConfig, ConsumerNotice, Handover, Outcome};
 pub use daemon::Daemon;
 pub use delivery::Delivery;

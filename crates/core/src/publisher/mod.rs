@@ -154,9 +154,9 @@ impl Publisher {
         }
     }
 
-    /// Other limits hold from now on.
-    pub fn set_limits(&self, limits: Limits) {
-        self.limits.send_replace(limits);
+    /// Where other limits are told, which hold from then on.
+    pub fn limits(&self) -> watch::Sender<Limits> {
+        self.limits.clone()
     }
 
     /// Publishes what waits for `patience` at most, then ends the thread. What has come in by now is stored.
