@@ -28,7 +28,7 @@ const ON_EVERY_ANSWER: [(HeaderName, &str); 5] = [
 /// A request that is not granted. It becomes JSON on its way out, in the form of the part that was asked.
 #[derive(Clone, Debug)]
 pub(super) struct Refusal {
-    status: StatusCode,
+    pub(super) status: StatusCode,
     code: &'static str,
     message: String,
     /// Beside code and message.
