@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import { createServer, request } from 'node:http';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { cycle, openDaemon, packageRoot } from './daemon.mjs';
@@ -117,6 +118,19 @@ it('its metrics are those of the one file of names, and no other file names one'
     const unknown = used.filter((name) => !NAMES.has(name.replace(/_(bucket|sum|count)$/, '')));
     expect({ of, unknown }).toEqual({ of, unknown: [] });
   }
+});
+
+it('JavaScript can have the same figures', async () => {
+  const { NativeDaemon } = createRequire(import.meta.url)('../js/native.js');
+  const native = new NativeDaemon(JSON.stringify({ sources: ['simulated'], redis: false, monitoring: { enabled: false } }), () => {});
+  native.start();
+  onTestFinished(() => native.stop());
+  const { families, startedAtMs, takenAtMs } = JSON.parse(native.metrics());
+  expect(families.map(({ name, kind }) => [name, kind.toLowerCase()])).toEqual([...NAMES].map(([name, kind]) => [name, kind.toLowerCase()]));
+  expect(takenAtMs).toBeGreaterThanOrEqual(startedAtMs);
+  const processing = families.find(({ name }) => name === 'usb_event_processing_duration_ms');
+  expect(processing).toMatchObject({ unit: 'ms', series: [{ value: { bounds: expect.arrayContaining([0.05, 60_000]), sum: 0 } }] });
+  expect(processing.series[0].value.counts).toEqual([...processing.series[0].value.bounds, Infinity].map(() => 0));
 });
 
 it('every series is there from the start at 0, and nothing that a device says makes another one', async () => {
