@@ -83,6 +83,8 @@ it('a real Prometheus scrapes both formats, and every panel and every alert has 
   expect(expressions.length).toBeGreaterThan(50);
   let missing = instances.flatMap((instance) => expressions.map(({ of, expr }) => ({ of, expr: expr.replaceAll('$job', 'usb-daemon').replaceAll('$instance', instance).replaceAll('$__rate_interval', '3s') })));
   const hasData = async ({ expr }) => (await prometheus.query(expr)).some(({ value }) => Number.isFinite(value));
+  // It begins to scrape 5 seconds after its start.
+  await until(async () => (await prometheus.query('up == 1')).length === instances.length, 'the first scrapes');
   await until(async () => {
     const found = await Promise.all(missing.map(hasData));
     missing = missing.filter((_, at) => !found[at]);
