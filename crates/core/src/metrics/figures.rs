@@ -240,6 +240,28 @@ mod tests {
     }
 
     #[test]
+    fn what_only_onlookers_are_told_is_counted_by_its_source() {
+        let figures = Figures::new();
+        for fact in [
+            Fact::Reported { source: name::INOTIFY },
+            Fact::Reported { source: name::NETLINK },
+            Fact::Reported { source: "nobody's" },
+            Fact::Overflowed { source: name::NETLINK },
+            Fact::RedisFailed,
+            Fact::Paced,
+            Fact::Paced,
+        ] {
+            figures.fact(&fact);
+        }
+        assert_eq!(counts(&figures.reports), [("netlink", 1), ("inotify", 1)]);
+        let reported: Vec<&str> =
+            counts(&figures.last_report).into_iter().map(|(source, _)| source).collect();
+        assert_eq!(reported, ["netlink", "inotify"]);
+        assert_eq!(counts(&figures.overflows), [("netlink", 1)]);
+        assert_eq!((figures.redis_errors(), figures.paced()), (1, 2));
+    }
+
+    #[test]
     fn of_an_event_of_an_earlier_run_no_duration_is_counted() {
         let figures = Figures::new();
         figures.notice(&Notice::Published { event: event(1, Action::Attach, 1), stream_id: "1-0".into() });
