@@ -7,6 +7,7 @@ const { shown } = require('./device-values.js');
 const { badArgument, coded, jsonOf, reasonOf } = require('./failure.js');
 const { watchListeners } = require('./listeners.js');
 const { Log } = require('./log.js');
+const { handling } = require('./opentelemetry.js');
 const { tell } = require('./tell.js');
 
 /** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
@@ -18,6 +19,8 @@ class USBEventConsumer extends EventEmitter {
   #native;
   #log = new Log(this);
   #handler = null;
+  /** Where it reads, as which group. */
+  #place;
   #state = 'new';
   #stopped = null;
   #onStopped;
@@ -31,6 +34,7 @@ class USBEventConsumer extends EventEmitter {
   constructor(redis = {}, groupName = 'plugin-loader', consumerName = 'main', options = {}) {
     super();
     const config = { redis: redisConfiguration(redis), groupName, consumerName, options };
+    this.#place = { stream: config.redis.stream, group: groupName };
     const self = new WeakRef(this);
     const json = jsonOf(config, 'ERR_USB_CONFIG', 'the configuration');
     this.#native = new NativeConsumer(json, () => self.deref()?.#pump(), this.#log.native);
@@ -109,7 +113,7 @@ class USBEventConsumer extends EventEmitter {
 
   async #run({ ticket, event }) {
     try {
-      await this.#handler(event);
+      await handling(event, this.#place, () => this.#handler(event));
     } catch (thrown) {
       this.#native.settle(ticket, reasonOf(thrown));
       return;

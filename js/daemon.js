@@ -16,6 +16,7 @@ const { Log } = require('./log.js');
 const { deviceMatch } = require('./match.js');
 const { optionsOf } = require('./options.js');
 const { statsOf, statusOf } = require('./status.js');
+const { currentTelemetry } = require('./telemetry.js');
 const { apart, tell } = require('./tell.js');
 const { waitForDevice } = require('./waiting.js');
 
@@ -54,6 +55,8 @@ class USBDaemon extends EventEmitter {
   #last = Promise.resolve();
   /** Whether there is something that a stop has to stop. */
   #hasStarted = false;
+  /** What is exported of this run. */
+  #telemetry = null;
   #onStarted = null;
   #onStopped = null;
   #hold = null;
@@ -201,7 +204,8 @@ class USBDaemon extends EventEmitter {
     const started = new Promise((resolve) => {
       this.#onStarted = resolve;
     });
-    this.#native.start();
+    this.#telemetry = currentTelemetry();
+    this.#native.start(this.#telemetry?.native);
     this.#current = run;
     this.#lastTold = NOTHING;
     this.#native.setWantsPublished(this.listenerCount('event:published') > 0);
@@ -222,6 +226,7 @@ class USBDaemon extends EventEmitter {
     this.#hold.ref();
     await this.#native.stop();
     this.#pump();
+    this.#telemetry?.drain();
     await stopped;
     this.#log.drain();
     clearInterval(this.#hold);

@@ -15,6 +15,7 @@ use usb_daemon_core::{
 
 use crate::failure::{Result, answer_json, failure};
 use crate::log::NativeLog;
+use crate::telemetry::NativeTelemetry;
 use crate::wire::Wire;
 
 /// Weak: whether a started daemon keeps the process alive is the facade's to say, and to take back.
@@ -101,9 +102,9 @@ impl NativeDaemon {
         Ok(ticket)
     }
 
-    /// Starts every thread; the notices say when all that is present has been announced.
+    /// Starts every thread; the notices say when all that is present has been announced. What happens is told to `telemetry`.
     #[napi(catch_unwind)]
-    pub fn start(&self) -> Result<()> {
+    pub fn start(&self, telemetry: Option<&NativeTelemetry>) -> Result<()> {
         let wake = Arc::clone(&self.wake);
         let delivery = Arc::new(Delivery::new(
             self.config.outbox.max_events,
@@ -117,7 +118,12 @@ impl NativeDaemon {
         let event_loop = Arc::new(EventLoop::new(Box::new(move || {
             let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         })));
-        let host = Host { event_loop: Some(Arc::clone(&event_loop)), ..Host::default() };
+        let host = Host {
+            event_loop: Some(Arc::clone(&event_loop)),
+            telemetry: telemetry.map(NativeTelemetry::shared),
+            ..Host::default()
+        };
+        self.log.export(host.telemetry.clone());
         let mut run = self.run();
         run.delivery = Some(Arc::clone(&delivery));
         run.event_loop = Some(event_loop);

@@ -9,4 +9,5 @@ mod event_publisher;
 mod failure;
 mod log;
 pub mod present;
+mod telemetry;
 mod wire;

@@ -27,6 +27,7 @@ use crate::source::injected::Injection;
 use crate::source::name;
 use crate::source::simulated::{Demonstration, SimulatedCommand};
 use crate::sysfs::Sysfs;
+use crate::telemetry::{Member, Telemetry};
 use crate::threads;
 
 /// How often an idle connection to Redis is tried.
@@ -45,6 +46,7 @@ pub struct Daemon {
     publisher: Option<Publisher>,
     settings: Option<Arc<Settings>>,
     http: Option<HttpServer>,
+    telemetry: Option<Arc<Member>>,
 }
 
 impl Daemon {
@@ -63,7 +65,11 @@ impl Daemon {
             Outbox::open(&config.outbox, publishes, &producer::random()?, &boot_id)?;
         let intake = Arc::new(Intake::new(outbox.series(), &config.outbox));
         let in_file = !outbox.is_in_memory();
-        let Host { event_loop, mut onlookers } = host;
+        let Host { event_loop, mut onlookers, telemetry } = host;
+        let telemetry = telemetry.map(|telemetry| join(&telemetry, config)).transpose()?;
+        if let Some(member) = &telemetry {
+            onlookers.push(Arc::clone(member) as Arc<dyn Onlooker>);
+        }
         let counting = Counting::begin();
         onlookers.push(counting.onlooker());
         let feed = Arc::new(Feed::new());
@@ -74,6 +80,9 @@ impl Daemon {
         let capacity = config.outbox.max_events as u64;
         let told = metrics::Settings { publishes, capacity };
         let metrics = Arc::new(counting.of(hub.clone(), event_loop.clone(), told));
+        if let Some(member) = &telemetry {
+            member.count(&metrics);
+        }
         if let Some(error) = fault {
             tracing::error!(code = error.code.as_str(), "{error}");
             hub.tell(&Notice::Error { error, context: "outbox" });
@@ -90,6 +99,7 @@ impl Daemon {
             publisher: None,
             settings: None,
             http: None,
+            telemetry,
         };
         if daemon.simulated {
             daemon.hub.tell_source(name::SIMULATED, SourceState::Up, "takes simulated devices");
@@ -129,7 +139,8 @@ impl Daemon {
             RedisSetting::On(redis) => Some(redis.clone()),
             RedisSetting::Off => None,
         };
-        let publisher = PublisherConfig { redis, keepalive: KEEPALIVE, host: host_name(), boot_id };
+        let traces = self.telemetry.as_ref().and_then(|member| member.sampler());
+        let publisher = PublisherConfig { redis, keepalive: KEEPALIVE, host: host_name(), boot_id, traces };
         let limits = Limits::from(&config.performance);
         Publisher::start(publisher, limits, outbox, intake, self.hub.clone())
     }
@@ -243,6 +254,9 @@ impl Daemon {
         if let Some(http) = self.http.take() {
             http.stop();
         }
+        if let Some(member) = self.telemetry.take() {
+            member.leave();
+        }
         self.hub.tell(&Notice::Stopped);
     }
 }
@@ -258,8 +272,20 @@ impl Drop for Daemon {
             if let Some(http) = self.http.take() {
                 http.stop();
             }
+            if let Some(member) = self.telemetry.take() {
+                member.leave();
+            }
         });
     }
+}
+
+/// The daemon's part in what its process exports.
+fn join(telemetry: &Arc<Telemetry>, config: &Config) -> Result<Arc<Member>, Error> {
+    let stream = match &config.redis {
+        RedisSetting::On(redis) => Some(redis.stream.clone()),
+        RedisSetting::Off => None,
+    };
+    telemetry.join(stream).map(Arc::new)
 }
 
 /// A daemon whose engine has died must not look alive.

@@ -46,7 +46,8 @@ impl LogLine {
         }
     }
 
-    pub(super) fn of(event: &tracing::Event<'_>) -> Self {
+    /// What `tracing` has been told.
+    pub fn of(event: &tracing::Event<'_>) -> Self {
         let metadata: &'static Metadata<'static> = event.metadata();
         let mut line = Self::new(*metadata.level(), metadata.target());
         event.record(&mut line);

@@ -20,6 +20,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::delivery::Wake;
 use crate::error::{Code, Error};
+use crate::telemetry::{Signal, Telemetry};
 pub use line::LogLine;
 use subscriber::LogSubscriber;
 
@@ -82,6 +83,8 @@ pub struct Log {
 struct Lines {
     level: Arc<LogLevel>,
     is_listened: AtomicBool,
+    /// Where lines are exported to, too.
+    exported: RwLock<Option<Arc<Telemetry>>>,
     queue: Mutex<Queue>,
     wake: Wake,
 }
@@ -97,7 +100,7 @@ impl Log {
     /// A log that nobody listens to yet. `wake` is called once whenever lines begin to wait.
     pub fn new(level: Arc<LogLevel>, wake: Wake) -> Self {
         let lines =
-            Arc::new(Lines { level, is_listened: AtomicBool::new(false), queue: Mutex::default(), wake });
+            Arc::new(Lines { level, is_listened: AtomicBool::new(false), exported: RwLock::default(), queue: Mutex::default(), wake });
         let dispatch = ask_again(|| Dispatch::new(LogSubscriber::new(Arc::clone(&lines))));
         Self { lines, dispatch }
     }
@@ -117,6 +120,12 @@ impl Log {
         }
     }
 
+    /// Lines go to this collector too from now on, or to none.
+    pub fn export(&self, telemetry: Option<Arc<Telemetry>>) {
+        let telemetry = telemetry.filter(|telemetry| telemetry.settings().exports(Signal::Logs));
+        ask_again(|| *self.lines.exported.write().unwrap_or_else(PoisonError::into_inner) = telemetry);
+    }
+
     /// Takes up to `limit` lines. The flag says whether more are waiting; if not, whatever comes next wakes again.
     pub fn take(&self, limit: usize) -> (Vec<LogLine>, bool) {
         let mut queue = self.lines.lock();
@@ -133,7 +142,27 @@ impl Log {
 impl Lines {
     /// The least level that somebody wants to hear.
     fn wanted(&self) -> LevelFilter {
-        if self.is_listened.load(Ordering::Relaxed) { self.level.get() } else { LevelFilter::OFF }
+        if self.is_listened() || self.exported().is_some() { self.level.get() } else { LevelFilter::OFF }
+    }
+
+    fn is_listened(&self) -> bool {
+        self.is_listened.load(Ordering::Relaxed)
+    }
+
+    fn exported(&self) -> Option<Arc<Telemetry>> {
+        self.exported.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take_in(&self, line: LogLine) {
+        match (self.exported(), self.is_listened()) {
+            (Some(telemetry), true) => {
+                telemetry.log(line.clone());
+                self.push(line);
+            }
+            (Some(telemetry), false) => telemetry.log(line),
+            (None, true) => self.push(line),
+            (None, false) => {}
+        }
     }
 
     fn push(&self, line: LogLine) {

@@ -45,7 +45,7 @@ impl Subscriber for LogSubscriber {
     }
 
     fn event(&self, event: &Event<'_>) {
-        self.lines.push(LogLine::of(event));
+        self.lines.take_in(LogLine::of(event));
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

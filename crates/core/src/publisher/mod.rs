@@ -35,6 +35,7 @@ use crate::onlooker::Fact;
 use crate::outbox::{Intake, Outbox, Placed};
 use crate::redis_connection::{self, LONGEST_PAUSE};
 use crate::threads;
+use crate::telemetry::Sampler;
 pub use entry::entry;
 pub(crate) use failure::explain;
 pub use fence::Guarantee;
@@ -60,6 +61,8 @@ pub struct PublisherConfig {
     pub host: String,
     /// The kernel's boot ID; empty where there is none.
     pub boot_id: String,
+    /// Which events are traced; none if absent.
+    pub traces: Option<Sampler>,
 }
 
 /// The running publisher.

@@ -341,5 +341,6 @@ fn ground(task: &Task, destination: &Destination, producer: &str) -> Ground {
         producer: producer.to_owned(),
         host: destination.config.host.clone(),
         expires: task.outbox.borrow().is_in_memory().then_some(EXPIRES),
+        traces: destination.config.traces,
     }
 }
