@@ -22,8 +22,7 @@ type Writing = Box<dyn Layer<Registry> + Send + Sync>;
 /// gets the life cycle as well.
 pub(crate) fn start(telemetry: Option<&Arc<Telemetry>>) -> Result<(), String> {
     let variable = |name: &str| std::env::var(name).ok();
-    let writing =
-        if stderr().is_terminal() { human(stderr, Style::of_stderr()) } else { json(stderr) };
+    let writing = if stderr().is_terminal() { human(stderr, Style::of_stderr()) } else { json(stderr) };
     let mut layers: Vec<Writing> = vec![writing.with_filter(filter(variable, LevelFilter::ERROR)?).boxed()];
     if let Some(telemetry) = telemetry.filter(|telemetry| telemetry.settings().exports(Signal::Logs)) {
         let exported = Lines(Arc::clone(telemetry)).with_filter(filter(variable, LevelFilter::INFO)?);

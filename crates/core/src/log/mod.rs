@@ -99,8 +99,13 @@ struct Queue {
 impl Log {
     /// A log that nobody listens to yet. `wake` is called once whenever lines begin to wait.
     pub fn new(level: Arc<LogLevel>, wake: Wake) -> Self {
-        let lines =
-            Arc::new(Lines { level, is_listened: AtomicBool::new(false), exported: RwLock::default(), queue: Mutex::default(), wake });
+        let lines = Arc::new(Lines {
+            level,
+            is_listened: AtomicBool::new(false),
+            exported: RwLock::default(),
+            queue: Mutex::default(),
+            wake,
+        });
         let dispatch = ask_again(|| Dispatch::new(LogSubscriber::new(Arc::clone(&lines))));
         Self { lines, dispatch }
     }

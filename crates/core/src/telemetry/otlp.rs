@@ -20,10 +20,10 @@ use prost::Message as _;
 
 use super::NAME;
 use super::ids::{ROOT, SpanId, TraceId};
-use crate::log::LogLine;
 use super::sampler::Sampler;
 use super::settings::Signal;
 use super::spans::{Attributes, Kind, Sighting, Span, Value};
+use crate::log::LogLine;
 
 /// Sampled, and its parent is no other process's.
 const SAMPLED_AND_LOCAL: u32 = 0x101;
