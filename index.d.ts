@@ -32,6 +32,7 @@ import type {
   USBError,
   USBEventStream,
   USBGap,
+  USBLogLine,
   USBPublished,
   USBRedisStatus,
   USBSourceStatus,
@@ -208,7 +209,7 @@ interface USBDispatch {
 
 /** What {@link USBDaemon.initializeTracing} has the package tell. */
 interface USBTracingOptions {
-  /** Least level that is written; default LOG_LEVEL, else `info`. */
+  /** Least level that the event `log` tells; default LOG_LEVEL, else `info`. */
   level?: 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
   /**
    * Whether the addon exports by itself, by OTLP, where the variables `OTEL_*` name a collector; default true. With false, or without
@@ -227,6 +228,9 @@ declare namespace USBDaemon {
   export function createUSBDaemon(config?: USBDaemonConfig): Promise<USBDaemon>;
 
   /**
+   * Sets the level of the event `log`, of all daemons and consumers of this thread (a worker has its own), those that run
+   * already too; not needed where LOG_LEVEL, or else `info`, is right. And:
+   *
    * Has daemons that start from now on, in this thread, take part in OpenTelemetry: as the standard variables `OTEL_*` say, which are
    * read at the call. Traces, metrics and logs go out by OTLP (http/protobuf) from a thread of the addon, if there is an endpoint or an
    * exporter in them; what does not is the host's to export, if an SDK has been registered with `@opentelemetry/api` before this call.
@@ -270,6 +274,7 @@ declare namespace USBDaemon {
     USBFilterRule,
     USBGap,
     USBInterfaceClass,
+    USBLogLine,
     USBManifestMatch,
     USBMonitoringConfig,
     USBMonitoringOptions,

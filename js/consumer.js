@@ -5,6 +5,8 @@ const { NativeConsumer } = require('./native.js');
 const { redisConfiguration } = require('./config.js');
 const { shown } = require('./device-values.js');
 const { badArgument, coded, jsonOf, reasonOf } = require('./failure.js');
+const { watchListeners } = require('./listeners.js');
+const { Log } = require('./log.js');
 const { handling } = require('./opentelemetry.js');
 const { tell } = require('./tell.js');
 
@@ -15,6 +17,7 @@ const FOREVER = 0x7fffffff;
 
 class USBEventConsumer extends EventEmitter {
   #native;
+  #log = new Log(this);
   #handler = null;
   /** Where it reads, as which group. */
   #place;
@@ -22,12 +25,19 @@ class USBEventConsumer extends EventEmitter {
   #stopped = null;
   #onStopped;
 
+  static {
+    watchListeners(this.prototype, (consumer, event) => {
+      if (event === 'log' || event === undefined) consumer.#log.lookAgain();
+    });
+  }
+
   constructor(redis = {}, groupName = 'plugin-loader', consumerName = 'main', options = {}) {
     super();
     const config = { redis: redisConfiguration(redis), groupName, consumerName, options };
     this.#place = { stream: config.redis.stream, group: groupName };
     const self = new WeakRef(this);
-    this.#native = new NativeConsumer(jsonOf(config, 'ERR_USB_CONFIG', 'the configuration'), () => self.deref()?.#pump());
+    const json = jsonOf(config, 'ERR_USB_CONFIG', 'the configuration');
+    this.#native = new NativeConsumer(json, () => self.deref()?.#pump(), this.#log.native);
   }
 
   get isRunning() {
@@ -64,6 +74,7 @@ class USBEventConsumer extends EventEmitter {
     } finally {
       // Also where there is no thread for an orderly stop: it has been ended all the same.
       this.#pump();
+      this.#log.drain();
       this.#onStopped();
     }
   }

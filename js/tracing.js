@@ -4,16 +4,18 @@ const { readArgument } = require('./argument-reading.js');
 const { warn } = require('./config.js');
 const { coded } = require('./failure.js');
 const { shown } = require('./device-values.js');
+const { LEVELS, levelOfEnvironment } = require('./log-level.js');
 const { nearest } = require('./nearest.js');
-
-const LEVELS = ['off', 'error', 'warn', 'info', 'debug', 'trace'];
 
 const KEYS = ['level', 'otlp'];
 
 const refused = (message, options) => coded('ERR_USB_CONFIG', message, options);
 
-/** `initializeTracing` of an addon; `startTelemetry` has daemons that start from now on export, and gives what is wrong with that. */
-function tracingOf(addon, startTelemetry = () => []) {
+/**
+ * `initializeTracing`: `setLevel` makes a level that of all logs; `startTelemetry` has daemons that start from now on export, and gives what is
+ * wrong with that.
+ */
+function tracingOf(setLevel, startTelemetry = () => []) {
   return function initializeTracing(options = {}) {
     if (typeof options !== 'object' || options === null) {
       throw refused(`options is ${shown(options)}: expected an object`);
@@ -26,10 +28,7 @@ function tracingOf(addon, startTelemetry = () => []) {
       throw refused(`level is ${shown(level)}: expected one of ${LEVELS.join(', ')}`);
     }
     if (otlp !== undefined && typeof otlp !== 'boolean') throw refused(`otlp is ${shown(otlp)}: expected true or false`);
-    // LOG_LEVEL is other programs' as well: a level that is only theirs is no mistake.
-    const environment = process.env.LOG_LEVEL?.toLowerCase();
-    const inForce = level ?? (LEVELS.includes(environment) ? environment : 'info');
-    addon.initializeTracing?.(JSON.stringify({ level: inForce }));
+    setLevel(level ?? levelOfEnvironment());
     warn(startTelemetry({ otlp: otlp ?? true }));
   };
 }

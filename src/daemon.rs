@@ -9,11 +9,12 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsValue, Status, Task};
 use napi_derive::napi;
 use usb_daemon_core::{
-    Answer, Code, Config, Daemon, Delivery, Error, Event, EventLoop, Host, Injection, Reading,
+    Answer, Code, Config, Daemon, Delivery, Error, Event, EventLoop, Host, Injection, Log, Reading,
     SimulatedCommand, SimulatedDevice, schema,
 };
 
 use crate::failure::{Result, answer_json, failure};
+use crate::log::NativeLog;
 use crate::telemetry::NativeTelemetry;
 use crate::wire::Wire;
 
@@ -28,6 +29,7 @@ pub struct NativeDaemon {
     config: Config,
     warnings: Vec<String>,
     wake: Arc<Wake>,
+    log: Arc<Log>,
     // Behind a lock, because a stop under way shares this object with the calls that come meanwhile.
     run: Mutex<Run>,
     plugged: AtomicU16,
@@ -45,9 +47,9 @@ struct Run {
 
 #[napi]
 impl NativeDaemon {
-    /// Checks the configuration. `wake` is called once whenever notices begin to wait.
+    /// Checks the configuration. `wake` is called once whenever notices begin to wait; lines go to `log`.
     #[napi(constructor, catch_unwind)]
-    pub fn new(config: String, wake: Function<(), ()>) -> Result<Self> {
+    pub fn new(config: String, wake: Function<(), ()>, log: &NativeLog) -> Result<Self> {
         let Reading { config, warnings } = Config::read(&config).map_err(failure)?;
         let wake = wake
             .build_threadsafe_function::<()>()
@@ -58,6 +60,7 @@ impl NativeDaemon {
             config,
             warnings,
             wake: Arc::new(wake),
+            log: log.shared(),
             run: Mutex::default(),
             plugged: AtomicU16::new(0),
             tickets: AtomicU32::new(0),
@@ -120,11 +123,13 @@ impl NativeDaemon {
             telemetry: telemetry.map(NativeTelemetry::shared),
             ..Host::default()
         };
+        self.log.export(host.telemetry.clone());
         let mut run = self.run();
         run.delivery = Some(Arc::clone(&delivery));
         run.event_loop = Some(event_loop);
         run.wire = Wire::default();
-        run.daemon = Some(Daemon::start(&self.config, &delivery, host).map_err(failure)?);
+        let start = || Daemon::start(&self.config, &delivery, host);
+        run.daemon = Some(self.log.within(start).map_err(failure)?);
         Ok(())
     }
 

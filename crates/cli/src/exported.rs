@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
-use usb_daemon_core::{Error, LogRecord, Relay, Settings, Telemetry};
+use usb_daemon_core::{Error, LogLine, Relay, Settings, Telemetry};
 
 /// Where telemetry goes, and what is wrong with what was asked for.
 pub(crate) struct Exported {
@@ -26,6 +26,6 @@ pub(crate) struct Lines(pub(crate) Arc<Telemetry>);
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        self.0.log(LogRecord::of(event));
+        self.0.log(LogLine::of(event));
     }
 }

@@ -2,8 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use tracing::Dispatch;
+use tracing::dispatcher::with_default;
 
 use crate::config::{Config, RedisSetting};
 use crate::delivery::Delivery;
@@ -25,6 +28,7 @@ use crate::source::name;
 use crate::source::simulated::{Demonstration, SimulatedCommand};
 use crate::sysfs::Sysfs;
 use crate::telemetry::{Member, Telemetry};
+use crate::threads;
 
 /// How often an idle connection to Redis is tried.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -33,6 +37,7 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 pub struct Daemon {
     inbox: Arc<Inbox>,
     hub: Hub,
+    hearer: Dispatch,
     metrics: Arc<Metrics>,
     simulated: bool,
     shutdown: Duration,
@@ -85,6 +90,7 @@ impl Daemon {
         let mut daemon = Self {
             inbox,
             hub,
+            hearer: threads::hearer(),
             metrics,
             simulated: config.sources.simulated,
             shutdown: config.shutdown(),
@@ -154,9 +160,7 @@ impl Daemon {
         };
         let engine = Engine::new(engine, self.hub.clone(), Arc::clone(&self.inbox), intake, earlier);
         let hub = self.hub.clone();
-        let thread = thread::Builder::new()
-            .name("aw-engine".into())
-            .spawn(move || run_engine(engine, &hub))
+        let thread = threads::spawn("aw-engine", move || run_engine(engine, &hub))
             .map_err(|error| Error::new(Code::System, format!("no thread for the engine: {error}")))?;
         self.engine = Some(thread);
         Ok(())
@@ -227,7 +231,8 @@ impl Daemon {
     /// No device is announced as detached.
     pub fn stop(mut self) {
         let shutdown = self.shutdown;
-        self.join(shutdown);
+        // Whoever stops a daemon need not be who has started it.
+        with_default(&self.hearer.clone(), || self.join(shutdown));
     }
 
     /// Sources first: nothing new comes in while the publisher drains. What a slow subscriber has still to read from the store
@@ -258,17 +263,19 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        self.join(Duration::ZERO);
-        // Where the engine never started, the others may still run.
-        if let Some(publisher) = self.publisher.take() {
-            publisher.stop(Duration::ZERO);
-        }
-        if let Some(http) = self.http.take() {
-            http.stop();
-        }
-        if let Some(member) = self.telemetry.take() {
-            member.leave();
-        }
+        with_default(&self.hearer.clone(), || {
+            self.join(Duration::ZERO);
+            // Where the engine never started, the others may still run.
+            if let Some(publisher) = self.publisher.take() {
+                publisher.stop(Duration::ZERO);
+            }
+            if let Some(http) = self.http.take() {
+                http.stop();
+            }
+            if let Some(member) = self.telemetry.take() {
+                member.leave();
+            }
+        });
     }
 }
 

@@ -22,6 +22,7 @@ mod host;
 mod http;
 mod hub;
 mod journey;
+mod log;
 mod metrics;
 mod notice;
 mod onlooker;
@@ -40,6 +41,7 @@ mod sysfs;
 mod telemetry;
 #[cfg(test)]
 mod test_support;
+mod threads;
 mod withheld;
 
 pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, Token, hex, schema};
@@ -54,6 +56,7 @@ pub use event_publisher::{EventPublisher, Reply};
 pub use host::{EventLoop, Host, LoopDelay};
 pub use hub::{Health, HealthStatus, Hub};
 pub use journey::{Journey, Step, Steps, WITNESSES};
+pub use log::{Log, LogLevel, LogLine};
 pub use metrics::{
     BOUNDS_MS, Distribution, Family, Format, Label, Metrics, Series, Snapshot, Value, names as metric_names,
 };
@@ -65,5 +68,5 @@ pub use publisher::{Answer, Guarantee};
 pub use redis_url::{UrlPart, url_says, url_without};
 pub use source::injected::{Injection, Ticket};
 pub use source::simulated::{CYCLE, SimulatedCommand, SimulatedDevice, demonstration};
-pub use telemetry::{LogRecord, Member, Relay, Sampler, Settings, Signal, Span, Telemetry};
+pub use telemetry::{Member, Relay, Sampler, Settings, Signal, Span, Telemetry};
 pub use withheld::{Withheld, WithheldReason};

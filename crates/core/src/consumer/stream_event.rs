@@ -56,6 +56,11 @@ struct Location {
 }
 
 impl StreamEvent {
+    /// `<producer>:<seq>`, where the entry says.
+    pub(super) fn event_id(&self) -> Option<&str> {
+        self.event_id.as_deref()
+    }
+
     /// Reads an entry.
     ///
     /// # Errors

@@ -10,7 +10,6 @@ mod environment;
 mod exporter;
 mod figures;
 mod ids;
-mod line;
 mod otlp;
 mod sampler;
 mod settings;
@@ -29,6 +28,7 @@ use crate::delivery::Wake;
 use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::journey::Step;
+use crate::log::LogLine;
 use crate::metrics::{Metrics, Snapshot};
 use crate::notice::Notice;
 use crate::onlooker::{Fact, Onlooker};
@@ -36,7 +36,6 @@ use crate::producer;
 use batch::Queue;
 use ids::TraceId;
 pub(crate) use ids::traceparent;
-pub use line::LogRecord;
 pub use sampler::Sampler;
 pub use settings::{Settings, Signal};
 pub use spans::Span;
@@ -63,7 +62,7 @@ struct Shared {
     settings: Settings,
     relay: Relay,
     traces: Queue<Passed>,
-    lines: Queue<LogRecord>,
+    lines: Queue<LogLine>,
     /// How long events took until they were told, in ms: for who has a histogram of them.
     durations: Queue<f64>,
     /// Daemons that run, by their numbers, from 1.
@@ -134,7 +133,7 @@ impl Telemetry {
     }
 
     /// A line of the log. It is exported while a daemon runs.
-    pub fn log(&self, line: LogRecord) {
+    pub fn log(&self, line: LogLine) {
         // What the exporter says of its own troubles would be the next thing to have some.
         if self.settings().exports(Signal::Logs) && !line.target.starts_with(module_path!()) {
             self.shared.lines.push(line);

@@ -17,14 +17,13 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event as Moment, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::{self as trace, ResourceSpans, ScopeSpans};
 use prost::Message as _;
-use tracing::Level;
 
 use super::NAME;
 use super::ids::{ROOT, SpanId, TraceId};
-use super::line::LogRecord;
 use super::sampler::Sampler;
 use super::settings::Signal;
 use super::spans::{Attributes, Kind, Sighting, Span, Value};
+use crate::log::LogLine;
 
 /// Sampled, and its parent is no other process's.
 const SAMPLED_AND_LOCAL: u32 = 0x101;
@@ -61,7 +60,7 @@ impl Writer {
         ExportTraceServiceRequest { resource_spans: vec![resource_spans] }.encode_to_vec()
     }
 
-    pub(super) fn logs(&self, lines: Vec<LogRecord>) -> Vec<u8> {
+    pub(super) fn logs(&self, lines: Vec<LogLine>) -> Vec<u8> {
         let scope_logs = ScopeLogs {
             scope: Some(scope()),
             log_records: lines.into_iter().map(|line| self.line(line)).collect(),
@@ -86,9 +85,9 @@ impl Writer {
         ExportMetricsServiceRequest { resource_metrics: vec![resource_metrics] }.encode_to_vec()
     }
 
-    fn line(&self, line: LogRecord) -> logs::LogRecord {
-        let LogRecord { level, target, message, fields, timestamp_ms, event_id } = line;
-        let time = timestamp_ms.saturating_mul(1_000_000);
+    fn line(&self, line: LogLine) -> logs::LogRecord {
+        let LogLine { level, target, message, fields, timestamp, event_id } = line;
+        let time = timestamp.saturating_mul(1_000_000);
         let mut attributes: Vec<KeyValue> =
             fields.into_iter().map(|(key, value)| pair(&key, held(value))).collect();
         attributes.push(pair("log.target", Held::StringValue(target.to_owned())));
@@ -96,7 +95,7 @@ impl Writer {
             time_unix_nano: time,
             observed_time_unix_nano: time,
             severity_number: severity(level),
-            severity_text: level.to_string(),
+            severity_text: level.to_uppercase(),
             body: Some(AnyValue { value: Some(Held::StringValue(message)) }),
             ..Default::default()
         };
@@ -176,13 +175,13 @@ fn nanoseconds(time: SystemTime) -> u64 {
 }
 
 /// OpenTelemetry's number of a level.
-fn severity(level: Level) -> i32 {
+fn severity(level: &str) -> i32 {
     match level {
-        Level::ERROR => 17,
-        Level::WARN => 13,
-        Level::INFO => 9,
-        Level::DEBUG => 5,
-        Level::TRACE => 1,
+        "error" => 17,
+        "warn" => 13,
+        "info" => 9,
+        "debug" => 5,
+        _ => 1,
     }
 }
 
