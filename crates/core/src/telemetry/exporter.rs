@@ -43,8 +43,9 @@ pub(super) async fn run(shared: &Shared, stop: Stop) {
         let spans = async {
             let Some(line) = &to_traces else { return };
             let encode = |batch: Vec<Passed>| {
+                let count = batch.len();
                 let spans: Vec<Span> = batch.into_iter().flat_map(Passed::spans).collect();
-                (spans.len(), writer.traces(spans))
+                (count, writer.traces(spans))
             };
             line.export(traces, settings.span_batch, encode).await;
         };
@@ -91,7 +92,7 @@ struct Line<'a> {
 #[derive(Default)]
 struct Told {
     lost: u64,
-    /// Items of a message that is on its way.
+    /// Traces, figures or lines of a message that is on its way.
     under_way: u64,
     reason: String,
     at: Option<Instant>,

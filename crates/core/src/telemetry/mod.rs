@@ -18,7 +18,7 @@ mod spans;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -33,6 +33,7 @@ use crate::metrics::{Metrics, Snapshot};
 use crate::notice::Notice;
 use crate::onlooker::{Fact, Onlooker};
 use crate::producer;
+use crate::threads;
 use batch::Queue;
 use ids::TraceId;
 pub(crate) use ids::traceparent;
@@ -203,14 +204,12 @@ impl Exporter {
             .map_err(|error| Error::new(Code::System, format!("no runtime for telemetry: {error}")))?;
         let (stop, stopping) = watch::channel(None);
         let shared = Arc::clone(shared);
-        let thread = thread::Builder::new()
-            .name("aw-otlp".into())
-            .spawn(move || {
-                runtime.block_on(exporter::run(&shared, stopping));
-                // A name that is still being looked up must not hold the stop.
-                runtime.shutdown_background();
-            })
-            .map_err(|error| Error::new(Code::System, format!("no thread for telemetry: {error}")))?;
+        let thread = threads::spawn("aw-otlp", move || {
+            runtime.block_on(exporter::run(&shared, stopping));
+            // A name that is still being looked up must not hold the stop.
+            runtime.shutdown_background();
+        })
+        .map_err(|error| Error::new(Code::System, format!("no thread for telemetry: {error}")))?;
         Ok(Self { stop, thread })
     }
 
