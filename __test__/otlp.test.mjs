@@ -213,14 +213,20 @@ describe('figures', () => {
 });
 
 it('lines of the log go out with the trace of the event that they are about', async () => {
-  const collector = await theCollector();
+  const [server, collector] = await Promise.all([startedRedis(), theCollector()]);
   await exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }, { level: 'debug' });
-  const daemon = await started(null);
+  const daemon = await started(server);
+  const consumer = openConsumer(server);
+  const handled = consume(consumer);
   daemon.simulateAttach(KEYBOARD);
   const [{ eventId }] = await daemon.heard.waitFor('device:attach');
-  await daemon.stop();
-  const [line] = collector.lines.filter(({ attributes }) => attributes.event_id === eventId);
-  expect(line).toMatchObject({ body: 'announced', severityText: 'DEBUG', traceId: sha256(eventId).slice(0, 32), flags: 1 });
+  await until(() => handled.length === 1, 'the event in a handler');
+  await Promise.all([daemon.stop(), consumer.stop()]);
+  expect(threads()).not.toContain('aw-otlp');
+  const lines = collector.lines.filter(({ attributes }) => attributes.event_id === eventId);
+  expect(lines.map(({ body }) => body)).toEqual(expect.arrayContaining(['announced', 'stored', 'published', 'handed over', 'handled']));
+  for (const line of lines) expect(line).toMatchObject({ severityText: 'DEBUG', traceId: sha256(eventId).slice(0, 32), flags: 1 });
+  const [line] = lines;
   expect(collector.spans.map(({ spanId }) => spanId)).toContain(line.spanId);
   expect(line.resource['service.instance.id']).toBe(collector.spans[0].resource['service.instance.id']);
 });

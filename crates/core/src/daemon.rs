@@ -255,7 +255,7 @@ impl Daemon {
             http.stop();
         }
         if let Some(member) = self.telemetry.take() {
-            member.leave();
+            member.leave(patience);
         }
         self.hub.tell(&Notice::Stopped);
     }
@@ -273,7 +273,7 @@ impl Drop for Daemon {
                 http.stop();
             }
             if let Some(member) = self.telemetry.take() {
-                member.leave();
+                member.leave(Duration::ZERO);
             }
         });
     }
