@@ -20,13 +20,18 @@ const SUITES = {
   simulated: { run: (io) => vitest(filesOf('simulated'), { workers: 3, ...io }) },
   namespace: { run: (io) => vitest(filesOf('namespace'), io) },
   kernel: { run: (io) => vitest(filesOf('kernel'), io) },
-  latency: { run: (io) => vitest(filesOf('latency'), io) },
+  'kernel-alone': { run: (io) => vitest(filesOf('kernel-alone'), io) },
 };
+/** What does not bear to share the machine: a guest that gets too little of it falls behind its own clock. */
+const ALONE = ['kernel-cycles.test.mjs', 'kernel-latency.test.mjs'];
 /**
- * What runs at once, step by step: each list is worked off in its order, beside the others of its step. An emulated kernel keeps one
- * processor busy for minutes. What measures time runs alone, and last, with nothing still to be written to the disk by a compiler.
+ * Step by step. Each list of a step is worked off in its order, beside the other lists: an emulated kernel keeps one processor busy,
+ * and what runs beside it gives way to it.
  */
-const STEPS = [[['kernel'], ['lint', 'unit', 'simulated']], [['namespace', 'latency']]];
+const STEPS = [
+  [{ suites: ['kernel'] }, { suites: ['lint', 'unit', 'simulated'], nice: 10 }],
+  [{ suites: ['namespace', 'kernel-alone'] }],
+];
 const RUNS = {
   gate: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '200' } },
   full: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20' } },
@@ -34,21 +39,22 @@ const RUNS = {
 
 /** Test files by their names: those that name no bed of their own run with simulated devices. */
 function filesOf(suite) {
-  const suiteOf = (name) => (/-latency\./.test(name) ? 'latency' : (/^(namespace|kernel)/.exec(name)?.[0] ?? 'simulated'));
+  const suiteOf = (name) => (ALONE.includes(name) ? 'kernel-alone' : (/^(namespace|kernel)/.exec(name)?.[0] ?? 'simulated'));
   const names = readdirSync(join(checkout, '__test__')).filter((name) => name.endsWith('.test.mjs'));
   return names.filter((name) => suiteOf(name) === suite).map((name) => `__test__/${name}`);
 }
 
-/** Runs a program to its end, each line of its output after `prefix`, where there is one. */
-async function command(program, args, { capture = false, prefix = '' } = {}) {
-  const piped = capture || prefix !== '';
-  const child = spawn(program, args, { cwd: checkout, stdio: ['ignore', piped ? 'pipe' : 'inherit', prefix === '' ? 'inherit' : 'pipe'] });
+/** Runs a program to its end. With `prefix`, that stands before each line of its output. */
+async function command(program, args, { capture = false, prefix, nice } = {}) {
+  const argv = nice ? ['nice', '-n', String(nice), program, ...args] : [program, ...args];
+  const stdio = ['ignore', capture || prefix ? 'pipe' : 'inherit', prefix ? 'pipe' : 'inherit'];
+  const child = spawn(argv[0], argv.slice(1), { cwd: checkout, stdio });
   const output = [];
   for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]]) {
     if (!from) continue;
-    createInterface({ input: from, crlfDelay: Infinity }).on('line', (line) => {
-      if (capture && from === child.stdout) output.push(line);
-      to.write(`${prefix}${line}\n`);
+    createInterface({ input: from }).on('line', (line) => {
+      if (from === child.stdout) output.push(line);
+      to.write(`${prefix ?? ''}${line}\n`);
     });
   }
   const [code] = await once(child, 'close');
@@ -81,6 +87,7 @@ async function vitest(filters, { workers, ...io }) {
 
 const total = { passed: 0, failed: 0 };
 
+/** Runs a suite, says how it went, and counts. */
 async function runSuite(suite, io) {
   const { run, countless = false } = SUITES[suite];
   const began = performance.now();
@@ -93,10 +100,11 @@ async function runSuite(suite, io) {
   console.log(`== ${suite}: ${passed} passed, ${failed} failed in ${((performance.now() - began) / 1000).toFixed(0)} s`);
 }
 
-async function runStep(lanes) {
+/** Runs the lists of suites of one step beside each other. */
+async function runStep(lists) {
   await Promise.all(
-    lanes.map(async (suites) => {
-      for (const suite of suites) await runSuite(suite, { prefix: lanes.length > 1 ? `${suite}: ` : '' });
+    lists.map(async ({ suites, nice }) => {
+      for (const suite of suites) await runSuite(suite, { nice, prefix: lists.length > 1 ? `${suite}: ` : undefined });
     }),
   );
 }
@@ -107,7 +115,7 @@ if (names.length === 0 || unknown.length > 0) {
   console.error(`error: no suite ${JSON.stringify(unknown[0] ?? '')}: there are ${[...Object.keys(RUNS), ...Object.keys(SUITES)].join(', ')}`);
   process.exit(2);
 }
-const { steps, env } = RUNS[names[0]] ?? { steps: [[names]], env: {} };
+const { steps, env } = Object.hasOwn(RUNS, names[0]) ? RUNS[names[0]] : { steps: [[{ suites: names }]], env: {} };
 Object.assign(process.env, env);
 for (const step of steps) await runStep(step);
 console.log(`\n${total.passed} passed, ${total.failed} failed`);

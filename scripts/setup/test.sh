@@ -8,8 +8,15 @@ cd "$checkout"
 . scripts/setup/packages.sh
 
 need "the tests" redis-server qemu-system-x86 busybox-static udev xz-utils cpio strace openssl util-linux gcc libc6-dev
-sh scripts/setup/build.sh
-sh scripts/setup/redis-servers.sh
-sh scripts/setup/node-versions.sh
-sh scripts/setup/qemu-kernel.sh
-cargo build --quiet --release -p usb-testbed
+
+# What waits for the network, beside what keeps the processors busy.
+(
+	sh scripts/setup/redis-servers.sh
+	sh scripts/setup/node-versions.sh
+	sh scripts/setup/qemu-kernel.sh
+) &
+fetching=$!
+built=0
+{ sh scripts/setup/build.sh && cargo build --quiet --release -p usb-testbed; } || built=$?
+wait "$fetching"
+exit "$built"
