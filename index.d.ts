@@ -41,8 +41,11 @@ import type {
   Health,
   USBDaemonStats,
   USBDaemonStatus,
+  USBEventLoopHealth,
   USBMonitoringConfig,
   USBOutboxStatus,
+  USBRedisHealth,
+  USBSourceHealth,
 } from './types/status.js';
 import type { ConsumerEvents, USBConsumerOptions, USBDeadLetter, USBEvent } from './types/stream.js';
 
@@ -246,6 +249,7 @@ declare namespace USBDaemon {
     USBDispatch,
     USBError,
     USBEvent,
+    USBEventLoopHealth,
     USBEventStream,
     USBFallbackConfig,
     USBFilterConfig,
@@ -263,7 +267,9 @@ declare namespace USBDaemon {
     USBPublishableInfo,
     USBPublished,
     USBRedisConfig,
+    USBRedisHealth,
     USBRedisStatus,
+    USBSourceHealth,
     USBSourceName,
     USBSourceStatus,
     USBSourceSwitches,

@@ -1,5 +1,6 @@
 // Conservation: thousands of events through killed daemons, killed and frozen servers and a killed consumer. What the source
-// sent, what the outbox holds and what the stream holds are compared: each event exactly once and in order.
+// sent, what the outbox holds and what the stream holds are compared: each event exactly once and in order. All the while the
+// daemon's metrics are scraped, and the law of the accounts holds in each scrape.
 
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,10 +8,11 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { Process } from './chaos/process.mjs';
+import { Scraper } from './chaos/scraper.mjs';
 import { seeded } from './chaos/seeded.mjs';
 import { finished } from './command.mjs';
 import { UNPACED } from './daemon.mjs';
-import { fieldsOf, REDIS_VERSIONS, startRedis, upTo } from './redis-server.mjs';
+import { fieldsOf, freePort, REDIS_VERSIONS, startRedis, upTo } from './redis-server.mjs';
 import { until } from './until.mjs';
 
 const SHORT = { events: 10_000, kills: 12 };
@@ -34,14 +36,23 @@ it.each(RUNS)('with Redis %s, %d events through %d kills of the daemon and as ma
   const outbox = { path: join(folder, 'outbox.db'), retain: 10_000_000 };
 
   const members = startMembers({ redis, folder });
-  const { ledger, faults, inHand } = await sendThroughFaults({ server, random, members, events, kills, config: { redis, outbox, performance: { ...UNPACED, batch_size: 100 } } });
-  console.log(`faults: ${JSON.stringify(faults)}`);
+  const monitoring = { enabled: true, healthcheck_port: await freePort() };
+  const scraper = new Scraper(monitoring.healthcheck_port);
+  onTestFinished(() => scraper.end());
+  const { ledger, faults, inHand } = await sendThroughFaults({ server, random, members, events, kills, config: { redis, outbox, monitoring, performance: { ...UNPACED, batch_size: 100 } } });
+  await scraper.end();
+  const { looks, away, withBacklog, unbalanced } = scraper;
+  console.log(`faults: ${JSON.stringify(faults)}; scrapes: ${JSON.stringify({ looks, away, withBacklog })}`);
   const stored = await history(outbox.path);
   const entries = (await pages(server)).map(fieldsOf);
 
   expect(faults.daemonKills).toBeGreaterThanOrEqual(kills);
   expect(faults.serverKills).toBeGreaterThanOrEqual(kills);
   expect(entries.length).toBeGreaterThanOrEqual(events);
+  expect(unbalanced).toEqual([]);
+  // It was looked at between the faults and while Redis was away.
+  expect(looks).toBeGreaterThan(faults.daemonKills);
+  expect(withBacklog).toBeGreaterThan(0);
   // The stream is the outbox: the same events, each once, in the same order.
   const ids = entries.map(({ event_id }) => event_id);
   const wrong = stored.findIndex(({ eventId }, at) => eventId !== ids[at]);
@@ -143,8 +154,8 @@ async function linesOf(path) {
   return new Set((await readFile(path, 'utf8').catch(() => '')).split('\n'));
 }
 
-async function startDaemon({ redis, outbox, performance }) {
-  const daemon = new Process('source.cjs', { redis, outbox, performance, sources: ['simulated'], monitoring: { enabled: false }, shutdown_ms: 30_000 });
+async function startDaemon(config) {
+  const daemon = new Process('source.cjs', { ...config, sources: ['simulated'], shutdown_ms: 30_000 });
   expect(await daemon.next('started')).not.toBeNull();
   return daemon;
 }

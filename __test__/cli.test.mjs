@@ -76,7 +76,7 @@ describe('bad input is one line on stderr and exit code 2:', () => {
     ['an unknown key', '{ "redis": { "prot": 1 } }', 'redis.prot is no key: did you mean "port"?'],
     ['an unknown key with control characters', `{ ${unknownKey} }`, 'redis.prot\u{fffd}\u{fffd}[31m\u{fffd} is no key: expected db, host'],
     ['a bad value in the file', '{ "redis": { "port": "x" } }', 'redis.port is "x": expected a whole number from 0 to 65535'],
-    ['a section that is no object', '{ "monitoring": 7 }', 'monitoring is 7: expected an object with enabled, healthcheck_port, host or interval'],
+    ['a section that is no object', '{ "monitoring": 7 }', 'monitoring is 7: expected an object with allowed_hosts, enabled, healthcheck_port, host, interval or token'],
     ['an unknown source', '{ "sources": ["udev"] }', 'sources[0] is "udev": expected netlink, libusb, snapshot or simulated'],
   ]) {
     it(name, async () => {

@@ -25,9 +25,10 @@ const VALUES = {
   'filters.vendor_whitelist': [[1], [2], [3]],
   'filters.vendor_blacklist': [[1], [2], [3]],
   'filters.device_class_filter': [[1], [2], [3]],
+  'monitoring.allowed_hosts': [['a.lan'], ['b.lan'], ['c.lan']],
   'monitoring.host': ['127.0.0.2', '127.0.0.3', '::1'],
 };
-const MASKED = ['redis.password', 'redis.tls.key'];
+const MASKED = ['redis.password', 'redis.tls.key', 'monitoring.token'];
 
 const variantsOf = (node) => (node.anyOf ?? node.oneOf ?? [node]).flatMap((one) => (one.anyOf || one.oneOf ? variantsOf(one) : [one]));
 

@@ -23,7 +23,7 @@ class Settings {
 describe('a daemon is refused by path', () => {
   it.each([
     [{ onAttach() {} }, 'onAttach is no key'],
-    [{ monitoring: () => {} }, 'monitoring is a function: expected an object with enabled'],
+    [{ monitoring: () => {} }, 'monitoring is a function: expected an object with allowed_hosts'],
     [{ filters: Symbol('filters') }, 'filters is a symbol: expected an object with'],
     [{ filters: { vendor_whitelist: () => [1] } }, 'filters.vendor_whitelist is a function: expected a list'],
     [{ filters: { vendor_whitelist: [1, undefined] } }, 'filters.vendor_whitelist[1] is undefined'],

@@ -43,6 +43,7 @@ describe('an option goes before its variable, that before the file, and that bef
     ['redis.maxlen', '--redis-maxlen', 'REDIS_MAXLEN', [null, 1, 2, 3]],
     ['monitoring.host', '--http-host', 'USB_DAEMON_HTTP_HOST', ['127.0.0.1', '127.0.0.2', '127.0.0.3', '::1']],
     ['monitoring.healthcheck_port', '--http-port', 'USB_DAEMON_HTTP_PORT', [8080, 1, 2, 3]],
+    ['monitoring.allowed_hosts', '--http-allowed-hosts', 'USB_DAEMON_HTTP_ALLOWED_HOSTS', [[], ['a1'], ['b2'], ['c3', 'd4']]],
     ['monitoring.interval', '--interval', 'USB_DAEMON_INTERVAL', [5000, 11, 12, 13]],
     ['performance.max_events_per_second', '--max-events-per-second', 'USB_DAEMON_MAX_EVENTS_PER_SECOND', [100, 1, 2, 3]],
     ['performance.batch_size', '--batch-size', 'USB_DAEMON_BATCH_SIZE', [10, 1, 2, 3]],
@@ -52,7 +53,7 @@ describe('an option goes before its variable, that before the file, and that bef
     ['outbox.path', '--outbox', 'USB_DAEMON_OUTBOX', [expect.stringMatching(/usb-daemon\/outbox\.db$/), '/file', '/environment', '/option']],
   ]) {
     it(key, async () => {
-      const written = (value) => (Array.isArray(value) ? value.map((id) => id.toString(16)).join(',') : String(value));
+      const written = (value) => (Array.isArray(value) ? value.map((item) => item.toString(16)).join(',') : String(value));
       const content = section(key, inFile);
       const env = { [variable]: written(inEnvironment) };
       expect((await inForce([])).keys[key]).toEqual({ value: inDefault, source: 'default', name: null });

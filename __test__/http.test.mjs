@@ -7,30 +7,10 @@ import { setTimeout } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { openSimulatedBed } from './beds/simulated/index.mjs';
 import { openDaemon } from './daemon.mjs';
+import { answers, monitoringAt, served } from './http-served.mjs';
 import { observe } from './observe.mjs';
 import { freePort, startRedis } from './redis-server.mjs';
 import { until } from './until.mjs';
-
-function monitoringAt(port, more = {}) {
-  return { monitoring: { enabled: true, host: '127.0.0.1', healthcheck_port: port, ...more } };
-}
-
-/** A started daemon with its server, and how to ask that. */
-async function served(config = {}) {
-  const port = await freePort();
-  const daemon = openDaemon({ ...monitoringAt(port), ...config });
-  await daemon.start();
-  // It listens on a thread of its own, and may do so a moment later.
-  await until(() => answers(port), 'the server');
-  return { daemon, port, get: (path) => fetch(`http://127.0.0.1:${port}${path}`) };
-}
-
-function answers(port) {
-  return fetch(`http://127.0.0.1:${port}/live`).then(
-    ({ ok }) => ok,
-    () => false,
-  );
-}
 
 async function observer(config) {
   const bed = openSimulatedBed();
@@ -69,8 +49,12 @@ it('/health is healthy with 200 where all is well, and counts', async () => {
     version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
     uptime: expect.any(Number),
     started: true,
-    sources: expect.arrayContaining([{ source: 'simulated', state: 'up', reason: expect.any(String) }]),
-    outbox: { durable: false, producer: expect.stringMatching(/^[0-9a-f]{16}$/), lastSeq: 3, carriedOver: 0, seen: 3, published: 3, filtered: 0, waiting: 0, dropped: 0 },
+    sources: expect.arrayContaining([
+      { source: 'simulated', state: 'up', reason: expect.any(String), lastEventAt: expect.any(Number) },
+      { source: 'netlink', state: 'off', reason: expect.any(String) },
+    ]),
+    eventLoop: { responding: true, delayMs: expect.any(Number) },
+    outbox: { durable: false, producer: expect.stringMatching(/^[0-9a-f]{16}$/), lastSeq: 3, carriedOver: 0, seen: 3, published: 3, filtered: 0, waiting: 0, dropped: 0, oldestMs: 0 },
     connectedDevices: 1,
     events: 3,
     gaps: 0,
@@ -112,22 +96,43 @@ it('what is not there is 404, and what is not asked for with GET is 405', async 
   expect((await fetch(`http://127.0.0.1:${port}/health`, { method: 'POST' })).status).toBe(405);
 });
 
-it('it answers while the event loop is blocked', async () => {
+it('with Redis stopped and the event loop blocked it answers within 50 ms, and says exactly that', async () => {
+  const server = await startRedis();
+  onTestFinished(() => server.close());
   const port = await freePort();
-  const host = await observer(monitoringAt(port));
+  const host = await observer({ ...monitoringAt(port), redis: { host: '127.0.0.1', port: server.port, timeout_ms: 300 }, performance: { max_events_per_second: 0 } });
   await host.ask('start');
   await until(() => answers(port), 'the server');
-  const ms = 3000;
-  host.tell('busy', { ms });
-  const began = performance.now();
-  let answered = 0;
-  while (performance.now() - began < ms / 2) {
-    expect((await fetch(`http://127.0.0.1:${port}/health`)).status).toBe(200);
-    answered += 1;
+  await host.waitFor(({ event, value }) => event === 'redis:state' && value.connected, 'Redis');
+  server.signal('SIGSTOP');
+  await host.ask('simulateAttach', { device: { name: '201-1' } });
+  const health = async () => (await fetch(`http://127.0.0.1:${port}/health`)).json();
+  await until(async () => !(await health()).redis.connected, 'Redis to be missed');
+  host.tell('busy', { ms: 3000 });
+  await until(async () => !(await health()).eventLoop.responding, 'the loop to be blocked');
+  const times = [];
+  let told;
+  for (let go = 0; go < 20; go += 1) {
+    const began = performance.now();
+    const response = await fetch(`http://127.0.0.1:${port}/health`);
+    told = await response.json();
+    times.push(performance.now() - began);
+    expect(response.status).toBe(200);
   }
   expect(host.said.filter(({ answer }) => answer === 'busy')).toEqual([]);
-  expect(answered).toBeGreaterThan(1);
+  // The machine that tests run on may be busy itself: what the daemon needs shows in the better half.
+  expect(times.sort((a, b) => a - b)[times.length / 2]).toBeLessThan(50);
+  expect(told).toMatchObject({
+    status: 'degraded',
+    redis: { connected: false, waiting: 1, reason: expect.any(String), lagMs: expect.any(Number) },
+    eventLoop: { responding: false, delayMs: expect.any(Number) },
+    outbox: { waiting: 1 },
+  });
+  expect(told.eventLoop.delayMs).toBeGreaterThan(20);
+  expect(told.redis.lagMs).toBeGreaterThan(300);
+  server.signal('SIGCONT');
   await host.waitFor(({ answer }) => answer === 'busy', 'the busy loop to end');
+  await until(async () => (await health()).eventLoop.responding, 'the loop to be free');
 });
 
 it('a port that is taken is said once, devices are heard meanwhile, and the server comes when the port is free', async () => {

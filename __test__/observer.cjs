@@ -3,6 +3,7 @@
 // A host process for the addon: prints every event that USBDaemon emits as one line of JSON, with the monotonic time at
 // which the listener ran, and takes commands on stdin. Runs as it is in a namespace and in the virtual machine.
 
+const { once } = require('node:events');
 const { createInterface } = require('node:readline');
 const USBDaemon = require('..');
 
@@ -23,6 +24,7 @@ function print(line) {
 }
 
 const options = JSON.parse(process.argv[2] ?? '{}');
+if (options.tracing) USBDaemon.initializeTracing();
 const daemon = new USBDaemon(options.config);
 for (const event of EVENTS) {
   if (event === 'event:published' && !options.published) continue;
@@ -39,7 +41,24 @@ function busy(ms) {
   while (performance.now() < until);
 }
 
+/** One device comes and goes so often; gives how long JavaScript waited for each attach, in ms. */
+async function latencies({ rounds }) {
+  const times = [];
+  for (let round = 0; round < rounds; round += 1) {
+    const heard = once(daemon, 'device:attach');
+    const began = performance.now();
+    daemon.simulateAttach({ name: '202-1', vendorId: 0x046d, productId: 0xc31c });
+    await heard;
+    times.push(performance.now() - began);
+    const left = once(daemon, 'device:detach');
+    daemon.simulateDetach('202-1');
+    await left;
+  }
+  return times;
+}
+
 const commands = {
+  latencies,
   start: () => daemon.start(),
   stop: () => daemon.stop(),
   busy: ({ ms }) => busy(ms),

@@ -34,7 +34,7 @@ const STEPS = [
 ];
 const RUNS = {
   gate: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '200' } },
-  full: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20' } },
+  full: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20', USB_DAEMON_CONNECTIONS: '10000' } },
 };
 
 /** Test files by their names: those that name no bed of their own run with simulated devices. */

@@ -9,8 +9,8 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsValue, Status, Task};
 use napi_derive::napi;
 use usb_daemon_core::{
-    Answer, Code, Config, Daemon, Delivery, Error, Event, Injection, Reading, SimulatedCommand,
-    SimulatedDevice, schema,
+    Answer, Code, Config, Daemon, Delivery, Error, Event, EventLoop, Host, Injection, Reading,
+    SimulatedCommand, SimulatedDevice, schema,
 };
 
 use crate::failure::{Result, answer_json, failure};
@@ -38,6 +38,7 @@ struct Run {
     daemon: Option<Daemon>,
     /// Kept after the stop: what it has not delivered yet can still be taken.
     delivery: Option<Arc<Delivery>>,
+    event_loop: Option<Arc<EventLoop>>,
     wire: Wire,
 }
 
@@ -108,10 +109,17 @@ impl NativeDaemon {
                 let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
             }),
         ));
+        let wake = Arc::clone(&self.wake);
+        // Whoever is woken takes what waits, even where that is nothing: a sign of life.
+        let event_loop = Arc::new(EventLoop::new(Box::new(move || {
+            let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        })));
+        let host = Host { event_loop: Some(Arc::clone(&event_loop)), ..Host::default() };
         let mut run = self.run();
         run.delivery = Some(Arc::clone(&delivery));
+        run.event_loop = Some(event_loop);
         run.wire = Wire::default();
-        run.daemon = Some(Daemon::start(&self.config, &delivery).map_err(failure)?);
+        run.daemon = Some(Daemon::start(&self.config, &delivery, host).map_err(failure)?);
         Ok(())
     }
 
@@ -119,6 +127,9 @@ impl NativeDaemon {
     #[napi(catch_unwind)]
     pub fn take(&self, limit: u32) -> Result<String> {
         let mut run = self.run();
+        if let Some(event_loop) = &run.event_loop {
+            event_loop.answer();
+        }
         let delivery = run.delivery.clone().ok_or_else(|| failure(not_running()))?;
         let (notices, more) = delivery.take(limit as usize);
         run.wire
@@ -146,6 +157,14 @@ impl NativeDaemon {
         let health = self.run().daemon()?.hub().health();
         serde_json::to_string(&health)
             .map_err(|error| napi::Error::new(Code::System, format!("health cannot be written: {error}")))
+    }
+
+    /// All figures as JSON: the core's `Snapshot`. The event loop is not asked: it is here.
+    #[napi(catch_unwind)]
+    pub fn metrics(&self) -> Result<String> {
+        let snapshot = self.run().daemon()?.metrics().snapshot(None);
+        serde_json::to_string(&snapshot)
+            .map_err(|error| napi::Error::new(Code::System, format!("metrics cannot be written: {error}")))
     }
 
     /// Events that are kept after this number, `limit` at most, each as `{ seq, type, device }`. The answer is JSON: `{ value }`, or

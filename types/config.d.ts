@@ -88,7 +88,7 @@ export interface USBRedisConfig {
   timeout_ms?: number;
 }
 
-/** The HTTP server (`/health`, `/live`, `/ready`), and how often sources are reconciled. */
+/** The HTTP server, and how often sources are reconciled. */
 export interface USBMonitoringOptions {
   /** Whether the HTTP server runs; default true. */
   enabled?: boolean;
@@ -98,6 +98,13 @@ export interface USBMonitoringOptions {
   healthcheck_port?: number;
   /** Reconcile period in ms, whether or not the server runs; 10 to 86,400,000, default 5000. */
   interval?: number;
+  /**
+   * What a client has to show, as `Authorization: Bearer …`, for all but `/live`, `/ready` and the page itself: visible ASCII
+   * characters. Without a token nothing can be changed over HTTP. Never printed.
+   */
+  token?: string;
+  /** Names by which a client may call the server, beyond `localhost`, IP addresses and this machine's own name; without scheme and port. */
+  allowed_hosts?: string[];
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import type { USBFilterConfig, USBPerformanceConfig } from './config.js';
 import type { USBDeviceInfo } from './device.js';
-import type { USBRedisStatus, USBSourceStatus } from './events.js';
+import type { USBGap, USBRedisStatus, USBSourceStatus } from './events.js';
 
 /** At every moment `carriedOver + seen = published + filtered + waiting + dropped`. */
 export interface USBOutboxStatus {
@@ -28,6 +28,28 @@ export interface USBOutboxStatus {
   waiting: number;
   /** Events given up because too many waited; each told by a gap. */
   dropped: number;
+  /** How long ago the oldest event that waits was observed, in ms; 0 where none waits. */
+  oldestMs: number;
+}
+
+/** How a source is, and when it was last heard. */
+export interface USBSourceHealth extends USBSourceStatus {
+  /** When it reported something last, in ms since 1970; absent before the first time. */
+  lastEventAt?: number;
+}
+
+/** How the connection to Redis is, and what waits for it. */
+export interface USBRedisHealth extends USBRedisStatus {
+  /** How long ago the oldest event that waits for Redis was observed, in ms; 0 where none waits. */
+  lagMs: number;
+}
+
+/** Whether this process's event loop gives a sign of life. */
+export interface USBEventLoopHealth {
+  /** Whether it did within 20 ms. */
+  responding: boolean;
+  /** How long that took, or how long it has been waited for, in ms. */
+  delayMs: number;
 }
 
 /** How a daemon is, at this moment. */
@@ -41,9 +63,9 @@ export interface Health {
   /** Whether the devices present at start have been announced. */
   started: boolean;
   /** State of each source, those that are switched off included. */
-  sources: USBSourceStatus[];
+  sources: USBSourceHealth[];
   /** The connection to Redis; absent with `redis: false`. */
-  redis?: USBRedisStatus;
+  redis?: USBRedisHealth;
   /** Where events are stored, and how many of them are where. */
   outbox: USBOutboxStatus;
   /** Other daemons that publish this machine's events to the same stream: who, by producer. */
@@ -54,8 +76,12 @@ export interface Health {
   events: number;
   /** Gaps since start. */
   gaps: number;
+  /** The last gap; absent where there has been none. */
+  lastGap?: USBGap;
   /** Reports of programs since start that were no news: an attached device that came, or an unknown one that left. */
   duplicates: number;
+  /** The event loop of this process. Only `/health` has it, and not that of the command line, whose event loop is in nobody's way. */
+  eventLoop?: USBEventLoopHealth;
 }
 
 /** AutoWeave's name for what its daemon says of its monitoring. */

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the tests need beyond the build: a Redis server, a kernel to boot, the namespace bed.
+# What the tests need beyond the build: a Redis server, a Prometheus, a browser, a kernel to boot, the namespace bed.
 set -eu
 
 checkout=$(cd "$(dirname "$0")/../.." && pwd)
@@ -7,10 +7,11 @@ cd "$checkout"
 # shellcheck source=scripts/setup/packages.sh
 . scripts/setup/packages.sh
 
-need "the tests" redis-server qemu-system-x86 busybox-static udev xz-utils cpio strace openssl util-linux gcc libc6-dev
+need "building the addon" gcc libc6-dev
 
-# What waits for the network, beside what keeps the processors busy.
+# What waits for the network and the disk, beside what keeps the processors busy.
 (
+	need "the tests" redis-server qemu-system-x86 busybox-static udev xz-utils cpio strace openssl util-linux prometheus chromium fonts-dejavu-core
 	sh scripts/setup/redis-servers.sh
 	sh scripts/setup/node-versions.sh
 	sh scripts/setup/qemu-kernel.sh
@@ -18,5 +19,5 @@ need "the tests" redis-server qemu-system-x86 busybox-static udev xz-utils cpio 
 fetching=$!
 built=0
 { sh scripts/setup/build.sh && cargo build --quiet --release -p usb-testbed; } || built=$?
-wait "$fetching"
+wait "$fetching" || { echo "setup: the tests do not have all that they need: see above" >&2; exit 1; }
 exit "$built"

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use serde_json::Value;
-use usb_daemon_core::{Code, Config, Error};
+use serde_json::{Value, json};
+use usb_daemon_core::{Code, Config, Error, Token};
 
 use crate::exit;
 use crate::line::on_one_line;
@@ -39,6 +39,9 @@ pub(crate) struct HealthArguments {
     /// Port of the health endpoint [default: that of the configuration, else 8080]
     #[arg(long, value_name = "PORT", env = "USB_DAEMON_HTTP_PORT", hide_env_values = true)]
     http_port: Option<u16>,
+    /// Token of the daemon [default: that of the configuration]; better given in the environment
+    #[arg(long, value_name = "TOKEN", env = "USB_DAEMON_HTTP_TOKEN", hide_env_values = true)]
+    http_token: Option<String>,
     /// How long an answer may take
     #[arg(long, value_name = "TIME", env = "USB_DAEMON_TIMEOUT", hide_env_values = true, default_value = "2s", value_parser = time)]
     timeout: Duration,
@@ -52,14 +55,19 @@ pub(crate) struct HealthArguments {
 
 /// Asks, and gives the exit code.
 pub(crate) fn health(arguments: &HealthArguments) -> Result<u8, Error> {
-    let address = address(arguments)?;
+    let (address, token) = address_and_token(arguments)?;
     let unreachable = |why: String| {
         let message = format!("no usb-daemon answers at {address}: {why}");
         Error::new(Code::NotRunning, message)
     };
-    let body = get(address, arguments.timeout).map_err(|error| unreachable(explain(&error)))?;
+    let body =
+        get(address, token.as_ref(), arguments.timeout).map_err(|error| unreachable(explain(&error)))?;
     let health: Value = serde_json::from_slice(&body)
         .map_err(|_| unreachable("what answers there is something else: see --http-port".into()))?;
+    if let Some(message) = health["error"]["message"].as_str() {
+        let message = format!("usb-daemon at {address} does not say: {}", on_one_line(message));
+        return Err(Error::new(Code::NotRunning, message));
+    }
     let Some(status) = health["status"].as_str() else {
         return Err(unreachable("what answers there does not say how it is: see --http-port".into()));
     };
@@ -68,8 +76,13 @@ pub(crate) fn health(arguments: &HealthArguments) -> Result<u8, Error> {
     Ok(if matches!(status, "healthy" | "degraded") { exit::OK } else { exit::FAILED })
 }
 
-fn address(arguments: &HealthArguments) -> Result<SocketAddr, Error> {
-    let root = read_with_variable(arguments.config.as_deref(), &["monitoring"])?;
+fn address_and_token(arguments: &HealthArguments) -> Result<(SocketAddr, Option<Token>), Error> {
+    let mut root = read_with_variable(arguments.config.as_deref(), &["monitoring"])?;
+    if let Some(token) = &arguments.http_token
+        && let Value::Object(monitoring) = root.entry("monitoring").or_insert_with(|| json!({}))
+    {
+        monitoring.insert("token".into(), token.as_str().into());
+    }
     let monitoring = Config::from_json(&Value::Object(root).to_string())?.monitoring;
     let given = arguments.http_host.is_some() || arguments.http_port.is_some();
     if !monitoring.enabled && !given {
@@ -82,11 +95,12 @@ fn address(arguments: &HealthArguments) -> Result<SocketAddr, Error> {
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
         host => host,
     };
-    Ok(SocketAddr::new(host, arguments.http_port.unwrap_or(monitoring.healthcheck_port)))
+    let port = arguments.http_port.unwrap_or(monitoring.healthcheck_port);
+    Ok((SocketAddr::new(host, port), monitoring.token))
 }
 
 /// The body of /health, whatever the status is: that of an unhealthy daemon is 503.
-fn get(address: SocketAddr, patience: Duration) -> io::Result<Vec<u8>> {
+fn get(address: SocketAddr, token: Option<&Token>, patience: Duration) -> io::Result<Vec<u8>> {
     let until = Instant::now() + patience;
     let left = || match until.saturating_duration_since(Instant::now()) {
         Duration::ZERO => Err(io::Error::from(io::ErrorKind::TimedOut)),
@@ -94,8 +108,10 @@ fn get(address: SocketAddr, patience: Duration) -> io::Result<Vec<u8>> {
     };
     let mut stream = TcpStream::connect_timeout(&address, left()?)?;
     stream.set_write_timeout(Some(left()?))?;
+    let authorization =
+        token.map_or_else(String::new, |token| format!("Authorization: Bearer {}\r\n", token.reveal()));
     let request = format!(
-        "GET /health HTTP/1.1\r\nHost: {address}\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
+        "GET /health HTTP/1.1\r\nHost: {address}\r\nAccept: application/json\r\n{authorization}Connection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
@@ -148,6 +164,9 @@ fn line(status: &str, health: &Value, style: Style) -> String {
     if let Some(reason) = health["outbox"]["reason"].as_str() {
         parts.push(format!("outbox: {reason}"));
     }
+    if health["eventLoop"]["responding"] == false {
+        parts.push("event loop blocked".to_owned());
+    }
     parts.retain(|part| !part.is_empty());
     format!("{}  {}", style.paint(ink, &on_one_line(status)), on_one_line(&parts.join("; ")))
 }
@@ -155,7 +174,6 @@ fn line(status: &str, health: &Value, style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn the_line_says_what_keeps_it_from_being_healthy() {
@@ -163,10 +181,11 @@ mod tests {
             "status": "degraded", "uptime": 61.9, "connectedDevices": 3,
             "sources": [{ "source": "netlink", "state": "up" }, { "source": "libusb", "state": "failed" }],
             "redis": { "connected": false, "waiting": 7 }, "outbox": { "reason": "disk\nfull" },
+            "eventLoop": { "responding": false, "delayMs": 900.5 },
         });
         assert_eq!(
             line("degraded", &health, Style::Plain),
-            "degraded  up 1m 1s, 3 devices; netlink up, libusb failed; redis away, 7 events wait; outbox: disk\\nfull"
+            "degraded  up 1m 1s, 3 devices; netlink up, libusb failed; redis away, 7 events wait; outbox: disk\\nfull; event loop blocked"
         );
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
-use usb_daemon_core::{Config, Daemon, Delivery, Error};
+use usb_daemon_core::{Config, Daemon, Delivery, Error, Host};
 
 use crate::run_arguments::read_with_variable;
 use crate::stopper::Stopper;
@@ -30,7 +30,7 @@ impl ListenArguments {
         let config = Config::from_json(&self.over(root).to_string())?;
         let stopper = Arc::clone(stopper);
         let delivery = Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())));
-        Ok((Daemon::start(&config, &delivery)?, delivery))
+        Ok((Daemon::start(&config, &delivery, Host::default())?, delivery))
     }
 
     fn over(&self, mut root: Map<String, Value>) -> Value {

@@ -11,7 +11,7 @@ pub(crate) fn masked(path: &str, value: &Value) -> Value {
     let Value::String(text) = value else { return value.clone() };
     match path {
         "redis.url" => url(text).into(),
-        "redis.password" | "redis.tls.key" => MASK.into(),
+        "redis.password" | "redis.tls.key" | "monitoring.token" => MASK.into(),
         // The name of a file may be seen; a certificate of its own is of no use to a reader.
         "redis.tls.ca" | "redis.tls.cert" if text.contains("-----BEGIN") => MASK.into(),
         _ => value.clone(),
@@ -69,5 +69,6 @@ mod tests {
         assert_eq!(masked("redis.tls.ca", &"/etc/ca.pem".into()), "/etc/ca.pem");
         assert_eq!(masked("redis.tls.ca", &"-----BEGIN CERTIFICATE-----".into()), MASK);
         assert_eq!(masked("redis.password", &Value::Null), Value::Null);
+        assert_eq!(masked("monitoring.token", &"hush".into()), MASK);
     }
 }

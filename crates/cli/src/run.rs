@@ -4,7 +4,7 @@ use std::io::StdoutLock;
 use std::sync::Arc;
 use std::time::Duration;
 
-use usb_daemon_core::{Daemon, Delivery, Error, Notice, Reading};
+use usb_daemon_core::{Daemon, Delivery, Error, Host, Notice, Reading};
 
 use crate::config_watch::ConfigWatch;
 use crate::line::{outbox, print};
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &RunArguments, stopper: &Arc<Stopper>) -> Result<()
         let stopper = Arc::clone(stopper);
         Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())))
     };
-    let mut daemon = Daemon::start(&config, &delivery)?;
+    let mut daemon = Daemon::start(&config, &delivery, Host::default())?;
     if arguments.simulates() {
         daemon.demonstrate(DEMONSTRATION_PAUSE)?;
     }

@@ -118,6 +118,18 @@ pub(crate) struct RunArguments {
     /// Port of the health endpoint [default: 8080]
     #[arg(long, value_name = "PORT", env = "USB_DAEMON_HTTP_PORT", hide_env_values = true)]
     http_port: Option<String>,
+    /// Token that a client has to show; better given in the environment, where `ps` does not show it
+    #[arg(long, value_name = "TOKEN", env = "USB_DAEMON_HTTP_TOKEN", hide_env_values = true)]
+    http_token: Option<String>,
+    /// Names by which a client may call the server, beyond localhost, IP addresses and this machine's own
+    #[arg(
+        long,
+        value_name = "NAMES",
+        env = "USB_DAEMON_HTTP_ALLOWED_HOSTS",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    http_allowed_hosts: Option<Vec<String>>,
     /// No health endpoint
     #[arg(
         long, env = "USB_DAEMON_NO_HTTP", hide_env_values = true, value_parser = FalseyValueParser::new(), action = ArgAction::Set,
@@ -189,6 +201,8 @@ impl RunArguments {
         set("vendor_blacklist", "filters.vendor_blacklist", list(&self.vendor_blacklist));
         set("http_host", "monitoring.host", text(&self.http_host));
         set("http_port", "monitoring.healthcheck_port", number(&self.http_port));
+        set("http_token", "monitoring.token", text(&self.http_token));
+        set("http_allowed_hosts", "monitoring.allowed_hosts", list(&self.http_allowed_hosts));
         set("no_http", "monitoring.enabled", self.no_http.map(|is_off| (!is_off).into()));
         set("interval", "monitoring.interval", number(&self.interval));
         set("simulate", "sources.simulated", self.simulate.map(Value::from));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use usb_daemon_core::{
-    CYCLE, Code, Daemon, Delivery, Error, Health, Notice, Reading, RedisSetting, demonstration,
+    CYCLE, Code, Daemon, Delivery, Error, Health, Host, Notice, Reading, RedisSetting, demonstration,
 };
 
 use crate::exit;
@@ -63,7 +63,7 @@ pub(crate) fn simulate(arguments: &SimulateArguments, stopper: &Arc<Stopper>) ->
         let stopper = Arc::clone(stopper);
         Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())))
     };
-    let daemon = Daemon::start(&config, &delivery)?;
+    let daemon = Daemon::start(&config, &delivery, Host::default())?;
     let print = move |notice: &Notice, out: &mut io::StdoutLock<'_>| match notice {
         // Real sources are off, and what Redis has not taken is said at the end.
         Notice::Source(_) => Ok(()),
@@ -112,7 +112,8 @@ fn sum(health: &Health, redis: &RedisSetting, json: bool) -> Result<u8, Error> {
         });
         print_once(&format!("{sum}\n"))?;
     } else {
-        let place = health.redis.as_ref().map(|redis| format!(" to {}", redis.address)).unwrap_or_default();
+        let place =
+            health.redis.as_ref().map(|redis| format!(" to {}", redis.status.address)).unwrap_or_default();
         status(&format!(
             "sum       {} events, {} filtered, {published} published{place}",
             accounts.seen, accounts.filtered
@@ -122,7 +123,7 @@ fn sum(health: &Health, redis: &RedisSetting, json: bool) -> Result<u8, Error> {
         return Ok(exit::OK);
     }
     let reason =
-        health.redis.as_ref().and_then(|redis| redis.reason.as_deref()).unwrap_or("the time ran out");
+        health.redis.as_ref().and_then(|redis| redis.status.reason.as_deref()).unwrap_or("the time ran out");
     complain(&Error::new(Code::Redis, format!("{lost} events have not been published: {reason}")));
     Ok(exit::FAILED)
 }

@@ -199,6 +199,7 @@ mod tests {
             backend: Backend::Netlink,
             synthetic: None,
             libusb_alive: false,
+            journey: usb_daemon_core::Journey::default(),
         }))
     }
 

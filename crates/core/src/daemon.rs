@@ -1,6 +1,5 @@
 //! The daemon: owns every thread, starts them and joins them.
 
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -11,12 +10,16 @@ use crate::delivery::Delivery;
 use crate::engine::{Engine, EngineConfig, Inbox, Message, SenseConfig};
 use crate::error::{Code, Error};
 use crate::filter::Filters;
-use crate::http::HttpServer;
+use crate::host::Host;
+use crate::http::{Feed, HttpServer, Served};
 use crate::hub::Hub;
+use crate::metrics::{self, Counting, Metrics};
 use crate::notice::{Notice, SourceState};
+use crate::onlooker::Onlooker;
 use crate::outbox::{Earlier, Intake, Opened, Outbox};
 use crate::producer;
 use crate::publisher::{Answer, Limits, Publisher, PublisherConfig};
+use crate::settings::Settings;
 use crate::source::injected::Injection;
 use crate::source::name;
 use crate::source::simulated::{Demonstration, SimulatedCommand};
@@ -29,11 +32,13 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 pub struct Daemon {
     inbox: Arc<Inbox>,
     hub: Hub,
+    metrics: Arc<Metrics>,
     simulated: bool,
     shutdown: Duration,
     demonstration: Option<Demonstration>,
     engine: Option<JoinHandle<()>>,
     publisher: Option<Publisher>,
+    settings: Option<Arc<Settings>>,
     http: Option<HttpServer>,
 }
 
@@ -43,7 +48,7 @@ impl Daemon {
     ///
     /// # Errors
     /// Where the configuration is unusable or the process can have no thread or file descriptor more.
-    pub fn start(config: &Config, subscriber: &Arc<Delivery>) -> Result<Self, Error> {
+    pub fn start(config: &Config, subscriber: &Arc<Delivery>, host: Host) -> Result<Self, Error> {
         let inbox = Inbox::new()
             .map(Arc::new)
             .map_err(|error| Error::new(Code::System, format!("no event descriptor: {error}")))?;
@@ -53,7 +58,17 @@ impl Daemon {
             Outbox::open(&config.outbox, publishes, &producer::random()?, &boot_id)?;
         let intake = Arc::new(Intake::new(outbox.series(), &config.outbox));
         let in_file = !outbox.is_in_memory();
-        let hub = Hub::new(Arc::clone(subscriber), outbox.board());
+        let Host { event_loop, mut onlookers } = host;
+        let counting = Counting::begin();
+        onlookers.push(counting.onlooker());
+        let feed = Arc::new(Feed::new());
+        if config.monitoring.enabled {
+            onlookers.push(Arc::clone(&feed) as Arc<dyn Onlooker>);
+        }
+        let hub = Hub::new(Arc::clone(subscriber), outbox.board(), onlookers);
+        let capacity = config.outbox.max_events as u64;
+        let told = metrics::Settings { publishes, capacity };
+        let metrics = Arc::new(counting.of(hub.clone(), event_loop.clone(), told));
         if let Some(error) = fault {
             tracing::error!(code = error.code.as_str(), "{error}");
             hub.tell(&Notice::Error { error, context: "outbox" });
@@ -61,11 +76,13 @@ impl Daemon {
         let mut daemon = Self {
             inbox,
             hub,
+            metrics,
             simulated: config.sources.simulated,
             shutdown: config.shutdown(),
             demonstration: None,
             engine: None,
             publisher: None,
+            settings: None,
             http: None,
         };
         if daemon.simulated {
@@ -75,10 +92,21 @@ impl Daemon {
         if in_file {
             subscriber.set_store(Box::new(outgoing.ask()));
         }
+        let settings = Arc::new(Settings::new(config, Arc::clone(&daemon.inbox), outgoing.limits()));
+        let ask = Box::new(outgoing.ask());
         daemon.publisher = Some(outgoing);
+        daemon.settings = Some(Arc::clone(&settings));
         if config.monitoring.enabled {
-            let address = SocketAddr::new(config.monitoring.host, config.monitoring.healthcheck_port);
-            daemon.http = Some(HttpServer::start(address, daemon.hub.clone())?);
+            let served = Served {
+                hub: daemon.hub.clone(),
+                event_loop,
+                settings,
+                feed,
+                ask,
+                metrics: Arc::clone(&daemon.metrics),
+                host_name: host_name(),
+            };
+            daemon.http = Some(HttpServer::start(&config.monitoring, served)?);
         }
         daemon.start_engine(config, intake, earlier)?;
         Ok(daemon)
@@ -128,6 +156,11 @@ impl Daemon {
         &self.hub
     }
 
+    /// What has been counted, and what it is like now.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
     /// Plugs or pulls a simulated device.
     ///
     /// # Errors
@@ -155,9 +188,8 @@ impl Daemon {
 
     /// Filters and limits of `config` hold from now on: for what comes, and for what waits for Redis.
     pub fn reload(&self, config: &Config) {
-        self.inbox.send(Message::Filters(Arc::new(Filters::new(&config.filters))));
-        if let Some(publisher) = &self.publisher {
-            publisher.set_limits(Limits::from(&config.performance));
+        if let Some(settings) = &self.settings {
+            settings.reload(config);
         }
     }
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::device::{Device, DeviceDescriptor, Identity, InterfaceClass, StableId};
+use crate::journey::Journey;
+use crate::source::name;
 
 /// What happened to the device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It came.
@@ -44,10 +46,10 @@ impl Backend {
     /// The word in the stream.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Netlink => "netlink",
-            Self::Snapshot => "snapshot",
-            Self::Simulated => "simulated",
-            Self::Injected => "injected",
+            Self::Netlink => name::NETLINK,
+            Self::Snapshot => name::SNAPSHOT,
+            Self::Simulated => name::SIMULATED,
+            Self::Injected => name::INJECTED,
         }
     }
 }
@@ -116,6 +118,9 @@ pub struct Event {
     pub synthetic: Option<Synthetic>,
     /// Whether the libusb source was alive: the contract's `source` is `node-usb` then, else `udev`.
     pub libusb_alive: bool,
+    /// When it went through what.
+    #[serde(skip)]
+    pub journey: Journey,
 }
 
 /// The name of a producer's event of this number.

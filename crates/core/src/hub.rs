@@ -1,16 +1,22 @@
-//! The hub: every notice goes through it, to the status board first and then to each subscriber.
+//! The hub: every notice goes through it, to the status board and the onlookers first, and then to each subscriber.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::delivery::Delivery;
-use crate::event::Action;
-use crate::notice::{Notice, RedisStatus, SourceState, SourceStatus};
+use crate::clock;
+use crate::delivery::{Backlog, Delivery};
+use crate::event::{Action, Event};
+use crate::notice::{Gap, Notice, RedisStatus, SourceState, SourceStatus};
+use crate::onlooker::{Fact, Onlooker};
 use crate::outbox::{OutboxStatus, StatusBoard};
 use crate::source::name;
+use crate::withheld::{Withheld, WithheldReason};
+
+/// So many reports that brought no event are remembered.
+const WITHHELD: usize = 200;
 
 /// Where notices are told.
 #[derive(Clone)]
@@ -20,6 +26,7 @@ pub struct Hub {
 
 struct Shared {
     subscribers: Mutex<Vec<Arc<Delivery>>>,
+    onlookers: Vec<Arc<dyn Onlooker>>,
     board: Mutex<Board>,
     outbox: StatusBoard,
     since: Instant,
@@ -32,10 +39,17 @@ struct Board {
     sources: BTreeMap<&'static str, SourceStatus>,
     redis: Option<RedisStatus>,
     other_producers: BTreeMap<String, String>,
-    connected: u64,
+    /// Attach of each device that is attached, by its instance.
+    attached: BTreeMap<u64, Arc<Event>>,
     events: u64,
     gaps: u64,
+    last_gap: Option<Gap>,
     duplicates: u64,
+    /// When each source has reported something last, in ms since 1970.
+    reported: BTreeMap<&'static str, u64>,
+    withheld: VecDeque<Withheld>,
+    /// Devices that a filter holds back, by their names.
+    held_back: BTreeMap<String, Withheld>,
 }
 
 /// How the daemon is, in the contract's words.
@@ -63,10 +77,10 @@ pub struct Health {
     /// Whether the devices present at start have been announced.
     pub started: bool,
     /// Each source's state.
-    pub sources: Vec<SourceStatus>,
+    pub sources: Vec<SourceHealth>,
     /// The connection to Redis; absent where nothing is published.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub redis: Option<RedisStatus>,
+    pub redis: Option<RedisHealth>,
     /// Where events are stored, and how many of them are where.
     pub outbox: OutboxStatus,
     /// Other daemons that publish this machine's events to the same stream: their producers, and who they are.
@@ -78,16 +92,43 @@ pub struct Health {
     pub events: u64,
     /// Gaps since start.
     pub gaps: u64,
+    /// The last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_gap: Option<Gap>,
     /// Reports of programs that were no news: attached already, or unknown.
     pub duplicates: u64,
 }
 
+/// How a source is.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SourceHealth {
+    /// Its state.
+    #[serde(flatten)]
+    pub status: SourceStatus,
+    /// When it reported something last, in ms since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_event_at: Option<u64>,
+}
+
+/// How the connection to Redis is.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RedisHealth {
+    /// Its state.
+    #[serde(flatten)]
+    pub status: RedisStatus,
+    /// How long ago the oldest event that waits for it was observed, in ms; 0 where none waits.
+    pub lag_ms: u64,
+}
+
 impl Hub {
-    /// A hub with its first subscriber, and with the status of the outbox behind it.
-    pub fn new(subscriber: Arc<Delivery>, outbox: StatusBoard) -> Self {
+    /// A hub with its first subscriber, with the status of the outbox behind it, and with who looks on.
+    pub fn new(subscriber: Arc<Delivery>, outbox: StatusBoard, onlookers: Vec<Arc<dyn Onlooker>>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 subscribers: Mutex::new(vec![subscriber]),
+                onlookers,
                 board: Mutex::default(),
                 outbox,
                 since: Instant::now(),
@@ -98,9 +139,43 @@ impl Hub {
     /// Tells everybody.
     pub fn tell(&self, notice: &Notice) {
         lock(&self.shared.board).note(notice);
+        for onlooker in &self.shared.onlookers {
+            onlooker.notice(notice);
+        }
         for delivery in lock(&self.shared.subscribers).iter() {
             delivery.push(notice.clone());
         }
+    }
+
+    /// Tells those who look on.
+    pub fn note(&self, fact: &Fact<'_>) {
+        lock(&self.shared.board).note_fact(fact);
+        for onlooker in &self.shared.onlookers {
+            onlooker.fact(fact);
+        }
+    }
+
+    /// The attach of each device that is attached, in the order in which they came.
+    pub fn devices(&self) -> Vec<Arc<Event>> {
+        lock(&self.shared.board).attached.values().cloned().collect()
+    }
+
+    /// Reports of late that brought no event, the oldest first.
+    pub fn withheld(&self) -> Vec<Withheld> {
+        lock(&self.shared.board).withheld.iter().cloned().collect()
+    }
+
+    /// Devices that are there and that a filter holds back.
+    pub fn held_back(&self) -> Vec<Withheld> {
+        lock(&self.shared.board).held_back.values().cloned().collect()
+    }
+
+    /// What subscribers have not taken yet.
+    pub fn backlog(&self) -> Backlog {
+        lock(&self.shared.subscribers).iter().map(|delivery| delivery.backlog()).fold(
+            Backlog::default(),
+            |sum, one| Backlog { waiting: sum.waiting + one.waiting, gaps: sum.gaps + one.gaps },
+        )
     }
 
     /// Waits until each subscriber has what it has had no room for, as long as it takes something every `patience`.
@@ -166,18 +241,24 @@ impl Hub {
         let board = lock(&self.shared.board).clone();
         let outbox = self.shared.outbox.get();
         let waiting = usize::try_from(outbox.accounts.waiting).unwrap_or(usize::MAX);
+        let lag_ms = outbox.oldest_ms;
+        let source = |status: SourceStatus| SourceHealth {
+            last_event_at: board.reported.get(status.source).copied(),
+            status,
+        };
         Health {
             status: board.status(&outbox),
             version: env!("CARGO_PKG_VERSION"),
             uptime: self.shared.since.elapsed().as_secs_f64(),
             started: board.started,
-            sources: board.sources.into_values().collect(),
-            redis: board.redis.map(|redis| RedisStatus { waiting, ..redis }),
+            sources: board.sources.into_values().map(source).collect(),
+            redis: board.redis.map(|redis| RedisHealth { status: RedisStatus { waiting, ..redis }, lag_ms }),
             outbox,
             other_producers: board.other_producers,
-            connected_devices: board.connected,
+            connected_devices: board.attached.len() as u64,
             events: board.events,
             gaps: board.gaps,
+            last_gap: board.last_gap,
             duplicates: board.duplicates,
         }
     }
@@ -190,17 +271,53 @@ impl Board {
             Notice::Transition(event) | Notice::Stayed(event) => {
                 self.events += 1;
                 match event.action {
-                    Action::Attach => self.connected += 1,
-                    Action::Detach if event.ends_earlier_attachment() => {}
-                    Action::Detach => self.connected = self.connected.saturating_sub(1),
+                    Action::Attach => {
+                        self.attached.insert(event.attachment.instance, Arc::clone(event));
+                    }
+                    Action::Detach => {
+                        self.attached.remove(&event.attachment.instance);
+                    }
                 }
             }
-            Notice::Gap(_) => self.gaps += 1,
+            Notice::Gap(gap) => {
+                self.gaps += 1;
+                self.last_gap = Some(gap.clone());
+            }
             Notice::Source(status) => {
                 self.sources.insert(status.source, status.clone());
             }
             Notice::Redis(status) => self.redis = Some(status.clone()),
             Notice::Stopped | Notice::Published { .. } | Notice::Injected { .. } | Notice::Error { .. } => {}
+        }
+    }
+
+    fn note_fact(&mut self, fact: &Fact<'_>) {
+        match fact {
+            Fact::Reported { source } => {
+                self.reported.insert(source, clock::now_ms());
+            }
+            Fact::Withheld(withheld) => {
+                if withheld.reason == WithheldReason::Filtered {
+                    match withheld.action {
+                        Action::Attach => {
+                            self.held_back.insert(withheld.name.clone(), (*withheld).clone());
+                        }
+                        Action::Detach => {
+                            self.held_back.remove(&withheld.name);
+                        }
+                    }
+                }
+                if self.withheld.len() == WITHHELD {
+                    self.withheld.pop_front();
+                }
+                self.withheld.push_back((*withheld).clone());
+            }
+            Fact::Stored { .. }
+            | Fact::Witnessed { .. }
+            | Fact::Overflowed { .. }
+            | Fact::RedisFailed
+            | Fact::Paced
+            | Fact::Groups(_) => {}
         }
     }
 

@@ -83,6 +83,19 @@ pub enum GapCause {
     OutboxFull,
 }
 
+impl GapCause {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Overflow => "overflow",
+            Self::Unheard => "unheard",
+            Self::SocketLost => "socket-lost",
+            Self::QueueFull => "queue-full",
+            Self::OutboxFull => "outbox-full",
+        }
+    }
+}
+
 /// How a source is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

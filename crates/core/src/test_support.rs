@@ -48,5 +48,6 @@ pub(crate) fn event(seq: u64, action: Action, instance: u64) -> Arc<Event> {
         backend: Backend::Netlink,
         synthetic: None,
         libusb_alive: true,
+        journey: crate::journey::Journey::default(),
     })
 }

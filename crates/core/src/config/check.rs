@@ -9,6 +9,8 @@ use serde_json::{Map, Value};
 
 use super::filters::{Id, is_tag};
 use super::pattern::{Glob, PortGlob};
+use super::schema::is_host_name;
+use super::token::is_token;
 use crate::error::shown;
 
 /// The most of a word that is compared with what is known: the effort grows with its square.
@@ -170,6 +172,8 @@ fn is_within(schema: &Value, value: &Value) -> bool {
             Some("tag") => is_tag(text),
             Some("glob") => Glob::parse(text).is_some(),
             Some("port-glob") => PortGlob::parse(text).is_some(),
+            Some("host-name") => is_host_name(text),
+            Some("token") => is_token(text),
             _ => true,
         }
 }
@@ -204,6 +208,8 @@ fn expected(schema: &Value) -> String {
             Some("tag") => "a text without commas that is not empty".to_owned(),
             Some("glob") => "a pattern in which each [ is closed".to_owned(),
             Some("port-glob") => "hub ports joined by dots, as in 4.2 or 1-4.2, with *, ? and […]".to_owned(),
+            Some("host-name") => "a host name without scheme and port".to_owned(),
+            Some("token") => "a text of visible ASCII characters that is not empty".to_owned(),
             _ if schema["minLength"].as_u64() > Some(0) => "a text that is not empty".to_owned(),
             _ => "a text".to_owned(),
         },

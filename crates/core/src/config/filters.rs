@@ -22,6 +22,19 @@ pub struct FiltersConfig {
     pub rules: Vec<RuleConfig>,
 }
 
+impl FiltersConfig {
+    /// What no schema can say.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let lacks_tags = |rule: &RuleConfig| rule.action == RuleAction::Tag && rule.tags.is_empty();
+        let rules = self.rules.iter().enumerate().filter(|(_, rule)| lacks_tags(rule));
+        rules
+            .map(|(at, _)| {
+                format!("filters.rules[{at}].tags is missing: a rule with action \"tag\" needs tags")
+            })
+            .collect()
+    }
+}
+
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -9,6 +9,7 @@ mod reading;
 mod redis;
 mod schema;
 mod sources;
+mod token;
 
 use std::time::Duration;
 
@@ -22,8 +23,9 @@ pub use reading::Reading;
 pub use redis::{Certificates, OnReset, RedisConfig, RedisSetting, TlsSetting};
 pub use schema::schema;
 pub use sources::SourcesConfig;
+pub use token::Token;
 
-pub(crate) use reading::read_as;
+pub(crate) use reading::{read_as, read_merged};
 
 /// Configuration of the USB daemon. Every key is optional.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -73,6 +75,13 @@ pub struct MonitoringConfig {
     /// Reconcile period in ms, whether or not the server runs.
     #[schemars(range(min = 10, max = 86_400_000))]
     pub interval: u32,
+    /// What a client has to show, as `Authorization: Bearer …`, for all but `/live`, `/ready` and the page itself; without a
+    /// token nothing can be changed over HTTP. Never printed.
+    pub token: Option<Token>,
+    /// Names by which a client may call this server, beyond `localhost`, IP addresses and this machine's own name: without
+    /// scheme and port.
+    #[schemars(schema_with = "schema::host_names")]
+    pub allowed_hosts: Vec<String>,
 }
 
 impl Default for MonitoringConfig {
@@ -82,6 +91,8 @@ impl Default for MonitoringConfig {
             host: std::net::Ipv4Addr::LOCALHOST.into(),
             healthcheck_port: 8080,
             interval: 5000,
+            token: None,
+            allowed_hosts: Vec::new(),
         }
     }
 }
@@ -155,13 +166,7 @@ impl Config {
             faults.extend(redis.fault());
         }
         faults.extend(self.outbox.fault());
-        for (at, rule) in self.filters.rules.iter().enumerate() {
-            if rule.action == RuleAction::Tag && rule.tags.is_empty() {
-                faults.push(format!(
-                    "filters.rules[{at}].tags is missing: a rule with action \"tag\" needs tags"
-                ));
-            }
-        }
+        faults.extend(self.filters.faults());
         faults
     }
 }

@@ -67,6 +67,29 @@ pub(crate) fn read_as<T: JsonSchema + DeserializeOwned>(json: &str, name: &str) 
     check_and_read(value, name, faults)
 }
 
+/// Reads a part of a configuration of which only what is to be changed is given: each key takes the place of the one in `before`.
+///
+/// # Errors
+/// `ERR_USB_CONFIG` naming all that is wrong.
+pub(crate) fn read_merged<T: JsonSchema + DeserializeOwned>(json: &str, before: Value) -> Result<T, Error> {
+    let given = parse(json)?;
+    check_and_read(merged(before, given), "", Vec::new())
+}
+
+/// Objects become one, anything else is replaced.
+fn merged(before: Value, given: Value) -> Value {
+    match (before, given) {
+        (Value::Object(mut before), Value::Object(given)) => {
+            for (key, value) in given {
+                let old = before.remove(&key).unwrap_or_default();
+                before.insert(key, merged(old, value));
+            }
+            Value::Object(before)
+        }
+        (_, given) => given,
+    }
+}
+
 fn parse(json: &str) -> Result<Value, Error> {
     serde_json::from_str(json).map_err(|error| bad(&[error.to_string()]))
 }

@@ -24,3 +24,15 @@ pub(super) fn of<T: JsonSchema>() -> Schema {
 pub(super) fn ip_address(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "format": "ip-address" })
 }
+
+pub(super) fn host_names(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": { "type": "string", "pattern": "^[A-Za-z0-9._-]+$", "format": "host-name" },
+    })
+}
+
+/// Whether a Host header can have this name.
+pub(super) fn is_host_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+}

@@ -43,6 +43,15 @@ pub struct Delivery {
     store: OnceLock<Ask>,
 }
 
+/// What a subscriber has not taken yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Notices that wait, those included that have found no room.
+    pub waiting: u64,
+    /// How often it has been told that it has missed something.
+    pub gaps: u64,
+}
+
 #[derive(Default)]
 struct State {
     queue: VecDeque<Notice>,
@@ -52,6 +61,8 @@ struct State {
     /// Attachments that the subscriber has been told of, or will be by what is queued.
     told: HashSet<u64>,
     overflow: Option<Overflow>,
+    /// Gaps of its own that it has been told of.
+    gaps: u64,
 }
 
 impl Delivery {
@@ -75,6 +86,13 @@ impl Delivery {
     /// Whether the subscriber wants to hear of each acknowledgement by Redis; at first it does not.
     pub fn set_wants_published(&self, wanted: bool) {
         self.wants_published.store(wanted, Ordering::Relaxed);
+    }
+
+    /// What has not been taken yet.
+    pub fn backlog(&self) -> Backlog {
+        let state = self.lock();
+        let withheld = state.overflow.as_ref().map_or(0, Overflow::withheld);
+        Backlog { waiting: state.queue.len() as u64 + withheld, gaps: state.gaps }
     }
 
     /// Appends a notice and wakes the subscriber if it sleeps.
@@ -212,6 +230,7 @@ impl State {
     /// Says what the subscriber never saw, if anything, and hands over what it is owed.
     fn settle(&mut self) {
         for notice in self.overflow.take().into_iter().flat_map(Overflow::settle) {
+            self.gaps += u64::from(matches!(notice, Notice::Gap(_)));
             self.enqueue(notice);
         }
     }

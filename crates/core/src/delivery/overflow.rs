@@ -58,6 +58,11 @@ impl Overflow {
         Self { has_store, ..Self::default() }
     }
 
+    /// How many transitions wait to be read or summed up.
+    pub(super) fn withheld(&self) -> u64 {
+        self.withheld
+    }
+
     /// Whether the store has been asked and has not answered.
     pub(super) fn is_asking(&self) -> bool {
         self.reading.as_ref().is_some_and(|reading| reading.asked)

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::{read, write};
@@ -16,8 +17,8 @@ use crate::source::simulated::SimulatedCommand;
 /// One thing said to the engine.
 #[derive(Debug)]
 pub enum Message {
-    /// libusb has seen something.
-    Libusb(Report),
+    /// libusb has seen something, at this time.
+    Libusb(Report, Instant),
     /// libusb has started, or cannot.
     LibusbStarted,
     /// Strings that had to be waited for have been read.

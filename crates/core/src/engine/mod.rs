@@ -10,6 +10,7 @@ mod inbox;
 mod schedule;
 mod senses;
 mod strings;
+mod witnesses;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -17,12 +18,13 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-use crate::clock;
+use crate::clock::{self, Moment};
 use crate::device::Device;
 use crate::event::{Action, Backend, Synthetic};
 use crate::filter::Filters;
 use crate::hub::Hub;
 use crate::notice::{Gap, GapCause, Notice, SourceState};
+use crate::onlooker::Fact;
 use crate::outbox::{Earlier, Intake};
 use crate::registry::{LEAST_GRACE, Registry, Transition, Verdict};
 use crate::source::injected::{Injection, Verdict as Injected};
@@ -31,6 +33,7 @@ use crate::source::name;
 use crate::source::netlink::{Received, Uevent};
 use crate::source::simulated::SimulatedCommand;
 use crate::sysfs::{Description, Entry, Sysfs};
+use crate::withheld::WithheldReason;
 use announcer::{Announcer, Cause, Fate, Key};
 pub use inbox::{Inbox, Message};
 use schedule::Schedule;
@@ -63,7 +66,7 @@ pub struct EngineConfig {
 
 struct Heard {
     uevent: Uevent,
-    timestamp_ms: u64,
+    at: Moment,
 }
 
 /// The thread's state.
@@ -150,10 +153,11 @@ impl Engine {
             }
             let next = self.schedule.next(self.senses.lacks_something());
             let next = self.strings.next().map_or(next, |strings| strings.min(next));
-            if self.senses.wait(next.saturating_duration_since(now))
-                && let Some(delay) = self.registry.nodes_changed()
-            {
-                self.schedule.snapshot_within(delay);
+            if self.senses.wait(next.saturating_duration_since(now)) {
+                self.hub.note(&Fact::Reported { source: name::INOTIFY });
+                if let Some(delay) = self.registry.nodes_changed() {
+                    self.schedule.snapshot_within(delay);
+                }
             }
         }
     }
@@ -175,9 +179,9 @@ impl Engine {
     fn handle(&mut self, limit: usize) -> bool {
         for _ in 0..limit {
             self.drain();
-            let Some(Heard { uevent, timestamp_ms }) = self.pending.pop_front() else { return true };
+            let Some(Heard { uevent, at }) = self.pending.pop_front() else { return true };
             let verdict = self.registry.uevent(uevent.change, uevent.name(), uevent.address, Instant::now());
-            self.carry_out(verdict, timestamp_ms, Some(&uevent));
+            self.carry_out(verdict, at, Some(&uevent));
         }
         false
     }
@@ -186,7 +190,8 @@ impl Engine {
         loop {
             match self.senses.receive() {
                 Ok(Received::Uevent(uevent)) => {
-                    self.pending.push_back(Heard { uevent, timestamp_ms: clock::now_ms() });
+                    self.hub.note(&Fact::Reported { source: name::NETLINK });
+                    self.pending.push_back(Heard { uevent, at: Moment::now() });
                 }
                 Ok(Received::Other) => {}
                 Ok(Received::Foreign) => {
@@ -199,7 +204,10 @@ impl Engine {
                     tracing::warn!(source = name::NETLINK, %error, "unreadable uevent");
                     self.schedule.snapshot_within(Duration::ZERO);
                 }
-                Ok(Received::Lost) => self.overflowed = Some(GapCause::Overflow),
+                Ok(Received::Lost) => {
+                    self.hub.note(&Fact::Overflowed { source: name::NETLINK });
+                    self.overflowed = Some(GapCause::Overflow);
+                }
                 Ok(Received::Empty) => return,
                 Err(error) => {
                     self.lose_socket(error);
@@ -225,7 +233,7 @@ impl Engine {
     fn recover(&mut self, cause: GapCause) {
         self.registry.note_gap();
         let verdict = Verdict { gap: Some(cause), ..self.scan() };
-        self.carry_out(verdict, clock::now_ms(), None);
+        self.carry_out(verdict, Moment::now(), None);
     }
 
     fn snapshot(&mut self) {
@@ -233,7 +241,7 @@ impl Engine {
         // A uevent that waits is older than what sysfs shows now.
         self.handle_pending();
         let verdict = self.scan();
-        self.carry_out(verdict, clock::now_ms(), None);
+        self.carry_out(verdict, Moment::now(), None);
         if self.senses.has_uevents() {
             self.senses.tell_uevents(self.registry.is_deaf());
         }
@@ -276,7 +284,11 @@ impl Engine {
         }));
     }
 
-    fn carry_out(&mut self, verdict: Verdict, timestamp_ms: u64, uevent: Option<&Uevent>) {
+    fn carry_out(&mut self, verdict: Verdict, at: Moment, uevent: Option<&Uevent>) {
+        if let Some(uevent) = uevent.filter(|_| verdict.repeated) {
+            let cause = self.cause(Backend::Netlink, None, at);
+            self.announcer.note_repeated(uevent.name(), cause);
+        }
         if let Some(delay) = verdict.rescan {
             self.schedule.snapshot_within(delay);
         }
@@ -284,6 +296,9 @@ impl Engine {
             self.tell_gap(cause, synthesized(&verdict.transitions));
         }
         for transition in verdict.transitions {
+            if uevent.is_none() {
+                self.hub.note(&Fact::Reported { source: name::SNAPSHOT });
+            }
             match transition {
                 Transition::Attach { name, address, backend, synthetic } => {
                     let libusb_alive = self.senses.libusb_is_alive();
@@ -294,14 +309,14 @@ impl Engine {
                         Some(uevent) => Some(self.config.sysfs.describe_uevent(uevent)),
                         None => self.config.sysfs.describe_name(&name, address),
                     };
-                    let cause = self.cause(backend, synthetic, timestamp_ms);
+                    let cause = self.cause(backend, synthetic, at);
                     match described {
                         Some(description) => self.attach(name, description, cause),
                         None => self.vanished(&name),
                     }
                 }
                 Transition::Detach { name, backend, synthetic } => {
-                    let cause = self.cause(backend, synthetic, timestamp_ms);
+                    let cause = self.cause(backend, synthetic, at);
                     if let Some((device, came)) = self.strings.take(&name) {
                         self.announce(name.clone(), device, came);
                     }
@@ -342,16 +357,17 @@ impl Engine {
         self.schedule.snapshot_within(self.registry.grace());
     }
 
-    fn cause(&self, backend: Backend, synthetic: Option<Synthetic>, timestamp_ms: u64) -> Cause {
-        Cause { backend, synthetic, timestamp_ms, libusb_alive: self.senses.libusb_is_alive() }
+    fn cause(&self, backend: Backend, synthetic: Option<Synthetic>, observed: Moment) -> Cause {
+        Cause { backend, synthetic, observed, libusb_alive: self.senses.libusb_is_alive() }
     }
 
     /// False once the engine has been told to stop.
     fn take_messages(&mut self) -> bool {
         for message in self.inbox.take() {
             match message {
-                Message::Libusb(Report::Failed(error)) => self.senses.libusb_failed(error),
-                Message::Libusb(report) => {
+                Message::Libusb(Report::Failed(error), _) => self.senses.libusb_failed(error),
+                Message::Libusb(report, at) => {
+                    self.witness_libusb(report, at);
                     if let Some(delay) = self.registry.libusb(report) {
                         self.schedule.snapshot_within(delay);
                     }
@@ -368,8 +384,19 @@ impl Engine {
         true
     }
 
+    fn witness_libusb(&mut self, report: Report, at: Instant) {
+        let (action, address) = match report {
+            Report::Arrived(address) => (Action::Attach, address),
+            Report::Left(address) => (Action::Detach, address),
+            Report::Failed(_) => return,
+        };
+        self.hub.note(&Fact::Reported { source: name::LIBUSB });
+        self.announcer.witness(name::LIBUSB, action, address, at);
+    }
+
     fn simulate(&mut self, command: SimulatedCommand) {
-        let cause = self.cause(Backend::Simulated, None, clock::now_ms());
+        let cause = self.cause(Backend::Simulated, None, Moment::now());
+        self.hub.note(&Fact::Reported { source: name::SIMULATED });
         match command {
             SimulatedCommand::Plug(device) => {
                 self.announcer.attach(&Key::Simulated(device.port_path.clone()), *device, cause)
@@ -379,17 +406,27 @@ impl Engine {
     }
 
     fn inject(&mut self, Injection { ticket, action, device }: Injection) {
-        let cause = self.cause(Backend::Injected, None, clock::now_ms());
+        let cause = self.cause(Backend::Injected, None, Moment::now());
+        self.hub.note(&Fact::Reported { source: name::INJECTED });
         let key = Key::Injected(device.address);
         let verdict = match action {
             // However it was heard of: two devices cannot share an address.
             Action::Attach
                 if self.announcer.is_taken(device.address) || self.strings.awaits(device.address) =>
             {
+                let detail = "a device with this bus and address is attached already".to_owned();
+                self.announcer.withhold(&device, action, cause, WithheldReason::Duplicate, detail);
                 Injected::Duplicate
             }
             Action::Attach => self.announcer.attach(&key, *device, cause),
-            Action::Detach => self.announcer.detach(&key, cause),
+            Action::Detach => match self.announcer.detach(&key, cause) {
+                Injected::Unknown => {
+                    let detail = "no such device was attached by a program".to_owned();
+                    self.announcer.withhold(&device, action, cause, WithheldReason::Unknown, detail);
+                    Injected::Unknown
+                }
+                verdict => verdict,
+            },
         };
         self.announcer.answer(ticket, verdict);
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -192,7 +192,7 @@ impl Senses {
             return;
         }
         let inbox = Arc::clone(&self.inbox);
-        let sink: Sink = Arc::new(move |report: Report| inbox.send(Message::Libusb(report)));
+        let sink: Sink = Arc::new(move |report: Report| inbox.send(Message::Libusb(report, Instant::now())));
         let (tell, result) = channel();
         let inbox = Arc::clone(&self.inbox);
         let started = thread::Builder::new().name("aw-libusb-start".into()).spawn(move || {

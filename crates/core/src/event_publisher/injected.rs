@@ -144,6 +144,7 @@ fn publishable(info: &Given, action: Action) -> Result<Wanted, String> {
         backend: Backend::Injected,
         synthetic: None,
         libusb_alive: false,
+        journey: crate::journey::Journey::default(),
     })))
 }
 

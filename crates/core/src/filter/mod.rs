@@ -20,23 +20,27 @@ impl Filters {
         Self { lists: config.clone(), rules: config.rules.iter().map(Rule::new).collect() }
     }
 
-    /// The tags of a device that is told of; none where it is held back.
-    pub fn admit(&self, device: &Device) -> Option<Vec<String>> {
-        if !self.is_listed(device) {
-            return None;
+    /// The tags of a device that is told of.
+    ///
+    /// # Errors
+    /// Where it is held back: the path in the configuration of what does that.
+    pub fn admit(&self, device: &Device) -> Result<Vec<String>, String> {
+        if let Some(list) = self.list_against(device) {
+            return Err(format!("filters.{list}"));
         }
         let mut tags = Vec::new();
-        for rule in &self.rules {
+        for (at, rule) in self.rules.iter().enumerate() {
             match rule.decide(device, &mut tags) {
                 Decision::Allow => break,
-                Decision::Deny => return None,
+                Decision::Deny => return Err(format!("filters.rules[{at}]")),
                 Decision::Open => {}
             }
         }
-        Some(tags)
+        Ok(tags)
     }
 
-    fn is_listed(&self, device: &Device) -> bool {
+    /// The list that holds the device back.
+    fn list_against(&self, device: &Device) -> Option<&'static str> {
         let FiltersConfig { vendor_whitelist, vendor_blacklist, device_class_filter, .. } = &self.lists;
         let is_of =
             |vendors: &[crate::config::Id]| vendors.iter().any(|id| id.0 == device.descriptor.id_vendor);
@@ -47,9 +51,15 @@ impl Filters {
                 .chain([device.descriptor.b_device_class])
                 .any(|class| device_class_filter.contains(&class))
         };
-        (vendor_whitelist.is_empty() || is_of(vendor_whitelist))
-            && !is_of(vendor_blacklist)
-            && (device_class_filter.is_empty() || is_of_class())
+        if !vendor_whitelist.is_empty() && !is_of(vendor_whitelist) {
+            Some("vendor_whitelist")
+        } else if is_of(vendor_blacklist) {
+            Some("vendor_blacklist")
+        } else if !device_class_filter.is_empty() && !is_of_class() {
+            Some("device_class_filter")
+        } else {
+            None
+        }
     }
 }
 
@@ -73,9 +83,28 @@ mod tests {
         }
     }
 
-    fn admit(filters: serde_json::Value) -> Option<Vec<String>> {
+    fn decide(filters: serde_json::Value) -> Result<Vec<String>, String> {
         let config: FiltersConfig = serde_json::from_value(filters).expect("filters");
         Filters::new(&config).admit(&keyboard())
+    }
+
+    fn admit(filters: serde_json::Value) -> Option<Vec<String>> {
+        decide(filters).ok()
+    }
+
+    #[test]
+    fn who_holds_a_device_back_is_named() {
+        for (filters, by) in [
+            (json!({ "vendor_whitelist": [1] }), "filters.vendor_whitelist"),
+            (json!({ "vendor_blacklist": [0x046d] }), "filters.vendor_blacklist"),
+            (json!({ "device_class_filter": [8] }), "filters.device_class_filter"),
+            (
+                json!({ "rules": [{ "action": "tag", "tags": ["a"] }, { "action": "deny" }] }),
+                "filters.rules[1]",
+            ),
+        ] {
+            assert_eq!(decide(filters), Err(by.to_owned()));
+        }
     }
 
     #[test]

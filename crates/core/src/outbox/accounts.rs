@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use crate::clock;
+
 /// Numbers of events. At every moment `carried_over + seen = published + filtered + waiting + dropped`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,6 +40,11 @@ pub struct OutboxStatus {
     pub producer: String,
     /// Number of the last event that has come in.
     pub last_seq: u64,
+    /// How long ago the oldest event that waits was observed, in ms; 0 where none waits.
+    pub oldest_ms: u64,
+    /// When that was, in ms since 1970.
+    #[serde(skip)]
+    pub oldest_at: Option<u64>,
     /// The accounts.
     #[serde(flatten)]
     pub accounts: Accounts,
@@ -50,7 +57,9 @@ pub struct StatusBoard(Arc<Mutex<OutboxStatus>>);
 impl StatusBoard {
     /// What it is now.
     pub fn get(&self) -> OutboxStatus {
-        self.lock().clone()
+        let mut status = self.lock().clone();
+        status.oldest_ms = status.oldest_at.map_or(0, |at| clock::now_ms().saturating_sub(at));
+        status
     }
 
     pub(super) fn set(&self, status: OutboxStatus) {

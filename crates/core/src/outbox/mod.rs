@@ -23,6 +23,7 @@ mod store;
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use accounts::{Accounts, OutboxStatus, StatusBoard};
@@ -33,7 +34,8 @@ pub use store::Placed;
 
 use crate::config::{OutboxConfig, WhenFull};
 use crate::error::{Code, Error};
-use crate::event::Action;
+use crate::event::{Action, Event};
+use crate::journey::Step;
 use file::{OutboxFile, explain, unusable};
 use store::{Changes, Mark, Progress, Store};
 
@@ -69,6 +71,10 @@ pub struct Outbox {
     reason: Option<String>,
     retry_at: Option<Instant>,
     faults: Vec<Error>,
+    /// Stored since this was last asked.
+    stored: Vec<Arc<Event>>,
+    /// The first place that waits, and when the event there was observed.
+    oldest: Option<(i64, u64)>,
 }
 
 struct Settings {
@@ -145,7 +151,7 @@ impl Outbox {
         let publishes = publishes || progress.published < progress.last;
         let earlier = Earlier::new(store.is_new(), attached, boot_id, &last_boot_id);
         let waiting = progress.last - progress.published;
-        let outbox = Self {
+        let mut outbox = Self {
             settings: Settings {
                 path: config.file().map(|path| path.display().to_string()),
                 retain: config.retained().cast_signed(),
@@ -171,6 +177,8 @@ impl Outbox {
             reason: None,
             retry_at: None,
             faults: Vec::new(),
+            stored: Vec::new(),
+            oldest: None,
             progress,
             store,
         };
@@ -295,6 +303,12 @@ impl Outbox {
     }
 
     fn note_saved(&mut self) {
+        let now = Instant::now();
+        let unsaved = self.recent.iter().rev().take_while(|placed| placed.position > self.saved).count();
+        for placed in self.recent.range(self.recent.len() - unsaved..) {
+            placed.event.journey.note(Step::Store, now);
+            self.stored.push(Arc::clone(&placed.event));
+        }
         self.saved = self.progress.last;
         self.changes.clear();
         if self.retry_at.take().is_some() {
@@ -333,12 +347,38 @@ impl Outbox {
         std::mem::take(&mut self.lost)
     }
 
+    /// What has been stored since this was last asked, in order.
+    pub fn take_stored(&mut self) -> Vec<Arc<Event>> {
+        std::mem::take(&mut self.stored)
+    }
+
     /// What has gone wrong since this was last asked.
     pub fn take_faults(&mut self) -> Vec<Error> {
         std::mem::take(&mut self.faults)
     }
 
-    fn show(&self) {
+    /// When the oldest event that waits was observed. What is not at hand is looked up once.
+    fn oldest_at(&mut self) -> Option<u64> {
+        let first = self.progress.published + 1;
+        if first > self.progress.last {
+            self.oldest = None;
+        } else if self.oldest.is_none_or(|(place, _)| place != first) {
+            let at_hand = self.recent.front().and_then(|front| usize::try_from(first - front.position).ok());
+            let event = match at_hand.and_then(|at| self.recent.get(at)) {
+                Some(placed) => Some(Arc::clone(&placed.event)),
+                None => self
+                    .store
+                    .read(first, first, 1)
+                    .ok()
+                    .and_then(|read| Some(read.into_iter().next()?.event)),
+            };
+            self.oldest = event.map(|event| (first, event.timestamp_ms));
+        }
+        self.oldest.map(|(_, at)| at)
+    }
+
+    fn show(&mut self) {
+        let oldest_at = self.oldest_at();
         let accounts = Accounts { waiting: self.waiting().cast_unsigned(), ..self.accounts };
         self.board.set(OutboxStatus {
             durable: self.is_durable(),
@@ -346,6 +386,8 @@ impl Outbox {
             reason: self.reason.clone(),
             producer: self.progress.series.producer.to_string(),
             last_seq: self.progress.series.last_seq,
+            oldest_ms: 0,
+            oldest_at,
             accounts,
         });
     }

@@ -6,6 +6,7 @@
 mod entry;
 mod failure;
 pub(crate) mod fence;
+mod groups;
 mod pace;
 mod presence;
 pub(crate) mod search;
@@ -28,7 +29,9 @@ use crate::config::RedisConfig;
 use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::hub::Hub;
+use crate::journey::Step;
 use crate::notice::Notice;
+use crate::onlooker::Fact;
 use crate::outbox::{Intake, Outbox, Placed};
 use crate::redis_connection::{self, LONGEST_PAUSE};
 pub use entry::entry;
@@ -151,9 +154,9 @@ impl Publisher {
         }
     }
 
-    /// Other limits hold from now on.
-    pub fn set_limits(&self, limits: Limits) {
-        self.limits.send_replace(limits);
+    /// Where other limits are told, which hold from then on.
+    pub fn limits(&self) -> watch::Sender<Limits> {
+        self.limits.clone()
     }
 
     /// Publishes what waits for `patience` at most, then ends the thread. What has come in by now is stored.
@@ -232,6 +235,7 @@ impl Task {
             self.answer(question);
         }
         self.outbox.borrow_mut().save_all();
+        self.note_stored();
         self.tell_lost();
         self.tell_faults();
         self.tell_unpublished();
@@ -257,6 +261,7 @@ impl Task {
                 () = self.acknowledged.notified() => {}
                 () = retry => {
                     self.outbox.borrow_mut().save_all();
+                    self.note_stored();
                     self.tell_lost();
                 }
             }
@@ -276,10 +281,21 @@ impl Task {
         }
         let answers = std::mem::take(&mut taken.answers);
         self.outbox.borrow_mut().append(taken);
+        self.note_stored();
         for (ticket, outcome) in answers {
             self.hub.tell(&Notice::Injected { ticket, outcome });
         }
         self.stored.notify_one();
+    }
+
+    fn note_stored(&self) {
+        let (events, is_end) = {
+            let mut outbox = self.outbox.borrow_mut();
+            (outbox.take_stored(), !outbox.publishes())
+        };
+        if !events.is_empty() {
+            self.hub.note(&Fact::Stored { events: &events, is_end });
+        }
     }
 
     async fn publish(&self, destination: &Destination) {
@@ -290,6 +306,7 @@ impl Task {
         loop {
             let Err(halt) = self.publish_until_failure(destination, &mut presence, &mut pauses).await;
             let Halt::Redis(error) = halt else { return };
+            self.hub.note(&Fact::RedisFailed);
             self.tell_redis(destination, Err(&error));
             self.tell_lost();
             let pause = pauses.next().unwrap_or(LONGEST_PAUSE);
@@ -329,6 +346,7 @@ impl Task {
     /// How many events the next batch may carry; waits until that is at least one. A stop lifts the pace.
     async fn room(&self) -> usize {
         let mut limits = self.limits.clone();
+        let mut is_held_up = false;
         loop {
             let Limits { batch_size, per_second } = *limits.borrow_and_update();
             if self.stopping.borrow().is_some() {
@@ -341,6 +359,9 @@ impl Task {
                 Ok(count) => return count,
                 Err(next) => next,
             };
+            if !std::mem::replace(&mut is_held_up, true) {
+                self.hub.note(&Fact::Paced);
+            }
             tokio::select! {
                 () = sleep_until(next) => {}
                 () = self.until_stopped() => {}
@@ -387,7 +408,9 @@ impl Task {
     /// Redis has acknowledged the events of `batch` with these IDs.
     fn published(&self, batch: &[Placed], stream_ids: Vec<String>, guarantee: Guarantee) {
         self.outbox.borrow_mut().acknowledge(batch);
+        let now = std::time::Instant::now();
         for (placed, stream_id) in batch.iter().zip(stream_ids) {
+            placed.event.journey.note(Step::Publish, now);
             self.hub.tell(&Notice::Published { event: Arc::clone(&placed.event), stream_id });
         }
         self.acknowledged.notify_one();

@@ -58,6 +58,11 @@ impl Presence {
             .collect()
     }
 
+    /// Whether a beat asks the server anything.
+    pub(super) fn asks(&self) -> bool {
+        !self.forbidden
+    }
+
     /// Gives our sign and looks for others. Gives what is to be told of those that have turned out to be alive.
     pub(super) async fn beat(
         &mut self,

@@ -10,10 +10,11 @@ use super::fence::{Fence, Ground, Guarantee, Outcome, beside};
 use super::presence::Presence;
 use super::search;
 use super::trimming::{self, Trimmed};
-use super::{Destination, RETRY, Task};
+use super::{Destination, RETRY, Task, groups};
 use crate::config::OnReset;
 use crate::error::{Code, Error};
 use crate::event::event_id;
+use crate::onlooker::Fact;
 use crate::outbox::Placed;
 use crate::producer;
 use crate::redis_connection;
@@ -24,6 +25,8 @@ pub(crate) const EXPIRES: Duration = Duration::from_secs(7 * 24 * 3600);
 const REFRESH: Duration = Duration::from_secs(24 * 3600);
 /// Publishing gets its turn between two rounds of trimming.
 const BETWEEN_TRIMS: Duration = Duration::from_millis(10);
+/// After so many beats without an event in between they come half as often.
+const QUIET: u32 = 2;
 /// Events that are looked for in the stream at a time.
 const PAGE: usize = 500;
 
@@ -34,6 +37,8 @@ pub(super) struct Session<'a> {
     fence: Fence,
     presence: &'a mut Presence,
     beat_at: Instant,
+    /// How many beats in a row had nothing published before them.
+    quiet: u32,
     refresh_at: Instant,
 }
 
@@ -50,7 +55,8 @@ impl<'a> Session<'a> {
         let producer = task.outbox.borrow().series().producer;
         let fence = Fence::raise(connection, ground(task, destination, &producer)).await?;
         let now = Instant::now();
-        let mut session = Self { task, destination, fence, presence, beat_at: now, refresh_at: now };
+        let mut session =
+            Self { task, destination, fence, presence, beat_at: now, quiet: 0, refresh_at: now };
         session.reconcile().await?;
         if session.guarantee() == Guarantee::AtLeastOnce {
             session.tell_at_least_once();
@@ -81,6 +87,7 @@ impl<'a> Session<'a> {
             sleep(RETRY).await;
         }
         if let Some(last) = batch.last() {
+            self.quiet = 0;
             let sent = self.task.sent.replace(self.task.sent.get().max(last.event.seq));
             let before = self.guarantee();
             let outcome = self.fence.publish(&batch).await?;
@@ -97,7 +104,14 @@ impl<'a> Session<'a> {
         }
         if Instant::now() >= self.beat_at {
             let has_more_to_trim = self.beat().await?;
-            let pause = if has_more_to_trim { BETWEEN_TRIMS } else { self.destination.config.keepalive };
+            let keepalive = self.destination.config.keepalive;
+            let pause = match self.quiet {
+                _ if has_more_to_trim => BETWEEN_TRIMS,
+                // Whoever looks for signs of life sees one that changes within three of their own beats.
+                QUIET.. => keepalive * 2,
+                _ => keepalive,
+            };
+            self.quiet = self.quiet.saturating_add(1);
             self.beat_at = Instant::now() + pause;
         }
         Ok(())
@@ -107,7 +121,9 @@ impl<'a> Session<'a> {
     /// than it may be and no group is in the way.
     async fn beat(&mut self) -> Result<bool, RedisError> {
         let mut has_more_to_trim = false;
-        redis::cmd("PING").query_async::<()>(self.fence.connection()).await?;
+        if !self.presence.asks() {
+            redis::cmd("PING").query_async::<()>(self.fence.connection()).await?;
+        }
         for fault in self.presence.beat(self.fence.connection()).await? {
             self.task.tell_error(fault);
         }
@@ -122,6 +138,10 @@ impl<'a> Session<'a> {
                 Err(error) if error.code().is_some() => self.task.tell_untrimmed(&error),
                 Err(error) => return Err(error),
             }
+        }
+        if !has_more_to_trim {
+            let groups = groups::look(self.fence.connection(), &self.destination.redis.stream).await?;
+            self.task.hub.note(&Fact::Groups(&groups));
         }
         if self.task.outbox.borrow().is_in_memory() && Instant::now() >= self.refresh_at {
             self.refresh_at = Instant::now() + REFRESH;

@@ -71,11 +71,17 @@ pub(super) async fn trim(
     stream: &str,
     maxlen: u64,
 ) -> Result<Trimmed, RedisError> {
-    let mut length: u64 = redis::cmd("XLEN").arg(stream).query_async(connection).await?;
+    // Both at once: an idle daemon wakes up for each answer.
+    let mut look = redis::pipe();
+    look.cmd("XLEN").arg(stream).cmd("XINFO").arg("GROUPS").arg(stream);
+    let mut replies = connection.send_packed_commands(&look, 0, 2).await?.into_iter();
+    let length = replies.next().unwrap_or(Value::Nil).extract_error()?;
+    let mut length: u64 = redis::from_redis_value(length)?;
     if length == 0 {
         return Ok(Trimmed::default());
     }
-    let groups = groups(connection, stream).await?;
+    let infos = replies.next().unwrap_or(Value::Nil).extract_error()?;
+    let groups = groups(connection, stream, redis::from_redis_value(infos)?).await?;
     let slowest = groups.iter().min_by_key(|group| group.done_before);
     let mut is_held = false;
     for _ in 0..PASSES {
@@ -138,9 +144,11 @@ async fn holds_the_oldest(
     Ok(oldest.zip(group).is_some_and(|(oldest, group)| oldest >= group.done_before))
 }
 
-async fn groups(connection: &mut MultiplexedConnection, stream: &str) -> Result<Vec<Group>, RedisError> {
-    let infos: Vec<HashMap<String, Value>> =
-        redis::cmd("XINFO").arg("GROUPS").arg(stream).query_async(connection).await?;
+async fn groups(
+    connection: &mut MultiplexedConnection,
+    stream: &str,
+    infos: Vec<HashMap<String, Value>>,
+) -> Result<Vec<Group>, RedisError> {
     let mut groups = Vec::with_capacity(infos.len());
     for info in infos {
         let text = |key: &str| {

@@ -68,6 +68,8 @@ pub struct Verdict {
     pub rescan: Option<Duration>,
     /// The uevents have been proven to miss events.
     pub gap: Option<GapCause>,
+    /// A uevent has told what was known.
+    pub repeated: bool,
 }
 
 /// How far uevents can be relied on.
@@ -178,7 +180,7 @@ impl Registry {
         let known = self.live.get(name).map(|instance| instance.address);
         match (change, known) {
             // Repeated on request (`udevadm trigger`), or told by a snapshot before.
-            (Change::Add, Some(known)) if known == address => {}
+            (Change::Add, Some(known)) if known == address => verdict.repeated = true,
             (Change::Add, known) => {
                 if known.is_some() {
                     verdict.gap = Some(GapCause::Unheard);

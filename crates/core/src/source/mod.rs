@@ -21,4 +21,6 @@ pub mod name {
     pub const INOTIFY: &str = "inotify";
     /// Scripted devices.
     pub const SIMULATED: &str = "simulated";
+    /// What a program reports.
+    pub const INJECTED: &str = "injected";
 }

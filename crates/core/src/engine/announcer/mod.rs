@@ -7,18 +7,23 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
-use crate::clock;
+use super::witnesses::Witnesses;
+use crate::clock::Moment;
 use crate::device::{Address, Device, PortPath, SerialMemory};
 use crate::event::{Action, Attachment, Backend, Event, Synthetic};
 use crate::filter::Filters;
 use crate::hub::Hub;
+use crate::journey::{Journey, Step};
 use crate::notice::Notice;
+use crate::onlooker::Fact;
 use crate::outbox::{Earlier, EarlierAttachment, Intake};
 use crate::source::injected::{Ticket, Verdict};
+use crate::withheld::{Withheld, WithheldReason};
 
 /// Names an attached device in the engine: the kernel's devices by their name in sysfs, others by their port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,7 +55,7 @@ const INJECTED: &str = "injected ";
 pub(super) struct Cause {
     pub(super) backend: Backend,
     pub(super) synthetic: Option<Synthetic>,
-    pub(super) timestamp_ms: u64,
+    pub(super) observed: Moment,
     pub(super) libusb_alive: bool,
 }
 
@@ -79,8 +84,9 @@ pub(super) struct Announcer {
     instances: u64,
     attached: HashMap<Key, Attached>,
     filters: Arc<Filters>,
-    /// Devices that a filter holds back: it holds back their detach as well.
-    filtered: HashSet<Key>,
+    /// Devices that a filter holds back, and which: it holds back their detach as well.
+    filtered: HashMap<Key, (Device, String)>,
+    witnesses: Witnesses,
     serials: SerialMemory,
 }
 
@@ -93,7 +99,8 @@ impl Announcer {
             instances: 0,
             attached: HashMap::new(),
             filters,
-            filtered: HashSet::new(),
+            filtered: HashMap::new(),
+            witnesses: Witnesses::default(),
             serials: SerialMemory::default(),
         }
     }
@@ -119,22 +126,28 @@ impl Announcer {
 
     /// Announces a device that has come. One that is there already is left as it is.
     pub(super) fn attach(&mut self, key: &Key, device: Device, cause: Cause) -> Verdict {
-        if self.attached.contains_key(key) || self.filtered.contains(key) {
+        if self.attached.contains_key(key) || self.filtered.contains_key(key) {
+            self.repeat(key, &device, cause);
             return Verdict::Duplicate;
         }
+        let described = Instant::now();
         // Whatever was there under this name has left, and nobody saw it go.
         if let Some(earlier) = self.earlier.take(&key.to_string()) {
             self.end_earlier(key.to_string(), &earlier, cause.libusb_alive);
         }
         if self.take_over(key, &device) {
             self.hub.count_duplicate();
+            self.repeat(key, &device, cause);
             return Verdict::Duplicate;
         }
-        let Some(tags) = self.filters.admit(&device) else {
-            tracing::debug!(port = %device.port_path, "filtered");
-            self.filtered.insert(key.clone());
-            self.note_filtered();
-            return Verdict::Filtered;
+        let tags = match self.filters.admit(&device) {
+            Ok(tags) => tags,
+            Err(by) => {
+                tracing::debug!(port = %device.port_path, by, "filtered");
+                self.note_filtered(&device, Action::Attach, cause, &by);
+                self.filtered.insert(key.clone(), (device, by));
+                return Verdict::Filtered;
+            }
         };
         let synthetic = match cause.synthetic {
             Some(Synthetic::Startup) => Some(self.earlier.cause_of_attach()),
@@ -146,15 +159,53 @@ impl Announcer {
             signature: device.signature(),
             device,
             stable_id,
-            attached_at_ms: cause.timestamp_ms,
+            attached_at_ms: cause.observed.ms,
             tags,
             instance: self.instances,
         });
         let name = key.to_string();
         self.attached
             .insert(key.clone(), Attached { name: name.clone(), attachment: Arc::clone(&attachment) });
-        self.announce(name, Action::Attach, attachment, Cause { synthetic, ..cause });
+        self.announce(name, Action::Attach, attachment, Cause { synthetic, ..cause }, Some(described));
         Verdict::Announced
+    }
+
+    /// A source that does not decide has seen a transition.
+    pub(super) fn witness(&mut self, source: &'static str, action: Action, address: Address, at: Instant) {
+        self.witnesses.report(&self.hub, source, action, address, at);
+    }
+
+    /// The kernel has told once more of a device that is there.
+    pub(super) fn note_repeated(&self, name: &str, cause: Cause) {
+        let key = Key::Kernel(name.to_owned());
+        let attached = self.attached.get(&key).map(|attached| &attached.attachment.device);
+        if let Some(device) = attached.or_else(|| self.filtered.get(&key).map(|(device, _)| device)) {
+            self.repeat(&key, device, cause);
+        }
+    }
+
+    /// Says that a report is no news.
+    fn repeat(&self, key: &Key, device: &Device, cause: Cause) {
+        let detail = match (self.attached.get(key), self.filtered.get(key)) {
+            (Some(attached), _) => format!("attached already as {}", attached.attachment.signature),
+            (None, Some((_, by))) => format!("held back already by {by}"),
+            (None, None) => String::new(),
+        };
+        self.withhold(device, Action::Attach, cause, WithheldReason::Duplicate, detail);
+    }
+
+    /// Says that a report about a device is no event, and why.
+    pub(super) fn withhold(
+        &self,
+        device: &Device,
+        action: Action,
+        cause: Cause,
+        reason: WithheldReason,
+        detail: String,
+    ) {
+        let Cause { backend, observed, .. } = cause;
+        let withheld = Withheld::of(device, action, backend.as_str(), observed.ms, reason, detail);
+        self.hub.note(&Fact::Withheld(&withheld));
     }
 
     /// A program was faster to tell of this device than a source that sees it: from now on it is the source's.
@@ -175,17 +226,18 @@ impl Announcer {
 
     /// Announces that a device has left, with all that was known when it came. An unknown one is nobody's.
     pub(super) fn detach(&mut self, key: &Key, cause: Cause) -> Verdict {
-        if self.filtered.remove(key) {
-            self.note_filtered();
+        if let Some((device, by)) = self.filtered.remove(key) {
+            self.note_filtered(&device, Action::Detach, cause, &by);
             return Verdict::Filtered;
         }
         let Some(Attached { name, attachment }) = self.attached.remove(key) else { return Verdict::Unknown };
         self.serials.detach(&attachment.device);
-        self.announce(name, Action::Detach, attachment, cause);
+        self.announce(name, Action::Detach, attachment, cause, None);
         Verdict::Announced
     }
 
-    fn note_filtered(&self) {
+    fn note_filtered(&self, device: &Device, action: Action, cause: Cause, by: &str) {
+        self.withhold(device, action, cause, WithheldReason::Filtered, by.to_owned());
         self.intake.note_filtered();
         self.intake.wake();
     }
@@ -249,24 +301,37 @@ impl Announcer {
         let cause = Cause {
             backend,
             synthetic: Some(earlier.cause_of_detach()),
-            timestamp_ms: clock::now_ms(),
+            observed: Moment::now(),
             libusb_alive,
         };
         self.instances += 1;
         let attachment = Attachment { instance: self.instances, ..(*earlier.attach.attachment).clone() };
-        self.announce(key, Action::Detach, Arc::new(attachment), cause);
+        self.announce(key, Action::Detach, Arc::new(attachment), cause, None);
     }
 
-    fn announce(&mut self, key: String, action: Action, attachment: Arc<Attachment>, cause: Cause) {
+    fn announce(
+        &mut self,
+        key: String,
+        action: Action,
+        attachment: Arc<Attachment>,
+        cause: Cause,
+        described: Option<Instant>,
+    ) {
+        let journey = Journey::observed_at(cause.observed.at);
+        if let Some(described) = described {
+            journey.note(Step::Describe, described);
+        }
+        journey.note(Step::Announce, Instant::now());
         let make = |producer, seq| Event {
             producer,
             seq,
             action,
-            timestamp_ms: cause.timestamp_ms,
+            timestamp_ms: cause.observed.ms,
             attachment,
             backend: cause.backend,
             synthetic: cause.synthetic,
             libusb_alive: cause.libusb_alive,
+            journey,
         };
         self.intake.number(key, make, |event| {
             tracing::debug!(
@@ -276,6 +341,7 @@ impl Announcer {
                 backend = cause.backend.as_str(),
                 "event"
             );
+            self.witnesses.tell(event);
             self.hub.tell(&Notice::Transition(Arc::clone(event)));
         });
         self.intake.wake();

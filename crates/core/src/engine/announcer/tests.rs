@@ -6,7 +6,7 @@ use crate::test_support::{device, event};
 
 /// An announcer with one attachment of an earlier run, in this boot or another.
 fn announcer(boot: &str) -> (Announcer, Arc<Intake>) {
-    let hub = Hub::new(Arc::new(Delivery::new(100, Box::new(|| ()))), StatusBoard::default());
+    let hub = Hub::new(Arc::new(Delivery::new(100, Box::new(|| ()))), StatusBoard::default(), Vec::new());
     let series = Series { producer: "test".into(), last_seq: 1 };
     let intake = Arc::new(Intake::new(series, &OutboxConfig::default()));
     let attach = (*event(1, Action::Attach, 1)).clone();
@@ -19,7 +19,7 @@ fn told(intake: &Intake) -> Vec<(Action, Option<Synthetic>)> {
 }
 
 fn cause(backend: Backend) -> Cause {
-    Cause { backend, synthetic: None, timestamp_ms: 1, libusb_alive: true }
+    Cause { backend, synthetic: None, observed: Moment { ms: 1, at: Instant::now() }, libusb_alive: true }
 }
 
 fn nothing_earlier(filters: &FiltersConfig) -> (Announcer, Arc<Intake>) {

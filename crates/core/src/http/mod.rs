@@ -1,22 +1,59 @@
-//! The HTTP server: health, on a thread of its own, so that it answers whatever the host process is doing.
+//! The HTTP server, on a thread of its own, so that it answers whatever the host process is doing.
+
+mod access;
+mod answer;
+mod api;
+mod connections;
+mod events;
+mod feed;
+mod follower;
+mod metrics;
+mod page;
+mod patience;
+mod query;
+mod routes;
+mod state;
+mod wording;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use axum::Json;
-use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
+use self::access::Access;
+use self::events::MOST_FOLLOWERS;
+pub(crate) use self::feed::Feed;
+use self::follower::Store;
+use self::routes::Site;
+use crate::config::MonitoringConfig;
+use crate::delivery::Ask;
 use crate::error::{Code, Error};
-use crate::hub::{Health, HealthStatus, Hub};
+use crate::host::EventLoop;
+use crate::hub::Hub;
+use crate::metrics::Metrics;
 use crate::notice::Notice;
+use crate::settings::Settings;
+use crate::sysfs::Sysfs;
 
 const RETRY: Duration = Duration::from_secs(5);
+
+/// What the server answers from.
+pub(crate) struct Served {
+    pub(crate) hub: Hub,
+    /// The host's, where there is one.
+    pub(crate) event_loop: Option<Arc<EventLoop>>,
+    pub(crate) settings: Arc<Settings>,
+    /// An onlooker of the hub's.
+    pub(crate) feed: Arc<Feed>,
+    /// Gives events that are kept.
+    pub(crate) ask: Ask,
+    pub(crate) metrics: Arc<Metrics>,
+    /// This machine's.
+    pub(crate) host_name: String,
+}
 
 /// The running server.
 pub struct HttpServer {
@@ -29,15 +66,18 @@ impl HttpServer {
     ///
     /// # Errors
     /// Where no thread can be had.
-    pub fn start(address: SocketAddr, hub: Hub) -> Result<Self, Error> {
+    pub(crate) fn start(config: &MonitoringConfig, served: Served) -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| Error::new(Code::System, format!("no runtime for the HTTP server: {error}")))?;
+        let address = SocketAddr::new(config.host, config.healthcheck_port);
+        let hub = served.hub.clone();
+        let site = served.site(config);
         let (stop, stopping) = watch::channel(false);
         let thread = thread::Builder::new()
             .name("aw-http".into())
-            .spawn(move || runtime.block_on(serve(address, hub, stopping)))
+            .spawn(move || runtime.block_on(serve(address, hub, site, stopping)))
             .map_err(|error| Error::new(Code::System, format!("no thread for the HTTP server: {error}")))?;
         Ok(Self { stop, thread })
     }
@@ -51,20 +91,30 @@ impl HttpServer {
     }
 }
 
-async fn serve(address: SocketAddr, hub: Hub, mut stopping: watch::Receiver<bool>) {
+impl Served {
+    fn site(self, config: &MonitoringConfig) -> Site {
+        let Self { hub, event_loop, settings, feed, ask, metrics, host_name } = self;
+        Site {
+            access: Access::new(config, &host_name),
+            hub,
+            event_loop,
+            sysfs: Sysfs::new("/sys"),
+            settings,
+            feed,
+            store: Arc::new(Store { ask, turn: Semaphore::new(1) }),
+            followers: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
+            metrics,
+        }
+    }
+}
+
+async fn serve(address: SocketAddr, hub: Hub, site: Site, mut stopping: watch::Receiver<bool>) {
     let work = async {
         let listener = listen(address, &hub).await;
-        let router = Router::new()
-            .route("/health", get(health))
-            .route("/live", get(live))
-            .route("/ready", get(ready))
-            .with_state(hub);
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "http server failed");
-        }
+        connections::serve(listener, routes::router(Arc::new(site))).await
     };
     tokio::select! {
-        () = work => {}
+        never = work => match never {},
         _ = stopping.wait_for(|stop| *stop) => {}
     }
 }
@@ -95,25 +145,4 @@ fn unusable(address: SocketAddr, error: &std::io::Error) -> Error {
         error.to_string()
     };
     Error::new(Code::Port, format!("no health endpoint at {address}: {why}; tried again, detection goes on"))
-}
-
-async fn health(State(hub): State<Hub>) -> (StatusCode, Json<Health>) {
-    let health = hub.health();
-    let code = match health.status {
-        HealthStatus::Healthy | HealthStatus::Degraded => StatusCode::OK,
-        HealthStatus::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    (code, Json(health))
-}
-
-async fn live() -> &'static str {
-    "ok\n"
-}
-
-async fn ready(State(hub): State<Hub>) -> (StatusCode, &'static str) {
-    if hub.health().started {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "starting\n")
-    }
 }

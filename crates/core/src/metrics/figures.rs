@@ -1,0 +1,199 @@
+//! What is counted while the daemon works: an onlooker that adds ones. It waits for nobody and allocates nothing.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::groups::Groups;
+use super::histogram::Durations;
+use crate::clock;
+use crate::event::{Action, Event, Synthetic};
+use crate::journey::{Step, Steps, WITNESSES};
+use crate::notice::{GapCause, Notice};
+use crate::onlooker::{Fact, Onlooker};
+use crate::source::name;
+use crate::withheld::WithheldReason;
+
+/// Whoever has a state and reports something.
+pub(super) const SOURCES: [&str; 6] =
+    [name::NETLINK, name::LIBUSB, name::SNAPSHOT, name::INOTIFY, name::SIMULATED, name::INJECTED];
+pub(super) const ACTIONS: [Action; 2] = [Action::Attach, Action::Detach];
+const SYNTHETIC: [Synthetic; 4] =
+    [Synthetic::Startup, Synthetic::Gap, Synthetic::MissedWhileDown, Synthetic::Reboot];
+/// Gaps that everybody is told of. A subscriber's own are its delivery's to count.
+const GAPS: [GapCause; 4] =
+    [GapCause::Overflow, GapCause::Unheard, GapCause::SocketLost, GapCause::OutboxFull];
+
+/// Counters, one for each of a fixed number of words.
+#[derive(Debug)]
+pub(super) struct Counters<const N: usize> {
+    words: [&'static str; N],
+    counts: [AtomicU64; N],
+}
+
+impl<const N: usize> Counters<N> {
+    fn new(words: [&'static str; N]) -> Self {
+        Self { words, counts: std::array::from_fn(|_| AtomicU64::new(0)) }
+    }
+
+    fn slot(&self, word: &str) -> Option<&AtomicU64> {
+        let at = self.words.iter().position(|known| *known == word)?;
+        self.counts.get(at)
+    }
+
+    fn count(&self, word: &str) {
+        if let Some(slot) = self.slot(word) {
+            slot.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn set(&self, word: &str, value: u64) {
+        if let Some(slot) = self.slot(word) {
+            slot.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// Each word with its number.
+    pub(super) fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.words.into_iter().zip(self.counts.iter().map(read))
+    }
+}
+
+/// The counters.
+#[derive(Debug)]
+pub(super) struct Figures {
+    /// By action, then by what established the event.
+    pub(super) events: [Counters<{ WITNESSES.len() }>; ACTIONS.len()],
+    pub(super) synthetic: Counters<{ SYNTHETIC.len() }>,
+    pub(super) withheld: Counters<{ WithheldReason::ALL.len() }>,
+    pub(super) gaps: Counters<{ GAPS.len() }>,
+    pub(super) reports: Counters<{ SOURCES.len() }>,
+    pub(super) overflows: Counters<{ SOURCES.len() }>,
+    /// In ms since 1970.
+    pub(super) last_report: Counters<{ SOURCES.len() }>,
+    pub(super) first: Counters<{ WITNESSES.len() }>,
+    pub(super) processing: Durations,
+    pub(super) publishing: Durations,
+    pub(super) stages: [Durations; Step::ALL.len()],
+    pub(super) groups: Groups,
+    paced: AtomicU64,
+    redis_errors: AtomicU64,
+    redis_reconnects: AtomicU64,
+    redis_was_connected: AtomicBool,
+    redis_is_connected: AtomicBool,
+}
+
+impl Figures {
+    pub(super) fn new() -> Self {
+        Self {
+            events: ACTIONS.map(|_| Counters::new(WITNESSES)),
+            synthetic: Counters::new(SYNTHETIC.map(Synthetic::as_str)),
+            withheld: Counters::new(WithheldReason::ALL.map(WithheldReason::as_str)),
+            gaps: Counters::new(GAPS.map(GapCause::as_str)),
+            reports: Counters::new(SOURCES),
+            overflows: Counters::new(SOURCES),
+            last_report: Counters::new(SOURCES),
+            first: Counters::new(WITNESSES),
+            processing: Durations::default(),
+            publishing: Durations::default(),
+            stages: Step::ALL.map(|_| Durations::default()),
+            groups: Groups::default(),
+            paced: AtomicU64::new(0),
+            redis_errors: AtomicU64::new(0),
+            redis_reconnects: AtomicU64::new(0),
+            redis_was_connected: AtomicBool::new(false),
+            redis_is_connected: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn paced(&self) -> u64 {
+        read(&self.paced)
+    }
+
+    pub(super) fn redis_errors(&self) -> u64 {
+        read(&self.redis_errors)
+    }
+
+    pub(super) fn redis_reconnects(&self) -> u64 {
+        read(&self.redis_reconnects)
+    }
+
+    fn told(&self, event: &Event) {
+        self.events[event.action as usize].count(event.backend.as_str());
+        if let Some(cause) = event.synthetic {
+            self.synthetic.count(cause.as_str());
+        }
+        if let Some(source) = event.journey.first_witness() {
+            self.first.count(source);
+        }
+        if let Some(duration) = event.journey.at(Step::Announce) {
+            self.processing.add(duration);
+        }
+        let Steps { describe, announce, .. } = event.journey.steps();
+        self.took(Step::Describe, describe);
+        self.took(Step::Announce, announce);
+    }
+
+    /// Counts how long a step has taken. Of what an earlier run has observed nothing is known.
+    fn took(&self, step: Step, ms: Option<f64>) {
+        if let Some(ms) = ms {
+            self.stages[step as usize].add(Duration::from_secs_f64(ms / 1000.0));
+        }
+    }
+
+    fn redis(&self, connected: bool) {
+        let was_connected = self.redis_is_connected.swap(connected, Ordering::Relaxed);
+        if connected && !was_connected && self.redis_was_connected.swap(true, Ordering::Relaxed) {
+            self.redis_reconnects.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Onlooker for Figures {
+    fn notice(&self, notice: &Notice) {
+        match notice {
+            Notice::Transition(event) | Notice::Stayed(event) => self.told(event),
+            Notice::Published { event, .. } => {
+                if let Some(duration) = event.journey.at(Step::Publish) {
+                    self.publishing.add(duration);
+                }
+                self.took(Step::Publish, event.journey.steps().publish);
+            }
+            Notice::Gap(gap) => self.gaps.count(gap.cause.as_str()),
+            Notice::Redis(status) => self.redis(status.connected),
+            Notice::Started
+            | Notice::Stopped
+            | Notice::Injected { .. }
+            | Notice::Source(_)
+            | Notice::Error { .. } => {}
+        }
+    }
+
+    fn fact(&self, fact: &Fact<'_>) {
+        match fact {
+            Fact::Stored { events, .. } => {
+                for event in *events {
+                    self.took(Step::Store, event.journey.steps().store);
+                }
+            }
+            Fact::Reported { source } => {
+                self.reports.count(source);
+                self.last_report.set(source, clock::now_ms());
+            }
+            Fact::Overflowed { source } => self.overflows.count(source),
+            Fact::Withheld(withheld) => self.withheld.count(withheld.reason.as_str()),
+            Fact::Paced => {
+                self.paced.fetch_add(1, Ordering::Relaxed);
+            }
+            Fact::RedisFailed => {
+                self.redis_errors.fetch_add(1, Ordering::Relaxed);
+            }
+            Fact::Groups(groups) => self.groups.set(groups),
+            // Who saw an event first was said when it was told.
+            Fact::Witnessed { .. } => {}
+        }
+    }
+}
+
+fn read(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
+}
