@@ -36,6 +36,7 @@ export type USBFilterMatch = USBDaemon.USBFilterMatch;
 export type USBFilterRule = USBDaemon.USBFilterRule;
 export type USBGap = USBDaemon.USBGap;
 export type USBInterfaceClass = USBDaemon.USBInterfaceClass;
+export type USBLogLine = USBDaemon.USBLogLine;
 export type USBManifestMatch = USBDaemon.USBManifestMatch;
 export type USBMonitoringConfig = USBDaemon.USBMonitoringConfig;
 export type USBMonitoringOptions = USBDaemon.USBMonitoringOptions;

@@ -32,6 +32,7 @@ import type {
   USBError,
   USBEventStream,
   USBGap,
+  USBLogLine,
   USBPublished,
   USBRedisStatus,
   USBSourceStatus,
@@ -206,10 +207,15 @@ interface USBDispatch {
   [Symbol.dispose](): void;
 }
 
-/** How the addon's logs are to be written; without effect as yet. */
+/** What {@link USBDaemon.initializeTracing} has the package tell. */
 interface USBTracingOptions {
-  /** Least level that is written; default LOG_LEVEL, else `info`. */
+  /** Least level that the event `log` tells; default LOG_LEVEL, else `info`. */
   level?: 'off' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
+  /**
+   * Whether the addon exports by itself, by OTLP, where the variables `OTEL_*` name a collector; default true. With false, or without
+   * a collector, traces and figures are given to the SDK behind `@opentelemetry/api`, if the process has one.
+   */
+  otlp?: boolean;
 }
 
 declare namespace USBDaemon {
@@ -222,10 +228,21 @@ declare namespace USBDaemon {
   export function createUSBDaemon(config?: USBDaemonConfig): Promise<USBDaemon>;
 
   /**
-   * Is to set the level of the addon's logs, for the whole process. The addon writes none yet: options are checked, and have no
-   * effect. Nor are there spans and metrics by OpenTelemetry yet.
+   * Sets the level of the event `log`, of all daemons and consumers of this thread (a worker has its own), those that run
+   * already too; not needed where LOG_LEVEL, or else `info`, is right. And:
    *
-   * @throws {USBError} `ERR_USB_CONFIG`: a bad level or an unknown key
+   * Has daemons that start from now on, in this thread, take part in OpenTelemetry: as the standard variables `OTEL_*` say, which are
+   * read at the call. Traces, metrics and logs go out by OTLP (http/protobuf) from a thread of the addon, if there is an endpoint or an
+   * exporter in them; what does not is the host's to export, if an SDK has been registered with `@opentelemetry/api` before this call.
+   * Nothing is exported twice, and nothing is set globally. A collector that is away or slow delays no event, and
+   * {@link USBDaemon.stop} by a second at most.
+   *
+   * Each event is one trace, whose `traceparent` is in the stream. Handlers of a {@link USBEventConsumer} run within it: the active
+   * context of `@opentelemetry/api`, where the process has that package, holds a span that continues it, and says how a handler fails.
+   *
+   * What has no effect in the variables is a process warning with the code `USB_CONFIG`. A further call holds from then on.
+   *
+   * @throws {USBError} `ERR_USB_CONFIG`: a bad option or an unknown key
    */
   export function initializeTracing(options?: USBTracingOptions): void;
 
@@ -257,6 +274,7 @@ declare namespace USBDaemon {
     USBFilterRule,
     USBGap,
     USBInterfaceClass,
+    USBLogLine,
     USBManifestMatch,
     USBMonitoringConfig,
     USBMonitoringOptions,

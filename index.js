@@ -5,6 +5,8 @@ const { USBEventConsumer } = require('./js/consumer.js');
 const { USBEventPublisher } = require('./js/event-publisher.js');
 const { createUSBDaemon } = require('./js/create.js');
 const { defaultConfig } = require('./js/config.js');
+const { setLogLevel } = require('./js/log-level.js');
+const { startTelemetry } = require('./js/telemetry.js');
 const { tracingOf } = require('./js/tracing.js');
 
 // Both `require(…)` itself and its property are the class: AutoWeave's documents use either.
@@ -15,5 +17,5 @@ module.exports = Object.assign(USBDaemon, {
   createUSBDaemon,
   default: USBDaemon,
   defaultConfig,
-  initializeTracing: tracingOf(require('./js/native.js')),
+  initializeTracing: tracingOf(setLogLevel, startTelemetry),
 });

@@ -10,7 +10,7 @@ import { packageRoot } from './daemon.mjs';
 
 const program = join(packageRoot, 'bin', 'usb-daemon.js');
 /** What a developer's shell may have set must not reach a test. */
-const UNSET = /^(REDIS_|USB_DAEMON_|LOG_LEVEL$|RUST_LOG$|STATE_DIRECTORY$|XDG_STATE_HOME$)/;
+const UNSET = /^(REDIS_|OTEL_|USB_DAEMON_|LOG_LEVEL$|RUST_LOG$|STATE_DIRECTORY$|XDG_STATE_HOME$)/;
 
 /** A folder for state, for one test. */
 export function stateFolder() {

@@ -5,6 +5,9 @@ const { NativeConsumer } = require('./native.js');
 const { redisConfiguration } = require('./config.js');
 const { shown } = require('./device-values.js');
 const { badArgument, coded, jsonOf, reasonOf } = require('./failure.js');
+const { watchListeners } = require('./listeners.js');
+const { Log } = require('./log.js');
+const { handling } = require('./opentelemetry.js');
 const { tell } = require('./tell.js');
 
 /** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
@@ -14,16 +17,27 @@ const FOREVER = 0x7fffffff;
 
 class USBEventConsumer extends EventEmitter {
   #native;
+  #log = new Log(this);
   #handler = null;
+  /** Where it reads, as which group. */
+  #place;
   #state = 'new';
   #stopped = null;
   #onStopped;
 
+  static {
+    watchListeners(this.prototype, (consumer, event) => {
+      if (event === 'log' || event === undefined) consumer.#log.lookAgain();
+    });
+  }
+
   constructor(redis = {}, groupName = 'plugin-loader', consumerName = 'main', options = {}) {
     super();
     const config = { redis: redisConfiguration(redis), groupName, consumerName, options };
+    this.#place = { stream: config.redis.stream, group: groupName };
     const self = new WeakRef(this);
-    this.#native = new NativeConsumer(jsonOf(config, 'ERR_USB_CONFIG', 'the configuration'), () => self.deref()?.#pump());
+    const json = jsonOf(config, 'ERR_USB_CONFIG', 'the configuration');
+    this.#native = new NativeConsumer(json, () => self.deref()?.#pump(), this.#log.native);
   }
 
   get isRunning() {
@@ -60,6 +74,7 @@ class USBEventConsumer extends EventEmitter {
     } finally {
       // Also where there is no thread for an orderly stop: it has been ended all the same.
       this.#pump();
+      this.#log.drain();
       this.#onStopped();
     }
   }
@@ -98,7 +113,7 @@ class USBEventConsumer extends EventEmitter {
 
   async #run({ ticket, event }) {
     try {
-      await this.#handler(event);
+      await handling(event, this.#place, () => this.#handler(event));
     } catch (thrown) {
       this.#native.settle(ticket, reasonOf(thrown));
       return;

@@ -11,9 +11,12 @@ const { EventStream } = require('./event-stream.js');
 const { answered, coded, jsonOf, notRunning } = require('./failure.js');
 const { producerOf, seqOf, sinceOf } = require('./history.js');
 const { Injection } = require('./injection.js');
+const { watchListeners } = require('./listeners.js');
+const { Log } = require('./log.js');
 const { deviceMatch } = require('./match.js');
 const { optionsOf } = require('./options.js');
 const { statsOf, statusOf } = require('./status.js');
+const { currentTelemetry } = require('./telemetry.js');
 const { apart, tell } = require('./tell.js');
 const { waitForDevice } = require('./waiting.js');
 
@@ -21,8 +24,6 @@ const { waitForDevice } = require('./waiting.js');
 const BATCH = 256;
 /** The longest delay that a timer takes: it is there to hold the process, not to tick. */
 const FOREVER = 0x7fffffff;
-/** What adds a listener; `once` and its like do it by one of these. */
-const ADDING = ['addListener', 'on', 'prependListener'];
 /** Of no event. */
 const NOTHING = Object.freeze({ producer: null, seq: 0 });
 /** Default of `outbox.max_events`, which bounds whatever waits in memory. */
@@ -38,6 +39,7 @@ function leaving(known, signature, { timestamp, eventId, backend, synthetic }) {
 
 class USBDaemon extends EventEmitter {
   #native;
+  #log = new Log(this);
   #config;
   #connected = new ConnectedDevices();
   #injection = new Injection((action, json) => this.#native.inject(action, json));
@@ -53,32 +55,30 @@ class USBDaemon extends EventEmitter {
   #last = Promise.resolve();
   /** Whether there is something that a stop has to stop. */
   #hasStarted = false;
+  /** What is exported of this run. */
+  #telemetry = null;
   #onStarted = null;
   #onStopped = null;
   #hold = null;
   #held = true;
 
-  // Not by a listener for `newListener`, which would be everybody's to see and to remove.
   static {
-    for (const name of ADDING) {
-      const inherited = EventEmitter.prototype[name];
-      const added = function (event, listener) {
-        inherited.call(this, event, listener);
-        if (event === 'event:published') this.#native.setWantsPublished(true);
-        return this;
-      };
-      Object.defineProperty(this.prototype, name, { value: added, writable: true, configurable: true });
-    }
+    watchListeners(this.prototype, (daemon, event) => daemon.#listenersChanged(event));
   }
 
   constructor(config = {}) {
     super();
     // Weakly: threads of the addon must not keep a daemon alive that nobody holds.
     const self = new WeakRef(this);
-    this.#native = new NativeDaemon(configurationJson(config), () => self.deref()?.#pump());
+    this.#native = new NativeDaemon(configurationJson(config), () => self.deref()?.#pump(), this.#log.native);
     warn(this.#native.warnings());
     const { monitoring, filters, performance, outbox } = JSON.parse(this.#native.config());
     this.#config = { monitoring, filters, performance, outbox };
+  }
+
+  #listenersChanged(event) {
+    if (event === 'event:published') this.#native.setWantsPublished(this.listenerCount(event) > 0);
+    if (event === 'log' || event === undefined) this.#log.lookAgain();
   }
 
   get isRunning() {
@@ -204,7 +204,8 @@ class USBDaemon extends EventEmitter {
     const started = new Promise((resolve) => {
       this.#onStarted = resolve;
     });
-    this.#native.start();
+    this.#telemetry = currentTelemetry();
+    this.#native.start(this.#telemetry?.native);
     this.#current = run;
     this.#lastTold = NOTHING;
     this.#native.setWantsPublished(this.listenerCount('event:published') > 0);
@@ -225,7 +226,9 @@ class USBDaemon extends EventEmitter {
     this.#hold.ref();
     await this.#native.stop();
     this.#pump();
+    this.#telemetry?.drain();
     await stopped;
+    this.#log.drain();
     clearInterval(this.#hold);
     writing.clear(this.#connected);
     this.#hold = null;

@@ -1,31 +1,35 @@
 'use strict';
 
 const { readArgument } = require('./argument-reading.js');
+const { warn } = require('./config.js');
 const { coded } = require('./failure.js');
 const { shown } = require('./device-values.js');
+const { LEVELS, levelOfEnvironment } = require('./log-level.js');
 const { nearest } = require('./nearest.js');
 
-const LEVELS = ['off', 'error', 'warn', 'info', 'debug', 'trace'];
+const KEYS = ['level', 'otlp'];
 
 const refused = (message, options) => coded('ERR_USB_CONFIG', message, options);
 
-/** `initializeTracing` of an addon. This one has no logs to set as yet: options are checked, and have no effect. */
-function tracingOf(addon) {
+/**
+ * `initializeTracing`: `setLevel` makes a level that of all logs; `startTelemetry` has daemons that start from now on export, and gives what is
+ * wrong with that.
+ */
+function tracingOf(setLevel, startTelemetry = () => []) {
   return function initializeTracing(options = {}) {
     if (typeof options !== 'object' || options === null) {
       throw refused(`options is ${shown(options)}: expected an object`);
     }
-    const { keys, level } = readArgument('options', () => ({ keys: Object.keys(options), level: options.level }), refused);
+    const { keys, level, otlp } = readArgument('options', () => ({ keys: Object.keys(options), level: options.level, otlp: options.otlp }), refused);
     for (const key of keys) {
-      if (key !== 'level') throw refused(`${key} is no known key: ${nearest(key, ['level'])}`);
+      if (!KEYS.includes(key)) throw refused(`${key} is no known key: ${nearest(key, KEYS)}`);
     }
     if (level !== undefined && !LEVELS.includes(level)) {
       throw refused(`level is ${shown(level)}: expected one of ${LEVELS.join(', ')}`);
     }
-    // LOG_LEVEL is other programs' as well: a level that is only theirs is no mistake.
-    const environment = process.env.LOG_LEVEL?.toLowerCase();
-    const inForce = level ?? (LEVELS.includes(environment) ? environment : 'info');
-    addon.initializeTracing?.(JSON.stringify({ level: inForce }));
+    if (otlp !== undefined && typeof otlp !== 'boolean') throw refused(`otlp is ${shown(otlp)}: expected true or false`);
+    setLevel(level ?? levelOfEnvironment());
+    warn(startTelemetry({ otlp: otlp ?? true }));
   };
 }
 

@@ -7,9 +7,10 @@ use napi::bindgen_prelude::{Function, PromiseRaw};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsDeferred, JsValue, Status};
 use napi_derive::napi;
-use usb_daemon_core::{Abandonment, Code, Consumer, ConsumerConfig, Handover};
+use usb_daemon_core::{Abandonment, Code, Consumer, ConsumerConfig, Handover, Log};
 
 use crate::failure::{Result, failure};
+use crate::log::NativeLog;
 
 /// Weak: whether a consumer keeps the process alive is the facade's to say.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -21,6 +22,7 @@ type Answer = fn(Env) -> napi::Result<()>;
 pub struct NativeConsumer {
     config: ConsumerConfig,
     wake: Arc<Wake>,
+    log: Arc<Log>,
     // Behind a lock, because a stop under way shares this object with the calls that come meanwhile.
     run: Mutex<Run>,
 }
@@ -45,16 +47,16 @@ impl Drop for Run {
 
 #[napi]
 impl NativeConsumer {
-    /// Checks the configuration. `wake` is called once whenever notices begin to wait.
+    /// Checks the configuration. `wake` is called once whenever notices begin to wait; lines go to `log`.
     #[napi(constructor, catch_unwind)]
-    pub fn new(config: String, wake: Function<(), ()>) -> Result<Self> {
+    pub fn new(config: String, wake: Function<(), ()>, log: &NativeLog) -> Result<Self> {
         let config = ConsumerConfig::from_json(&config).map_err(failure)?;
         let wake = wake
             .build_threadsafe_function::<()>()
             .weak::<true>()
             .build()
             .map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
-        Ok(Self { config, wake: Arc::new(wake), run: Mutex::default() })
+        Ok(Self { config, wake: Arc::new(wake), log: log.shared(), run: Mutex::default() })
     }
 
     /// Starts its thread.
@@ -65,7 +67,8 @@ impl NativeConsumer {
             // Refused only while the environment is being torn down: nobody is left to be woken.
             let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         });
-        let consumer = Consumer::start(self.config.clone(), wake).map_err(failure)?;
+        let start = || Consumer::start(self.config.clone(), wake);
+        let consumer = self.log.within(start).map_err(failure)?;
         let mut run = self.run();
         run.handover = Some(Arc::clone(consumer.handover()));
         run.abandonment = Some(consumer.abandonment());

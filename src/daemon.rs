@@ -9,11 +9,13 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsValue, Status, Task};
 use napi_derive::napi;
 use usb_daemon_core::{
-    Answer, Code, Config, Daemon, Delivery, Error, Event, EventLoop, Host, Injection, Reading,
+    Answer, Code, Config, Daemon, Delivery, Error, Event, EventLoop, Host, Injection, Log, Reading,
     SimulatedCommand, SimulatedDevice, schema,
 };
 
 use crate::failure::{Result, answer_json, failure};
+use crate::log::NativeLog;
+use crate::telemetry::NativeTelemetry;
 use crate::wire::Wire;
 
 /// Weak: whether a started daemon keeps the process alive is the facade's to say, and to take back.
@@ -27,6 +29,7 @@ pub struct NativeDaemon {
     config: Config,
     warnings: Vec<String>,
     wake: Arc<Wake>,
+    log: Arc<Log>,
     // Behind a lock, because a stop under way shares this object with the calls that come meanwhile.
     run: Mutex<Run>,
     plugged: AtomicU16,
@@ -44,9 +47,9 @@ struct Run {
 
 #[napi]
 impl NativeDaemon {
-    /// Checks the configuration. `wake` is called once whenever notices begin to wait.
+    /// Checks the configuration. `wake` is called once whenever notices begin to wait; lines go to `log`.
     #[napi(constructor, catch_unwind)]
-    pub fn new(config: String, wake: Function<(), ()>) -> Result<Self> {
+    pub fn new(config: String, wake: Function<(), ()>, log: &NativeLog) -> Result<Self> {
         let Reading { config, warnings } = Config::read(&config).map_err(failure)?;
         let wake = wake
             .build_threadsafe_function::<()>()
@@ -57,6 +60,7 @@ impl NativeDaemon {
             config,
             warnings,
             wake: Arc::new(wake),
+            log: log.shared(),
             run: Mutex::default(),
             plugged: AtomicU16::new(0),
             tickets: AtomicU32::new(0),
@@ -98,9 +102,9 @@ impl NativeDaemon {
         Ok(ticket)
     }
 
-    /// Starts every thread; the notices say when all that is present has been announced.
+    /// Starts every thread; the notices say when all that is present has been announced. What happens is told to `telemetry`.
     #[napi(catch_unwind)]
-    pub fn start(&self) -> Result<()> {
+    pub fn start(&self, telemetry: Option<&NativeTelemetry>) -> Result<()> {
         let wake = Arc::clone(&self.wake);
         let delivery = Arc::new(Delivery::new(
             self.config.outbox.max_events,
@@ -114,12 +118,18 @@ impl NativeDaemon {
         let event_loop = Arc::new(EventLoop::new(Box::new(move || {
             let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         })));
-        let host = Host { event_loop: Some(Arc::clone(&event_loop)), ..Host::default() };
+        let host = Host {
+            event_loop: Some(Arc::clone(&event_loop)),
+            telemetry: telemetry.map(NativeTelemetry::shared),
+            ..Host::default()
+        };
+        self.log.export(host.telemetry.clone());
         let mut run = self.run();
         run.delivery = Some(Arc::clone(&delivery));
         run.event_loop = Some(event_loop);
         run.wire = Wire::default();
-        run.daemon = Some(Daemon::start(&self.config, &delivery, host).map_err(failure)?);
+        let start = || Daemon::start(&self.config, &delivery, host);
+        run.daemon = Some(self.log.within(start).map_err(failure)?);
         Ok(())
     }
 

@@ -7,5 +7,7 @@ mod consumer;
 mod daemon;
 mod event_publisher;
 mod failure;
+mod log;
 pub mod present;
+mod telemetry;
 mod wire;

@@ -26,6 +26,30 @@ export interface Events {
   'source:state': [status: USBSourceStatus];
   /** The connection to Redis has come or gone. */
   'redis:state': [status: USBRedisStatus];
+  /**
+   * A line of the daemon's log, from the level on that `initializeTracing` or LOG_LEVEL names. Without a listener no lines are
+   * made, and in no case are any written to stdout or stderr. A listener may be as slow as it likes: events do not wait for it.
+   */
+  log: [line: USBLogLine];
+}
+
+/** One line of a log. */
+export interface USBLogLine {
+  /** `error`: data is lost, or somebody is needed; `warn`: something is worse and recovering; `info`: life cycle; `debug`: each event. */
+  level: 'error' | 'warn' | 'info' | 'debug' | 'trace';
+  /** Which part of the daemon says so. */
+  target: string;
+  /** What: always the same text, but for errors. */
+  message: string;
+  /**
+   * About what; names may come and go. A device's strings are as the device has them. `lost`, of the line whose target ends
+   * in `::log`: so many lines found no room here, because listeners took too long (1024 may wait).
+   */
+  fields: Record<string, string | number | boolean>;
+  /** When, in ms since 1970. */
+  timestamp: number;
+  /** As {@link USBDeviceInfo.eventId}, of the event that the line is about: each step that the event takes has a line at `debug`. */
+  eventId?: string;
 }
 
 /** A device that came or left. */

@@ -1,7 +1,7 @@
 // What is in the stream, and how a consumer goes about it.
 
 import type { USBDeviceDescriptor, USBDeviceInfo, USBInterfaceClass } from './device.js';
-import type { USBError } from './events.js';
+import type { USBError, USBLogLine } from './events.js';
 
 /**
  * An event as it is in the stream, whoever wrote it. Fields that nobody knows are passed over. Where a known one is there more
@@ -98,4 +98,6 @@ export interface ConsumerEvents {
   'redis:state': [state: { connected: boolean; address: string; reason?: string }];
   /** Something failed that does not stop the consumer. Without a listener it is not thrown. */
   error: [error: USBError];
+  /** As the event `log` of a daemon. */
+  log: [line: USBLogLine];
 }

@@ -3,6 +3,12 @@ import Default, { USBDaemon as Named, createUSBDaemon, type USBDeviceFilter, typ
 
 const daemon: USBDaemon = new USBDaemon.USBDaemon({ redis: false });
 daemon.on('event:published', ({ action }) => void (action satisfies 'attach' | 'detach'));
+daemon.on('log', ({ level, eventId, fields }: USBDaemon.USBLogLine) => {
+  level satisfies 'error' | 'warn' | 'info' | 'debug' | 'trace';
+  // @ts-expect-error not every line is about an event
+  eventId.length;
+  void fields;
+});
 const health: USBDaemon.Health = daemon.getHealth();
 const monitoring: USBMonitoringConfig = daemon.getStats().monitoring;
 const filter: USBDeviceFilter = { vendorIds: [1193], deviceClass: [6] };

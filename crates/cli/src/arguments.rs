@@ -36,7 +36,8 @@ Exit codes (`usb-daemon COMMAND --help` has those of each command):
   1  failed
   2  bad arguments or configuration
 
-LOG_LEVEL (error, warn, info, debug, trace) sets what is logged to stderr.";
+LOG_LEVEL (off, error, warn, info, debug, trace) sets what is logged to stderr, RUST_LOG which parts say it: for a \
+person on a terminal, as JSON in a pipe.";
 
 #[derive(Debug, Parser)]
 #[command(name = "usb-daemon", version, about = "USB hot-plug events for Node.js and Redis", after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]

@@ -6,6 +6,7 @@ mod completions;
 mod config;
 mod config_watch;
 mod doctor;
+mod exported;
 mod health;
 mod layers;
 mod line;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 
 use arguments::{Arguments, Command};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use exported::Exported;
 pub use stopper::Stopper;
 
 /// Exit codes, as `--help` documents them.
@@ -72,12 +74,23 @@ impl Invocation {
             }
         };
         let command = arguments.command.unwrap_or(Command::Run(arguments.run));
-        if let Err(message) = logging::start() {
+        let exported = match &command {
+            Command::Run(_) => Exported::of_environment().map(Some),
+            _ => Ok(None),
+        };
+        let exported = match exported {
+            Ok(exported) => exported,
+            Err(error) => {
+                complain(&error);
+                return exit::FAILED;
+            }
+        };
+        if let Err(message) = logging::start(exported.as_ref().map(|exported| &exported.telemetry)) {
             status(&format!("error: {message}"));
             return exit::USAGE;
         }
         let done = match command {
-            Command::Run(arguments) => run::run(&arguments, &self.stopper).map(|()| exit::OK),
+            Command::Run(arguments) => run::run(&arguments, &self.stopper, exported).map(|()| exit::OK),
             Command::List(arguments) => list::list(&arguments).map(|()| exit::OK),
             Command::Watch(arguments) => watch::watch(arguments, &self.stopper).map(|()| exit::OK),
             Command::Wait(arguments) => wait::wait(&arguments, &self.stopper),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use usb_daemon_core::{Daemon, Delivery, Error, Host, Notice, Reading};
 
 use crate::config_watch::ConfigWatch;
+use crate::exported::Exported;
 use crate::line::{outbox, print};
 use crate::listening::has_usb_bus;
 use crate::printer::Printer;
@@ -19,18 +20,25 @@ use crate::teller::Teller;
 const DEMONSTRATION_PAUSE: Duration = Duration::from_millis(800);
 
 /// Runs until stopped, or until nobody reads stdout any more.
-pub(crate) fn run(arguments: &RunArguments, stopper: &Arc<Stopper>) -> Result<(), Error> {
+pub(crate) fn run(
+    arguments: &RunArguments,
+    stopper: &Arc<Stopper>,
+    exported: Option<Exported>,
+) -> Result<(), Error> {
     stopper.take_reloads(arguments.config.is_some());
     let (teller, lines) = Teller::new(arguments.json, stopper);
     // Before the file is read: a change in between must not go unseen.
     let watch = ConfigWatch::of(arguments.config.as_deref(), stopper, &teller);
     let Reading { config, warnings } = arguments.layers()?.read()?;
     teller.warn(&warnings);
+    let (telemetry, warnings) =
+        exported.map(|Exported { telemetry, warnings }| (telemetry, warnings)).unzip();
+    teller.warn(&warnings.unwrap_or_default());
     let delivery = {
         let stopper = Arc::clone(stopper);
         Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())))
     };
-    let mut daemon = Daemon::start(&config, &delivery, Host::default())?;
+    let mut daemon = Daemon::start(&config, &delivery, Host { telemetry, ..Host::default() })?;
     if arguments.simulates() {
         daemon.demonstrate(DEMONSTRATION_PAUSE)?;
     }

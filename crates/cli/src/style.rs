@@ -1,6 +1,6 @@
 //! Color: on a terminal, unless `NO_COLOR` is set or the terminal has none.
 
-use std::io::{IsTerminal as _, stdout};
+use std::io::{IsTerminal as _, stderr, stdout};
 
 /// What a piece of text is, for the eye.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +27,12 @@ pub(crate) enum Style {
 impl Style {
     /// What suits stdout.
     pub(crate) fn of_stdout() -> Self {
-        Self::of(stdout().is_terminal(), |name| {
-            std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-        })
+        Self::of(stdout().is_terminal(), variable)
+    }
+
+    /// What suits stderr.
+    pub(crate) fn of_stderr() -> Self {
+        Self::of(stderr().is_terminal(), variable)
     }
 
     fn of(is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> Self {
@@ -52,6 +55,10 @@ impl Style {
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 /// Columns of the terminal that stdout is.

@@ -2,8 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use tracing::Dispatch;
+use tracing::dispatcher::with_default;
 
 use crate::config::{Config, RedisSetting};
 use crate::delivery::Delivery;
@@ -24,6 +27,8 @@ use crate::source::injected::Injection;
 use crate::source::name;
 use crate::source::simulated::{Demonstration, SimulatedCommand};
 use crate::sysfs::Sysfs;
+use crate::telemetry::{Member, Telemetry};
+use crate::threads;
 
 /// How often an idle connection to Redis is tried.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -32,6 +37,7 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 pub struct Daemon {
     inbox: Arc<Inbox>,
     hub: Hub,
+    hearer: Dispatch,
     metrics: Arc<Metrics>,
     simulated: bool,
     shutdown: Duration,
@@ -40,6 +46,7 @@ pub struct Daemon {
     publisher: Option<Publisher>,
     settings: Option<Arc<Settings>>,
     http: Option<HttpServer>,
+    telemetry: Option<Arc<Member>>,
 }
 
 impl Daemon {
@@ -58,7 +65,11 @@ impl Daemon {
             Outbox::open(&config.outbox, publishes, &producer::random()?, &boot_id)?;
         let intake = Arc::new(Intake::new(outbox.series(), &config.outbox));
         let in_file = !outbox.is_in_memory();
-        let Host { event_loop, mut onlookers } = host;
+        let Host { event_loop, mut onlookers, telemetry } = host;
+        let telemetry = telemetry.map(|telemetry| join(&telemetry, config)).transpose()?;
+        if let Some(member) = &telemetry {
+            onlookers.push(Arc::clone(member) as Arc<dyn Onlooker>);
+        }
         let counting = Counting::begin();
         onlookers.push(counting.onlooker());
         let feed = Arc::new(Feed::new());
@@ -69,6 +80,9 @@ impl Daemon {
         let capacity = config.outbox.max_events as u64;
         let told = metrics::Settings { publishes, capacity };
         let metrics = Arc::new(counting.of(hub.clone(), event_loop.clone(), told));
+        if let Some(member) = &telemetry {
+            member.count(&metrics);
+        }
         if let Some(error) = fault {
             tracing::error!(code = error.code.as_str(), "{error}");
             hub.tell(&Notice::Error { error, context: "outbox" });
@@ -76,6 +90,7 @@ impl Daemon {
         let mut daemon = Self {
             inbox,
             hub,
+            hearer: threads::hearer(),
             metrics,
             simulated: config.sources.simulated,
             shutdown: config.shutdown(),
@@ -84,6 +99,7 @@ impl Daemon {
             publisher: None,
             settings: None,
             http: None,
+            telemetry,
         };
         if daemon.simulated {
             daemon.hub.tell_source(name::SIMULATED, SourceState::Up, "takes simulated devices");
@@ -123,7 +139,8 @@ impl Daemon {
             RedisSetting::On(redis) => Some(redis.clone()),
             RedisSetting::Off => None,
         };
-        let publisher = PublisherConfig { redis, keepalive: KEEPALIVE, host: host_name(), boot_id };
+        let traces = self.telemetry.as_ref().and_then(|member| member.sampler());
+        let publisher = PublisherConfig { redis, keepalive: KEEPALIVE, host: host_name(), boot_id, traces };
         let limits = Limits::from(&config.performance);
         Publisher::start(publisher, limits, outbox, intake, self.hub.clone())
     }
@@ -143,9 +160,7 @@ impl Daemon {
         };
         let engine = Engine::new(engine, self.hub.clone(), Arc::clone(&self.inbox), intake, earlier);
         let hub = self.hub.clone();
-        let thread = thread::Builder::new()
-            .name("aw-engine".into())
-            .spawn(move || run_engine(engine, &hub))
+        let thread = threads::spawn("aw-engine", move || run_engine(engine, &hub))
             .map_err(|error| Error::new(Code::System, format!("no thread for the engine: {error}")))?;
         self.engine = Some(thread);
         Ok(())
@@ -216,7 +231,8 @@ impl Daemon {
     /// No device is announced as detached.
     pub fn stop(mut self) {
         let shutdown = self.shutdown;
-        self.join(shutdown);
+        // Whoever stops a daemon need not be who has started it.
+        with_default(&self.hearer.clone(), || self.join(shutdown));
     }
 
     /// Sources first: nothing new comes in while the publisher drains. What a slow subscriber has still to read from the store
@@ -238,21 +254,38 @@ impl Daemon {
         if let Some(http) = self.http.take() {
             http.stop();
         }
+        if let Some(member) = self.telemetry.take() {
+            member.leave();
+        }
         self.hub.tell(&Notice::Stopped);
     }
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        self.join(Duration::ZERO);
-        // Where the engine never started, the others may still run.
-        if let Some(publisher) = self.publisher.take() {
-            publisher.stop(Duration::ZERO);
-        }
-        if let Some(http) = self.http.take() {
-            http.stop();
-        }
+        with_default(&self.hearer.clone(), || {
+            self.join(Duration::ZERO);
+            // Where the engine never started, the others may still run.
+            if let Some(publisher) = self.publisher.take() {
+                publisher.stop(Duration::ZERO);
+            }
+            if let Some(http) = self.http.take() {
+                http.stop();
+            }
+            if let Some(member) = self.telemetry.take() {
+                member.leave();
+            }
+        });
     }
+}
+
+/// The daemon's part in what its process exports.
+fn join(telemetry: &Arc<Telemetry>, config: &Config) -> Result<Arc<Member>, Error> {
+    let stream = match &config.redis {
+        RedisSetting::On(redis) => Some(redis.stream.clone()),
+        RedisSetting::Off => None,
+    };
+    telemetry.join(stream).map(Arc::new)
 }
 
 /// A daemon whose engine has died must not look alive.

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::onlooker::Onlooker;
+use crate::telemetry::Telemetry;
 
 /// What a process gives to its daemon.
 #[derive(Clone, Default)]
@@ -16,6 +17,8 @@ pub struct Host {
     pub event_loop: Option<Arc<EventLoop>>,
     /// Who else looks on.
     pub onlookers: Vec<Arc<dyn Onlooker>>,
+    /// Where telemetry goes, if anywhere.
+    pub telemetry: Option<Arc<Telemetry>>,
 }
 
 /// A probe of an event loop: it is asked for a sign of life only when somebody wants to know.

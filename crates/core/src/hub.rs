@@ -200,8 +200,10 @@ impl Hub {
         }
         let reason = status.reason.as_str();
         match state {
-            SourceState::Deaf | SourceState::Failed => tracing::warn!(source, ?state, reason, "source"),
-            _ => tracing::info!(source, ?state, reason, "source"),
+            SourceState::Deaf | SourceState::Failed => {
+                tracing::warn!(source, state = state.as_str(), reason, "source");
+            }
+            _ => tracing::info!(source, state = state.as_str(), reason, "source"),
         }
         self.tell(&Notice::Source(status));
     }

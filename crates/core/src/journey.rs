@@ -135,7 +135,8 @@ impl Journey {
         self.seen().min_by_key(|(_, micros)| *micros).map(|(source, _)| source)
     }
 
-    fn seen(&self) -> impl Iterator<Item = (&'static str, i64)> {
+    /// Who has seen it, and how many microseconds after the observation; before it, if less than 0.
+    pub(crate) fn seen(&self) -> impl Iterator<Item = (&'static str, i64)> {
         let times = self.witnesses.iter().map(|slot| slot.load(Ordering::Relaxed));
         WITNESSES.into_iter().zip(times).filter(|(_, micros)| *micros != UNKNOWN)
     }

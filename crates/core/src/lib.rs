@@ -22,6 +22,7 @@ mod host;
 mod http;
 mod hub;
 mod journey;
+mod log;
 mod metrics;
 mod notice;
 mod onlooker;
@@ -37,14 +38,16 @@ mod source;
 mod stream_field;
 mod stream_reply;
 mod sysfs;
+mod telemetry;
 #[cfg(test)]
 mod test_support;
+mod threads;
 mod withheld;
 
 pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, Token, hex, schema};
 pub use consumer::{Abandonment, Consumer, ConsumerConfig, ConsumerNotice, Handover, Outcome};
 pub use daemon::Daemon;
-pub use delivery::Delivery;
+pub use delivery::{Delivery, Wake};
 pub use device::{Address, Device, DeviceDescriptor, Identity, InterfaceClass, PortPath, StableId};
 pub use diagnosis::{Finding, Grade, diagnose};
 pub use error::{Code, Error};
@@ -53,8 +56,9 @@ pub use event_publisher::{EventPublisher, Reply};
 pub use host::{EventLoop, Host, LoopDelay};
 pub use hub::{Health, HealthStatus, Hub};
 pub use journey::{Journey, Step, Steps, WITNESSES};
+pub use log::{Log, LogLevel, LogLine};
 pub use metrics::{
-    Distribution, Family, Format, Label, Metrics, Series, Snapshot, Value, names as metric_names,
+    BOUNDS_MS, Distribution, Family, Format, Label, Metrics, Series, Snapshot, Value, names as metric_names,
 };
 pub use notice::{Gap, GapCause, Notice, RedisStatus, SourceState, SourceStatus};
 pub use onlooker::{Fact, Onlooker};
@@ -64,4 +68,5 @@ pub use publisher::{Answer, Guarantee};
 pub use redis_url::{UrlPart, url_says, url_without};
 pub use source::injected::{Injection, Ticket};
 pub use source::simulated::{CYCLE, SimulatedCommand, SimulatedDevice, demonstration};
+pub use telemetry::{Member, Relay, Sampler, Settings, Signal, Span, Telemetry};
 pub use withheld::{Withheld, WithheldReason};

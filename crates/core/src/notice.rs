@@ -112,6 +112,19 @@ pub enum SourceState {
     Off,
 }
 
+impl SourceState {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Deaf => "deaf",
+            Self::Failed => "failed",
+            Self::Unavailable => "unavailable",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// State of one source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::clock;
@@ -12,6 +11,7 @@ use crate::device::{Device, SerialMemory};
 use crate::error::{Code, Error};
 use crate::event::{Attachment, Backend, DeviceInfo};
 use crate::sysfs::{Description, StringsToRead, Sysfs};
+use crate::threads;
 
 /// How long strings are waited for: a driver that hangs in its probe keeps them for as long as it does.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -100,7 +100,7 @@ fn whole(descriptions: Vec<Description>) -> Vec<Device> {
     for _ in 0..readers {
         let (queue, done) = (Arc::clone(&queue), done.clone());
         // Not joined: it may have to wait for a driver. Without a thread, what is known has to do.
-        let _ = thread::Builder::new().name("aw-strings".into()).spawn(move || read(&queue, &done));
+        let _ = threads::spawn("aw-strings", move || read(&queue, &done));
     }
     drop(done);
     let deadline = Instant::now() + PATIENCE;

@@ -14,7 +14,7 @@ mod work;
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -22,6 +22,8 @@ use futures_util::future::join_all;
 use redis::Client;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
+use tracing::Dispatch;
+use tracing::dispatcher::with_default;
 
 pub use handover::{ConsumerNotice, Handover, Outcome};
 pub use options::ConsumerConfig;
@@ -31,6 +33,7 @@ use crate::delivery::Wake;
 use crate::error::{Code, Error};
 use crate::redis_connection::{self, LONGEST_PAUSE, SHORTEST_PAUSE};
 use crate::stream_reply::Entry;
+use crate::threads;
 use care::Watch;
 use session::{Session, explain};
 use work::{DeadLetter, Work};
@@ -43,6 +46,7 @@ pub struct Consumer {
     stop: watch::Sender<Phase>,
     thread: Option<JoinHandle<()>>,
     handover: Arc<Handover>,
+    hearer: Dispatch,
 }
 
 /// Ends a consumer at once, whoever owns it.
@@ -79,15 +83,13 @@ impl Consumer {
         let handover = Arc::new(Handover::new(wake));
         let (stop, phase) = watch::channel(Phase::Running);
         let task = Task::new(config, client, Arc::clone(&handover), phase);
-        let thread = thread::Builder::new()
-            .name("aw-consumer".into())
-            .spawn(move || {
-                runtime.block_on(task.run());
-                // A name that is still being looked up must not hold the stop.
-                runtime.shutdown_background();
-            })
-            .map_err(|error| Error::new(Code::System, format!("no thread for the consumer: {error}")))?;
-        Ok(Self { stop, thread: Some(thread), handover })
+        let thread = threads::spawn("aw-consumer", move || {
+            runtime.block_on(task.run());
+            // A name that is still being looked up must not hold the stop.
+            runtime.shutdown_background();
+        })
+        .map_err(|error| Error::new(Code::System, format!("no thread for the consumer: {error}")))?;
+        Ok(Self { stop, thread: Some(thread), handover, hearer: threads::hearer() })
     }
 
     /// For whoever has to end it although a stop waits for a handler that will never be done.
@@ -114,7 +116,7 @@ impl Consumer {
         let Some(thread) = self.thread.take() else { return };
         reach(&self.stop, phase);
         if thread.join().is_err() {
-            tracing::error!("consumer panicked");
+            with_default(&self.hearer, || tracing::error!("consumer panicked"));
         }
     }
 }
@@ -223,8 +225,12 @@ impl Task {
     async fn handle(&self, entry: Entry) {
         let event = match StreamEvent::of(&entry) {
             Ok(event) => Arc::new(event),
-            Err(reason) => return self.work.bury(DeadLetter::unreadable(entry, reason)),
+            Err(reason) => {
+                tracing::debug!(message_id = entry.id, reason, "dead: unreadable");
+                return self.work.bury(DeadLetter::unreadable(entry, reason));
+            }
         };
+        let event_id = event.event_id();
         let options = &self.config.options;
         let mut pauses = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(options.retry_ms))
@@ -232,13 +238,19 @@ impl Task {
             .without_max_times()
             .build();
         for attempts in 1.. {
+            tracing::debug!(event_id, message_id = entry.id, attempts, "handed over");
             let reason = match self.handover.hand_over(&event).await {
-                Some(Ok(())) => return self.work.handled(entry.id),
+                Some(Ok(())) => {
+                    tracing::debug!(event_id, message_id = entry.id, attempts, "handled");
+                    return self.work.handled(entry.id);
+                }
                 Some(Err(reason)) => reason,
                 // No attempt: it stays the group's, for the next start.
                 None => return,
             };
+            tracing::debug!(event_id, message_id = entry.id, attempts, reason, "failed");
             if attempts >= options.max_attempts {
+                tracing::debug!(event_id, message_id = entry.id, attempts, "dead");
                 return self.work.bury(DeadLetter::unbearable(entry, &reason, attempts));
             }
             let pause = pauses.next().unwrap_or(Duration::from_millis(options.longest_pause_ms()));

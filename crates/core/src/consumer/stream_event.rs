@@ -56,6 +56,11 @@ struct Location {
 }
 
 impl StreamEvent {
+    /// `<producer>:<seq>`, where the entry says.
+    pub(super) fn event_id(&self) -> Option<&str> {
+        self.event_id.as_deref()
+    }
+
     /// Reads an entry.
     ///
     /// # Errors
@@ -151,7 +156,7 @@ mod tests {
     #[test]
     fn our_own_entries_come_back_whole() {
         let written = event(7, Action::Detach, 7);
-        let fields = entry(&written, "box");
+        let fields = entry(&written, "box", None);
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let found = read(&fields).expect("our own entry");
         assert_eq!((found.action, found.vendor_id, found.seq), (Action::Detach, 0x046d, Some(7)));

@@ -12,12 +12,12 @@ mod senses;
 mod store;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::threads;
 
 /// How long answers are waited for.
 pub const PATIENCE: Duration = Duration::from_secs(2);
@@ -122,7 +122,7 @@ fn answer(
 fn ask(question: Question, config: &Config) -> Receiver<Finding> {
     let (told, answers): (Sender<Finding>, _) = channel();
     let config = config.clone();
-    let asked = thread::Builder::new().name("aw-doctor".into()).spawn({
+    let asked = threads::spawn("aw-doctor", {
         let told = told.clone();
         move || {
             question(&config, &|finding| {
@@ -140,6 +140,8 @@ fn ask(question: Question, config: &Config) -> Receiver<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     #[test]

@@ -274,7 +274,12 @@ impl Engine {
     }
 
     fn tell_gap(&self, cause: GapCause, synthesized: usize) {
-        tracing::warn!(source = name::NETLINK, ?cause, synthesized, "gap: events were missed");
+        tracing::warn!(
+            source = name::NETLINK,
+            cause = cause.as_str(),
+            synthesized,
+            "gap: events were missed"
+        );
         self.hub.tell(&Notice::Gap(Gap {
             source: name::NETLINK,
             cause,

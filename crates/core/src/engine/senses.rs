@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -19,6 +19,7 @@ use crate::source::devnodes::{DEVICE_NODES, NodeWatch};
 use crate::source::libusb::{LibusbSource, Report, Sink};
 use crate::source::name;
 use crate::source::netlink::{Received, UeventSocket};
+use crate::threads;
 
 /// Added to the niceness of libusb's threads.
 const LIBUSB_NICENESS: i32 = 10;
@@ -195,7 +196,7 @@ impl Senses {
         let sink: Sink = Arc::new(move |report: Report| inbox.send(Message::Libusb(report, Instant::now())));
         let (tell, result) = channel();
         let inbox = Arc::clone(&self.inbox);
-        let started = thread::Builder::new().name("aw-libusb-start".into()).spawn(move || {
+        let started = threads::spawn("aw-libusb-start", move || {
             // libusb only confirms: its threads, which inherit this, must not come before what decides and what listens.
             // On Linux this is the calling thread's; where it is refused, they are merely as eager as everybody.
             let _ = setpriority_process(None, LIBUSB_NICENESS);

@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::announcer::Cause;
 use super::inbox::{Inbox, Message};
 use crate::device::{Address, Device};
 use crate::sysfs::StringsToRead;
+use crate::threads;
 
 /// How long a device's attach waits for its strings. Drivers that talk to their device while they probe take some ten
 /// milliseconds; one that hangs must not keep its device from being told.
@@ -140,7 +141,7 @@ impl Strings {
 
     fn add_thread(&mut self) {
         let (queue, open, inbox) = (Arc::clone(&self.queue), Arc::clone(&self.open), Arc::clone(&self.inbox));
-        let thread = thread::Builder::new().name("aw-strings".into()).spawn(move || {
+        let thread = threads::spawn("aw-strings", move || {
             loop {
                 let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
                 let Ok(Job { strings, done, left_alone }) = job else { return };

@@ -23,7 +23,7 @@ use crate::config::RedisConfig;
 use crate::error::{Code, Error};
 use crate::publisher::explain;
 use crate::stream_reply::{self, Entries};
-use crate::{producer, redis_connection};
+use crate::{producer, redis_connection, threads};
 use injected::Wanted;
 use writer::{Outgoing, Writer};
 
@@ -65,15 +65,13 @@ impl EventPublisher {
             .build()
             .map_err(|error| Error::new(Code::System, format!("no runtime for the publisher: {error}")))?;
         let (requests, inbox) = unbounded_channel();
-        let thread = thread::Builder::new()
-            .name("aw-publisher".into())
-            .spawn(move || {
-                let server = Rc::new(Server { client, redis, timeout, commands: RefCell::new(None) });
-                LocalSet::new().block_on(&runtime, serve(inbox, server, producer));
-                // A name that is still being looked up must not hold the stop.
-                runtime.shutdown_background();
-            })
-            .map_err(|error| Error::new(Code::System, format!("no thread for the publisher: {error}")))?;
+        let thread = threads::spawn("aw-publisher", move || {
+            let server = Rc::new(Server { client, redis, timeout, commands: RefCell::new(None) });
+            LocalSet::new().block_on(&runtime, serve(inbox, server, producer));
+            // A name that is still being looked up must not hold the stop.
+            runtime.shutdown_background();
+        })
+        .map_err(|error| Error::new(Code::System, format!("no thread for the publisher: {error}")))?;
         Ok(Self { requests: Some(requests), thread: Some(thread), timeout })
     }
 

@@ -215,6 +215,8 @@ impl Writer {
             producer: self.producer.to_string(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             expires: Some(EXPIRES),
+            // What others have published has no journey here.
+            traces: None,
         }
     }
 }

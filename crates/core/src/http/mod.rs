@@ -17,7 +17,7 @@ mod wording;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -37,6 +37,7 @@ use crate::metrics::Metrics;
 use crate::notice::Notice;
 use crate::settings::Settings;
 use crate::sysfs::Sysfs;
+use crate::threads;
 
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -75,9 +76,7 @@ impl HttpServer {
         let hub = served.hub.clone();
         let site = served.site(config);
         let (stop, stopping) = watch::channel(false);
-        let thread = thread::Builder::new()
-            .name("aw-http".into())
-            .spawn(move || runtime.block_on(serve(address, hub, site, stopping)))
+        let thread = threads::spawn("aw-http", move || runtime.block_on(serve(address, hub, site, stopping)))
             .map_err(|error| Error::new(Code::System, format!("no thread for the HTTP server: {error}")))?;
         Ok(Self { stop, thread })
     }

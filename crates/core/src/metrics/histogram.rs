@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::snapshot::Distribution;
 
 /// Upper bounds of the buckets in ms: from what an idle machine takes to what an outage of Redis lasts.
-pub(super) const BOUNDS_MS: [f64; 19] = [
+pub const BOUNDS_MS: [f64; 19] = [
     0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_500.0, 5_000.0,
     10_000.0, 30_000.0, 60_000.0,
 ];

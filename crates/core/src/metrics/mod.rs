@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use exposition::Format;
+pub use histogram::BOUNDS_MS;
 pub use snapshot::{Distribution, Family, Label, Series, Snapshot, Value};
 
 use crate::clock;

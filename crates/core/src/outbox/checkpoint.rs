@@ -4,9 +4,11 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use rusqlite::Connection;
+
+use crate::threads;
 
 /// Commits between two checkpoints: about as often as SQLite itself would.
 const EVERY: u32 = 256;
@@ -25,9 +27,7 @@ impl Checkpoints {
     pub(super) fn start(path: &Path) -> Result<Self, rusqlite::Error> {
         let connection = Connection::open(path)?;
         let (wake, woken) = sync_channel(1);
-        let thread = thread::Builder::new()
-            .name("aw-checkpoint".into())
-            .spawn(move || run(&connection, &woken))
+        let thread = threads::spawn("aw-checkpoint", move || run(&connection, &woken))
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         Ok(Self { wake: Some(wake), thread: Some(thread), commits: Cell::new(0) })
     }

@@ -17,6 +17,7 @@ mod history;
 mod intake;
 #[cfg(test)]
 pub(crate) mod laws;
+mod log_lines;
 mod publishing;
 mod series;
 mod store;
@@ -37,6 +38,7 @@ use crate::error::{Code, Error};
 use crate::event::{Action, Event};
 use crate::journey::Step;
 use file::{OutboxFile, explain, unusable};
+use log_lines::log_refused;
 use store::{Changes, Mark, Progress, Store};
 
 /// So many of the newest events are at hand without a look into the file.
@@ -209,6 +211,7 @@ impl Outbox {
             if has_room {
                 self.progress.last += 1;
             } else {
+                log_refused(&event);
                 self.drop_events(1);
             }
             let placed = Placed { position: self.progress.last, event };
@@ -231,6 +234,7 @@ impl Outbox {
             return false;
         }
         self.progress.published += 1;
+        self.log_dropped(self.progress.published);
         self.has_progress = true;
         self.drop_events(1);
         true
@@ -307,6 +311,11 @@ impl Outbox {
         let unsaved = self.recent.iter().rev().take_while(|placed| placed.position > self.saved).count();
         for placed in self.recent.range(self.recent.len() - unsaved..) {
             placed.event.journey.note(Step::Store, now);
+            tracing::debug!(
+                event_id = placed.event.event_id(),
+                durable = self.settings.path.is_some(),
+                "stored"
+            );
             self.stored.push(Arc::clone(&placed.event));
         }
         self.saved = self.progress.last;
@@ -321,6 +330,7 @@ impl Outbox {
         if self.retry_at.replace(Instant::now() + RETRY).is_none() {
             let path = self.settings.path.as_deref().unwrap_or(":memory:");
             let error = unusable(Path::new(path), &explain(error));
+            self.log_unsaved(&error.message);
             let message = format!("{error}; until then events are kept in memory only");
             self.reason = Some(message.clone());
             self.faults.push(Error::new(Code::Outbox, message));

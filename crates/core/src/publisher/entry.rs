@@ -1,9 +1,10 @@
 //! One entry of the stream: the contract's fields, in its order.
 
 use crate::event::Event;
+use crate::telemetry::{Sampler, traceparent};
 
-/// Field names and values of an event's entry.
-pub fn entry(event: &Event, host: &str) -> Vec<(&'static str, String)> {
+/// Field names and values of an event's entry; with its trace, where events are traced.
+pub fn entry(event: &Event, host: &str, traces: Option<Sampler>) -> Vec<(&'static str, String)> {
     let attachment = &*event.attachment;
     let device = &attachment.device;
     let descriptor = &device.descriptor;
@@ -45,6 +46,9 @@ pub fn entry(event: &Event, host: &str) -> Vec<(&'static str, String)> {
     if !attachment.tags.is_empty() {
         fields.push(("tags", attachment.tags.join(",")));
     }
+    if let Some(sampler) = traces {
+        fields.push(("traceparent", traceparent(&event.event_id(), sampler)));
+    }
     fields
 }
 
@@ -55,8 +59,16 @@ mod tests {
     use crate::test_support::event;
 
     #[test]
+    fn where_events_are_traced_the_trace_is_the_last_field() {
+        let event = event(7, Action::Attach, 7);
+        let [mut without, with] = [None, Some(Sampler::ALL)].map(|traces| entry(&event, "box", traces));
+        without.push(("traceparent", traceparent("test:7", Sampler::ALL)));
+        assert_eq!(with, without);
+    }
+
+    #[test]
     fn fields_are_the_contracts_in_its_order() {
-        let fields = entry(&event(7, Action::Attach, 7), "box");
+        let fields = entry(&event(7, Action::Attach, 7), "box", None);
         let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
         assert_eq!(
             names.join(" "),

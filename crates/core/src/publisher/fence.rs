@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use crate::outbox::Placed;
 use crate::publisher::entry;
+use crate::telemetry::Sampler;
 
 /// How often an event may get into the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -46,6 +47,8 @@ pub(crate) struct Ground {
     pub(crate) host: String,
     /// A watermark that nobody will ask for again expires.
     pub(crate) expires: Option<Duration>,
+    /// Which events are traced; none if absent.
+    pub(crate) traces: Option<Sampler>,
 }
 
 impl Ground {
@@ -173,7 +176,7 @@ impl Fence {
     fn add(&self, pipeline: &mut Pipeline, batch: &[Placed]) {
         for placed in batch {
             pipeline.cmd("XADD").arg(&self.ground.stream).arg("*");
-            for (field, value) in entry(&placed.event, &self.ground.host) {
+            for (field, value) in entry(&placed.event, &self.ground.host, self.ground.traces) {
                 pipeline.arg(field).arg(value);
             }
         }

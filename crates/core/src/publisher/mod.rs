@@ -17,7 +17,7 @@ mod trimming;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use redis::{Client, RedisError};
@@ -34,6 +34,8 @@ use crate::notice::Notice;
 use crate::onlooker::Fact;
 use crate::outbox::{Intake, Outbox, Placed};
 use crate::redis_connection::{self, LONGEST_PAUSE};
+use crate::telemetry::Sampler;
+use crate::threads;
 pub use entry::entry;
 pub(crate) use failure::explain;
 pub use fence::Guarantee;
@@ -59,6 +61,8 @@ pub struct PublisherConfig {
     pub host: String,
     /// The kernel's boot ID; empty where there is none.
     pub boot_id: String,
+    /// Which events are traced; none if absent.
+    pub traces: Option<Sampler>,
 }
 
 /// The running publisher.
@@ -119,28 +123,26 @@ impl Publisher {
         let (questions, asked) = unbounded_channel();
         let pace = Pace::new(limits.per_second, Instant::now());
         let (limits, limited) = watch::channel(limits);
-        let thread = thread::Builder::new()
-            .name("aw-outbox".into())
-            .spawn(move || {
-                let task = Task {
-                    outbox: RefCell::new(outbox),
-                    intake,
-                    hub,
-                    stopping,
-                    pace: RefCell::new(pace),
-                    limits: limited,
-                    stored: Notify::new(),
-                    sent: Cell::new(0),
-                    wrong_watermark: Cell::new(None),
-                    acknowledged: Notify::new(),
-                    untrimmed: Cell::new(false),
-                    lag: RefCell::new(None),
-                };
-                runtime.block_on(task.run(config, client, asked));
-                // A name that is still being looked up must not hold the stop.
-                runtime.shutdown_background();
-            })
-            .map_err(|error| Error::new(Code::System, format!("no thread for the publisher: {error}")))?;
+        let thread = threads::spawn("aw-outbox", move || {
+            let task = Task {
+                outbox: RefCell::new(outbox),
+                intake,
+                hub,
+                stopping,
+                pace: RefCell::new(pace),
+                limits: limited,
+                stored: Notify::new(),
+                sent: Cell::new(0),
+                wrong_watermark: Cell::new(None),
+                acknowledged: Notify::new(),
+                untrimmed: Cell::new(false),
+                lag: RefCell::new(None),
+            };
+            runtime.block_on(task.run(config, client, asked));
+            // A name that is still being looked up must not hold the stop.
+            runtime.shutdown_background();
+        })
+        .map_err(|error| Error::new(Code::System, format!("no thread for the publisher: {error}")))?;
         Ok(Self { stop, limits, questions, thread })
     }
 
@@ -411,6 +413,7 @@ impl Task {
         let now = std::time::Instant::now();
         for (placed, stream_id) in batch.iter().zip(stream_ids) {
             placed.event.journey.note(Step::Publish, now);
+            tracing::debug!(event_id = placed.event.event_id(), stream_id, "published");
             self.hub.tell(&Notice::Published { event: Arc::clone(&placed.event), stream_id });
         }
         self.acknowledged.notify_one();

@@ -10,7 +10,7 @@ use super::fence::{Fence, Ground, Guarantee, Outcome, beside};
 use super::presence::Presence;
 use super::search;
 use super::trimming::{self, Trimmed};
-use super::{Destination, RETRY, Task, groups};
+use super::{Destination, RETRY, Task, explain, groups};
 use crate::config::OnReset;
 use crate::error::{Code, Error};
 use crate::event::event_id;
@@ -90,7 +90,7 @@ impl<'a> Session<'a> {
             self.quiet = 0;
             let sent = self.task.sent.replace(self.task.sent.get().max(last.event.seq));
             let before = self.guarantee();
-            let outcome = self.fence.publish(&batch).await?;
+            let outcome = self.fence.publish(&batch).await.inspect_err(|error| note_failed(&batch, error))?;
             if matches!(outcome, Outcome::Overtaken) {
                 // It has not arrived: what the watermark says of its numbers is about somebody else's events.
                 self.task.sent.set(sent);
@@ -173,12 +173,14 @@ impl<'a> Session<'a> {
             }
             Outcome::Overtaken => self.reconcile().await,
             Outcome::Refused { stream_ids, error, set_back } => {
-                self.task.published(&batch[..stream_ids.len()], stream_ids, self.guarantee());
+                let published = stream_ids.len();
+                self.task.published(&batch[..published], stream_ids, self.guarantee());
                 if !set_back && let Some(last) = batch.last() {
                     // The next connection has to know, or it would take the rest for published.
                     let right = self.task.outbox.borrow().published_seq();
                     self.task.wrong_watermark.set(Some((last.event.seq, right)));
                 }
+                note_failed(&batch[published..], &error);
                 Err(error)
             }
         }
@@ -321,11 +323,24 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Events that are tried again, or found in the stream where only the reply was lost.
+fn note_failed(batch: &[Placed], error: &RedisError) {
+    for placed in batch {
+        tracing::debug!(
+            event_id = placed.event.event_id(),
+            step = "publish",
+            reason = explain(error),
+            "failed"
+        );
+    }
+}
+
 fn ground(task: &Task, destination: &Destination, producer: &str) -> Ground {
     Ground {
         stream: destination.redis.stream.clone(),
         producer: producer.to_owned(),
         host: destination.config.host.clone(),
         expires: task.outbox.borrow().is_in_memory().then_some(EXPIRES),
+        traces: destination.config.traces,
     }
 }

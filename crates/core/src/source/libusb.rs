@@ -8,11 +8,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use rusb::{Context, Device, Hotplug, HotplugBuilder, UsbContext};
 
 use crate::device::Address;
+use crate::threads;
 
 /// What libusb reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +59,7 @@ impl LibusbSource {
         let stopping = Arc::new(AtomicBool::new(false));
         let thread = {
             let (context, stopping, sink) = (context.clone(), Arc::clone(&stopping), Arc::clone(sink));
-            thread::Builder::new()
-                .name("aw-libusb".into())
-                .spawn(move || handle_events(&context, &stopping, &sink))
+            threads::spawn("aw-libusb", move || handle_events(&context, &stopping, &sink))
                 .map_err(|error| format!("no thread for libusb: {error}"))?
         };
         Ok(Self { context, stopping, thread: Some(thread), registration: Some(registration) })

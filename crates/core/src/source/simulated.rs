@@ -4,13 +4,14 @@
 //! it alone. Its bus numbers begin where the kernel's end in practice, so that it is not taken for a real one.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::device::{Address, Device, DeviceDescriptor, InterfaceClass, PortPath};
 use crate::error::{Code, Error};
+use crate::threads;
 
 /// First bus number of the demonstration's devices.
 pub const FIRST_BUS: u16 = 200;
@@ -123,7 +124,7 @@ impl Demonstration {
     /// Where no thread can be had.
     pub fn start(pause: Duration, send: impl Fn(SimulatedCommand) + Send + 'static) -> std::io::Result<Self> {
         let (stop, stopped) = channel();
-        let thread = thread::Builder::new().name("aw-simulated".into()).spawn(move || {
+        let thread = threads::spawn("aw-simulated", move || {
             for command in demonstration() {
                 send(command);
                 if stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {

@@ -143,7 +143,14 @@ impl Announcer {
         let tags = match self.filters.admit(&device) {
             Ok(tags) => tags,
             Err(by) => {
-                tracing::debug!(port = %device.port_path, by, "filtered");
+                let (vendor_id, product_id) = (device.descriptor.id_vendor, device.descriptor.id_product);
+                tracing::debug!(
+                    port = device.port_path.name(),
+                    vendor_id = %format_args!("{vendor_id:04x}"),
+                    product_id = %format_args!("{product_id:04x}"),
+                    by,
+                    "filtered"
+                );
                 self.note_filtered(&device, Action::Attach, cause, &by);
                 self.filtered.insert(key.clone(), (device, by));
                 return Verdict::Filtered;
@@ -334,12 +341,18 @@ impl Announcer {
             journey,
         };
         self.intake.number(key, make, |event| {
+            let Device { port_path, descriptor, serial_number, product, .. } = &event.attachment.device;
             tracing::debug!(
                 event_id = event.event_id(),
                 action = action.as_str(),
-                port = %event.attachment.device.port_path,
+                port = port_path.name(),
+                vendor_id = %format_args!("{:04x}", descriptor.id_vendor),
+                product_id = %format_args!("{:04x}", descriptor.id_product),
+                product,
+                serial_number,
                 backend = cause.backend.as_str(),
-                "event"
+                synthetic = cause.synthetic.map(Synthetic::as_str),
+                "announced"
             );
             self.witnesses.tell(event);
             self.hub.tell(&Notice::Transition(Arc::clone(event)));

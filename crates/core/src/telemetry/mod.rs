@@ -1,0 +1,314 @@
+//! OpenTelemetry: traces, metrics and logs by OTLP, from a thread of its own.
+//!
+//! Off unless the environment names a collector (`OTEL_*`, [`Settings`]). Nothing is global: one [`Telemetry`] is handed to each
+//! daemon, and has its thread while one of them runs. Whatever the collector does, nobody waits for it: what is to be exported goes
+//! into a bounded queue, what finds no room there is counted, and a stop gives it one second.
+
+mod batch;
+mod client;
+mod environment;
+mod exporter;
+mod figures;
+mod ids;
+mod otlp;
+mod sampler;
+mod settings;
+mod spans;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::delivery::Wake;
+use crate::error::{Code, Error};
+use crate::event::Event;
+use crate::journey::Step;
+use crate::log::LogLine;
+use crate::metrics::{Metrics, Snapshot};
+use crate::notice::Notice;
+use crate::onlooker::{Fact, Onlooker};
+use crate::producer;
+use batch::Queue;
+use ids::TraceId;
+pub(crate) use ids::traceparent;
+pub use sampler::Sampler;
+pub use settings::{Settings, Signal};
+pub use spans::Span;
+use spans::{Entry, Moments, spans_of};
+
+/// Name of the service, of the meter and of the tracer.
+pub const NAME: &str = "autoweave-usb-daemon";
+
+/// Spans of one event, at most.
+const SPANS: usize = 6;
+/// Durations that wait until somebody asks, at most.
+const DURATIONS: usize = 8192;
+/// What the last flush may take.
+const LAST_FLUSH: Duration = Duration::from_millis(900);
+
+/// What a process exports, for all of its daemons.
+pub struct Telemetry {
+    shared: Arc<Shared>,
+    running: Mutex<Running>,
+}
+
+/// What whoever has something to export shares with the exporter.
+struct Shared {
+    settings: Settings,
+    relay: Relay,
+    traces: Queue<Passed>,
+    lines: Queue<LogLine>,
+    /// How long events took until they were told, in ms: for who has a histogram of them.
+    durations: Queue<f64>,
+    /// Daemons that run, by their numbers, from 1.
+    daemons: Mutex<BTreeMap<usize, Arc<Metrics>>>,
+    instance: String,
+}
+
+/// What the host tells by means of its own, where it is not exported.
+#[derive(Default)]
+pub struct Relay {
+    /// Whoever takes traces; called whenever some begin to wait for [`Telemetry::take_traces`].
+    pub traces: Option<Wake>,
+    /// Whether somebody asks for [`Telemetry::figures`] and [`Telemetry::take_durations`] now and then.
+    pub figures: bool,
+}
+
+#[derive(Default)]
+struct Running {
+    members: usize,
+    exporter: Option<Exporter>,
+}
+
+struct Exporter {
+    stop: watch::Sender<Option<Instant>>,
+    thread: JoinHandle<()>,
+}
+
+/// An event that has taken its way.
+struct Passed {
+    event: Arc<Event>,
+    entry: Option<Entry>,
+}
+
+/// One daemon's part in it. The exporter's thread ends with the last one.
+pub struct Member {
+    telemetry: Arc<Telemetry>,
+    stream: Option<String>,
+    number: Mutex<Option<usize>>,
+    has_left: AtomicBool,
+}
+
+impl Telemetry {
+    /// Nothing runs yet.
+    ///
+    /// # Errors
+    /// Where the kernel gives no random number.
+    pub fn new(settings: Settings, relay: Relay) -> Result<Arc<Self>, Error> {
+        let (spans, lines) = (settings.span_batch, settings.log_batch);
+        let events = |spans: usize| spans.div_ceil(SPANS);
+        let shared = Shared {
+            traces: Queue::new(events(spans.queue), events(spans.batch)),
+            lines: Queue::new(lines.queue, lines.batch),
+            durations: Queue::new(DURATIONS, DURATIONS),
+            relay: Relay {
+                traces: relay.traces.filter(|_| settings.leaves(Signal::Traces)),
+                figures: relay.figures && settings.leaves(Signal::Metrics),
+            },
+            daemons: Mutex::default(),
+            instance: producer::random()?,
+            settings,
+        };
+        Ok(Arc::new(Self { shared: Arc::new(shared), running: Mutex::default() }))
+    }
+
+    /// What is exported.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// A line of the log. It is exported while a daemon runs.
+    pub fn log(&self, line: LogLine) {
+        // What the exporter says of its own troubles would be the next thing to have some.
+        if self.settings().exports(Signal::Logs) && !line.target.starts_with(module_path!()) {
+            self.shared.lines.push(line);
+        }
+    }
+
+    /// Spans of events for whoever relays them: a list for each event. The flag says whether more are waiting.
+    pub fn take_traces(&self) -> (Vec<Vec<Span>>, bool) {
+        if self.shared.relay.traces.is_none() {
+            return (Vec::new(), false);
+        }
+        let traces = &self.shared.traces;
+        let taken = traces.take().into_iter().map(Passed::spans).collect();
+        (taken, traces.len() > 0)
+    }
+
+    /// A daemon's part in it, which publishes to this stream. With the first one the thread starts, if anything is to be
+    /// exported.
+    ///
+    /// # Errors
+    /// Where no thread can be had.
+    pub fn join(self: &Arc<Self>, stream: Option<String>) -> Result<Member, Error> {
+        let mut running = lock(&self.running);
+        if running.exporter.is_none() && !self.shared.settings.is_off() {
+            running.exporter = Some(Exporter::start(&self.shared)?);
+        }
+        running.members += 1;
+        Ok(Member {
+            telemetry: Arc::clone(self),
+            stream,
+            number: Mutex::new(None),
+            has_left: AtomicBool::new(false),
+        })
+    }
+
+    /// How long events took since this was asked, from their observation until they were told, in ms.
+    pub fn take_durations(&self) -> Vec<f64> {
+        self.shared.durations.take()
+    }
+
+    /// The figures of each daemon that runs, by its number.
+    pub fn figures(&self) -> Vec<(usize, Snapshot)> {
+        let daemons = self.shared.daemons().into_iter();
+        daemons.map(|(number, metrics)| (number, metrics.snapshot(None))).collect()
+    }
+}
+
+impl Shared {
+    /// What has something to count, by number.
+    fn daemons(&self) -> Vec<(usize, Arc<Metrics>)> {
+        let daemons = lock(&self.daemons);
+        daemons.iter().map(|(number, metrics)| (*number, Arc::clone(metrics))).collect()
+    }
+
+    /// Which events are traced; none if absent.
+    fn sampler(&self) -> Option<Sampler> {
+        let is_on = self.settings.exports(Signal::Traces) || self.relay.traces.is_some();
+        is_on.then_some(self.settings.sampler)
+    }
+}
+
+impl Exporter {
+    fn start(shared: &Arc<Shared>) -> Result<Self, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::new(Code::System, format!("no runtime for telemetry: {error}")))?;
+        let (stop, stopping) = watch::channel(None);
+        let shared = Arc::clone(shared);
+        let thread = thread::Builder::new()
+            .name("aw-otlp".into())
+            .spawn(move || {
+                runtime.block_on(exporter::run(&shared, stopping));
+                // A name that is still being looked up must not hold the stop.
+                runtime.shutdown_background();
+            })
+            .map_err(|error| Error::new(Code::System, format!("no thread for telemetry: {error}")))?;
+        Ok(Self { stop, thread })
+    }
+
+    fn stop(self) {
+        let _ = self.stop.send(Some(Instant::now() + LAST_FLUSH));
+        if self.thread.join().is_err() {
+            tracing::error!("telemetry panicked");
+        }
+    }
+}
+
+impl Member {
+    /// Which events are traced; none if absent.
+    pub(crate) fn sampler(&self) -> Option<Sampler> {
+        self.telemetry.shared.sampler()
+    }
+
+    /// The daemon's figures are told from now on, until it leaves.
+    pub(crate) fn count(&self, metrics: &Arc<Metrics>) {
+        let mut daemons = lock(&self.telemetry.shared.daemons);
+        // One more than there are is free at the latest.
+        let number = (1..=daemons.len()).find(|number| !daemons.contains_key(number));
+        let number = number.unwrap_or(daemons.len() + 1);
+        daemons.insert(number, Arc::clone(metrics));
+        *lock(&self.number) = Some(number);
+    }
+
+    fn passed(&self, event: &Arc<Event>, entry: Option<Entry>) {
+        let shared = &self.telemetry.shared;
+        let Some(sampler) = shared.sampler() else { return };
+        if !sampler.takes(TraceId::of(&event.event_id())) {
+            return;
+        }
+        let begins = shared.traces.push(Passed { event: Arc::clone(event), entry });
+        if let Some(relay) = shared.relay.traces.as_ref().filter(|_| begins) {
+            relay();
+        }
+    }
+
+    /// Ends it. The last one waits until what waits is exported, a second at most.
+    pub fn leave(&self) {
+        if self.has_left.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let exporter = {
+            let mut running = lock(&self.telemetry.running);
+            running.members -= 1;
+            if running.members == 0 { running.exporter.take() } else { None }
+        };
+        if let Some(exporter) = exporter {
+            exporter.stop();
+        }
+        // Only now: the last figures are told at the end.
+        if let Some(number) = lock(&self.number).take() {
+            lock(&self.telemetry.shared.daemons).remove(&number);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What these guard is whole between any two statements.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// Spans are made of what an event remembers when its way is done, and none while it is on it.
+impl Onlooker for Member {
+    fn notice(&self, notice: &Notice) {
+        match notice {
+            Notice::Published { event, stream_id } => {
+                let stream = self.stream.clone().unwrap_or_default();
+                self.passed(event, Some(Entry { stream, id: stream_id.clone() }));
+            }
+            Notice::Transition(event) if self.telemetry.shared.relay.figures => {
+                if let Some(took) = event.journey.at(Step::Announce) {
+                    self.telemetry.shared.durations.push(took.as_secs_f64() * 1000.0);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn fact(&self, fact: &Fact<'_>) {
+        if let Fact::Stored { events, is_end: true } = fact {
+            for event in *events {
+                self.passed(event, None);
+            }
+        }
+    }
+}
+
+impl Passed {
+    fn spans(self) -> Vec<Span> {
+        spans_of(&self.event, &Moments::of(&self.event), self.entry.as_ref())
+    }
+}

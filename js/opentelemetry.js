@@ -1,0 +1,96 @@
+'use strict';
+
+// What the host has of OpenTelemetry: the package @opentelemetry/api, if it is there. It is loaded once initializeTracing has been
+// called, and not before: a library that nobody has asked for traces takes part in none.
+
+const { reasonOf } = require('./failure.js');
+
+const NAME = 'autoweave-usb-daemon';
+const { version } = require('../package.json');
+
+/** W3C's traceparent. A later version may have more behind the flags. */
+const TRACEPARENT = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
+
+let api = null;
+
+/** Looks whether the host has the API. */
+function load() {
+  try {
+    api ??= require('@opentelemetry/api');
+  } catch {
+    // It has not: nobody can be told anything.
+  }
+}
+
+/** Whether the host has an SDK behind the API, so that spans reach somebody. */
+function hasTracer() {
+  const provider = api?.trace.getTracerProvider();
+  // Until an SDK has been registered the API's own provider stands in for it.
+  return provider !== undefined && (provider.getDelegateTracer === undefined || provider.getDelegateTracer(NAME) !== undefined);
+}
+
+/** The host's meter, if there is an SDK behind it. */
+function meter() {
+  if (api === null) return null;
+  const found = api.metrics.getMeter(NAME, version);
+  return found.constructor === api.createNoopMeter().constructor ? null : found;
+}
+
+function tracer() {
+  return api.trace.getTracer(NAME, version);
+}
+
+/** A context in which the span of these IDs is the parent. */
+function within({ traceId, spanId, traceFlags }) {
+  return api.trace.setSpanContext(api.ROOT_CONTEXT, { traceId, spanId, traceFlags, isRemote: true });
+}
+
+/**
+ * Calls a handler, within the trace of its event if that has one: the active context has a span that hangs on the one that
+ * published the event. Gives what the handler gives.
+ */
+function handling({ traceparent, messageId, eventId, action }, { stream, group }, handle) {
+  const [, , traceId, spanId, flags] = TRACEPARENT.exec(traceparent ?? '') ?? [];
+  if (api === null || traceId === undefined) return handle();
+  const parent = within({ traceId, spanId, traceFlags: Number.parseInt(flags, 16) & api.TraceFlags.SAMPLED });
+  const attributes = {
+    'messaging.system': 'redis',
+    'messaging.operation.type': 'process',
+    'messaging.operation.name': 'process',
+    'messaging.destination.name': stream,
+    'messaging.consumer.group.name': group,
+    'messaging.message.id': messageId,
+    'usb.action': action,
+    'usb.event_id': eventId,
+  };
+  const span = tracer().startSpan(`process ${stream}`, { kind: api.SpanKind.CONSUMER, attributes }, parent);
+  return api.context.with(api.trace.setSpan(parent, span), () => ended(span, handle));
+}
+
+/** What the work of a span gives. The span ends with it, and says how it has failed. */
+async function ended(span, work) {
+  try {
+    return await work();
+  } catch (thrown) {
+    span.recordException(thrown instanceof Error ? thrown : reasonOf(thrown));
+    span.setStatus({ code: api.SpanStatusCode.ERROR, message: reasonOf(thrown) });
+    throw thrown;
+  } finally {
+    span.end();
+  }
+}
+
+/** Gives an event's spans, the first of which is its own, to the host's tracer. */
+function relay([event, ...steps]) {
+  const parent = started(event, within({ ...event, traceId: event.trace, spanId: event.id, traceFlags: api.TraceFlags.SAMPLED }));
+  for (const { source, at } of event.seen) parent.addEvent('seen', { 'usb.source': source }, at);
+  const inside = api.trace.setSpan(api.ROOT_CONTEXT, parent);
+  for (const step of steps) started(step, inside).end(step.end);
+  parent.end(event.end);
+}
+
+function started({ name, kind, start, attributes }, context) {
+  return tracer().startSpan(name, { kind: api.SpanKind[kind.toUpperCase()], startTime: start, attributes }, context);
+}
+
+module.exports = { handling, hasTracer, load, meter, relay };

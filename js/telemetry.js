@@ -1,0 +1,89 @@
+'use strict';
+
+// What this thread of JavaScript's exports, for all of its daemons. There is none until initializeTracing is called.
+
+const { observe } = require('./meter.js');
+const { NativeTelemetry } = require('./native.js');
+const { apart } = require('./tell.js');
+const opentelemetry = require('./opentelemetry.js');
+
+let current = null;
+
+class TelemetryOfThread {
+  #native;
+  #isReplaced = false;
+
+  constructor(variables) {
+    const self = new WeakRef(this);
+    // Asked now: an SDK that is registered later gets the next call's.
+    const relay = opentelemetry.hasTracer() ? () => self.deref()?.#pump() : undefined;
+    const meter = opentelemetry.meter();
+    this.#native = new NativeTelemetry(variables, relay, meter !== null);
+    if (meter !== null && this.#native.leavesFigures()) {
+      observe(meter, JSON.parse(NativeTelemetry.knownFigures()), () => this.#takeFigures());
+    }
+  }
+
+  /** What a daemon is given when it starts. */
+  get native() {
+    return this.#native;
+  }
+
+  get warnings() {
+    return this.#native.warnings();
+  }
+
+  /** Daemons that come have another one; those that run keep this one. */
+  replace() {
+    this.#isReplaced = true;
+  }
+
+  /** Gives all that waits by now to the host. */
+  drain() {
+    while (this.#relay());
+  }
+
+  /** Null once nobody is left whose figures they could be. */
+  #takeFigures() {
+    const figures = JSON.parse(this.#native.takeFigures());
+    return this.#isReplaced && figures.daemons.length === 0 ? null : figures;
+  }
+
+  #pump() {
+    // Nothing else wakes it.
+    if (this.#relay()) setImmediate(() => this.#pump());
+  }
+
+  /** One batch. Gives whether more waits. */
+  #relay() {
+    const { more, traces } = JSON.parse(this.#native.takeTraces());
+    for (const spans of traces) apart(() => opentelemetry.relay(spans));
+    return more;
+  }
+}
+
+/** The variables that say what is to be exported; with `otlp: false`, that nothing is. */
+function variablesOf(environment, otlp) {
+  const variables = Object.fromEntries(Object.entries(environment).filter(([name]) => name.startsWith('OTEL_')));
+  const none = { OTEL_TRACES_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' };
+  return JSON.stringify(otlp ? variables : { ...variables, ...none });
+}
+
+/** What daemons export that start from now on. Gives what is wrong with the variables. */
+function startTelemetry({ otlp, environment = process.env }) {
+  opentelemetry.load();
+  const variables = variablesOf(environment, otlp);
+  const key = `${variables} ${opentelemetry.hasTracer()} ${opentelemetry.meter() !== null}`;
+  // Asked for again, it is the same: daemons that run and those that come share one.
+  if (current?.key === key) return [];
+  current?.telemetry.replace();
+  current = { key, telemetry: new TelemetryOfThread(variables) };
+  return current.telemetry.warnings;
+}
+
+/** Null where nobody has asked for any. */
+function currentTelemetry() {
+  return current?.telemetry ?? null;
+}
+
+module.exports = { currentTelemetry, startTelemetry };

@@ -1,0 +1,88 @@
+//! What a thread of JavaScript's exports. Its facade is `js/telemetry.js`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use napi::bindgen_prelude::Function;
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
+use napi_derive::napi;
+use usb_daemon_core::{BOUNDS_MS, Code, Relay, Settings, Signal, Telemetry, Wake, metric_names};
+
+use crate::failure::{Result, failure};
+
+/// Where telemetry goes: given to each daemon that starts.
+#[napi]
+pub struct NativeTelemetry {
+    telemetry: Arc<Telemetry>,
+    warnings: Vec<String>,
+}
+
+#[napi]
+impl NativeTelemetry {
+    /// `variables` are those of the environment as JSON. `relay` is called whenever traces begin to wait that the host exports;
+    /// `has_meter` says whether it asks for figures.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(variables: String, relay: Option<Function<(), ()>>, has_meter: bool) -> Result<Self> {
+        let system = |reason: String| napi::Error::new(Code::System, reason);
+        let variables: BTreeMap<String, String> =
+            serde_json::from_str(&variables).map_err(|error| system(format!("no variables: {error}")))?;
+        let relay = relay
+            .map(|relay| relay.build_threadsafe_function::<()>().weak::<true>().build())
+            .transpose()
+            .map_err(|error| system(error.reason.clone()))?
+            .map(|relay| {
+                Box::new(move || {
+                    // Refused only while the environment is being torn down: nobody is left to relay anything.
+                    let _ = relay.call((), ThreadsafeFunctionCallMode::NonBlocking);
+                }) as Wake
+            });
+        let (settings, warnings) = Settings::read(&|name| variables.get(name).cloned());
+        let relay = Relay { traces: relay, figures: has_meter };
+        Ok(Self { telemetry: Telemetry::new(settings, relay).map_err(failure)?, warnings })
+    }
+
+    /// What in the variables has no effect.
+    #[napi(catch_unwind)]
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
+    }
+
+    /// Whether figures are left to the host.
+    #[napi(catch_unwind)]
+    pub fn leaves_figures(&self) -> bool {
+        self.telemetry.settings().leaves(Signal::Metrics)
+    }
+
+    /// What figures there are, as JSON: `{ metrics, bounds }`, with the bounds of histograms in ms.
+    #[napi(catch_unwind)]
+    pub fn known_figures() -> String {
+        serde_json::json!({ "metrics": metric_names::ALL, "bounds": BOUNDS_MS }).to_string()
+    }
+
+    /// For the host's meter, as JSON: `{ daemons: [[number, snapshot]], durations }`, with how long events took since the last
+    /// call, in ms.
+    #[napi(catch_unwind)]
+    pub fn take_figures(&self) -> Result<String> {
+        let figures = serde_json::json!({
+            "daemons": self.telemetry.figures(),
+            "durations": self.telemetry.take_durations(),
+        });
+        Ok(figures.to_string())
+    }
+
+    /// Traces that wait for whoever relays them, as JSON: `{ more, traces }`. Until `more` is false there is no further wake-up.
+    #[napi(catch_unwind)]
+    pub fn take_traces(&self) -> Result<String> {
+        let (traces, more) = self.telemetry.take_traces();
+        let traces = serde_json::to_string(&traces)
+            .map_err(|error| napi::Error::new(Code::System, format!("traces cannot be written: {error}")))?;
+        Ok(format!("{{\"more\":{more},\"traces\":{traces}}}"))
+    }
+}
+
+impl NativeTelemetry {
+    /// For a daemon that starts.
+    pub(crate) fn shared(&self) -> Arc<Telemetry> {
+        Arc::clone(&self.telemetry)
+    }
+}
