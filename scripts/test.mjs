@@ -20,17 +20,18 @@ const SUITES = {
   simulated: { run: (io) => vitest(filesOf('simulated'), { workers: 3, ...io }) },
   namespace: { run: (io) => vitest(filesOf('namespace'), io) },
   kernel: { run: (io) => vitest(filesOf('kernel'), io) },
+  'simulated-alone': { run: (io) => vitest(filesOf('simulated-alone'), io) },
   'kernel-alone': { run: (io) => vitest(filesOf('kernel-alone'), io) },
 };
-/** What does not bear to share the machine: a guest that gets too little of it falls behind its own clock. */
-const ALONE = ['kernel-cycles.test.mjs', 'kernel-latency.test.mjs'];
+/** What measures time, or must have its turn within a bound; a guest that gets too little of the machine falls behind its own clock. */
+const ALONE = ['http', 'lifecycle-blocked', 'kernel-cycles', 'kernel-latency'].map((name) => `${name}.test.mjs`);
 /**
  * Step by step. Each list of a step is worked off in its order, beside the other lists: an emulated kernel keeps one processor busy,
  * and what runs beside it gives way to it.
  */
 const STEPS = [
   [{ suites: ['kernel'] }, { suites: ['lint', 'unit', 'simulated'], nice: 10 }],
-  [{ suites: ['namespace', 'kernel-alone'] }],
+  [{ suites: ['namespace', 'simulated-alone', 'kernel-alone'] }],
 ];
 const RUNS = {
   gate: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '200' } },
@@ -39,7 +40,8 @@ const RUNS = {
 
 /** Test files by their names: those that name no bed of their own run with simulated devices. */
 function filesOf(suite) {
-  const suiteOf = (name) => (ALONE.includes(name) ? 'kernel-alone' : (/^(namespace|kernel)/.exec(name)?.[0] ?? 'simulated'));
+  const bedOf = (name) => /^(namespace|kernel)/.exec(name)?.[0] ?? 'simulated';
+  const suiteOf = (name) => `${bedOf(name)}${ALONE.includes(name) ? '-alone' : ''}`;
   const names = readdirSync(join(checkout, '__test__')).filter((name) => name.endsWith('.test.mjs'));
   return names.filter((name) => suiteOf(name) === suite).map((name) => `__test__/${name}`);
 }
