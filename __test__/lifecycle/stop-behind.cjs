@@ -7,10 +7,10 @@ const { join } = require('node:path');
 const USBDaemon = require('../..');
 
 const EVENTS = 20_000;
-/** What comes within a millisecond comes from no bus. */
-const SLICE = 1000;
+/** What comes before so many are stored comes from no bus. */
+const SLICE = 500;
 /** How long the listeners take, in twenty parts. */
-const LISTENING_MS = 1000;
+const LISTENING_MS = 4000;
 
 const daemon = new USBDaemon({
   sources: ['simulated'],
@@ -36,7 +36,7 @@ const daemon = new USBDaemon({
   for (let at = 0; at < EVENTS; at += 2) {
     daemon.simulateAttach({ name: '201-1' });
     daemon.simulateDetach('201-1');
-    if (at % SLICE === 0) Atomics.wait(nobody, 0, 0, 50);
+    while ((at + 2) % SLICE === 0 && daemon.getHealth().outbox.seen < at + 2) Atomics.wait(nobody, 0, 0, 1);
   }
   await daemon.stop();
   process.stdout.write(`${JSON.stringify({ seqs, gaps, atStopped })}\n`);
