@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import { createServer, request } from 'node:http';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { cycle, openDaemon, packageRoot } from './daemon.mjs';
@@ -82,6 +83,8 @@ it('a real Prometheus scrapes both formats, and every panel and every alert has 
   expect(expressions.length).toBeGreaterThan(50);
   let missing = instances.flatMap((instance) => expressions.map(({ of, expr }) => ({ of, expr: expr.replaceAll('$job', 'usb-daemon').replaceAll('$instance', instance).replaceAll('$__rate_interval', '3s') })));
   const hasData = async ({ expr }) => (await prometheus.query(expr)).some(({ value }) => Number.isFinite(value));
+  // It begins to scrape 5 seconds after its start.
+  await until(async () => (await prometheus.query('up == 1')).length === instances.length, 'the first scrapes');
   await until(async () => {
     const found = await Promise.all(missing.map(hasData));
     missing = missing.filter((_, at) => !found[at]);
@@ -117,6 +120,19 @@ it('its metrics are those of the one file of names, and no other file names one'
     const unknown = used.filter((name) => !NAMES.has(name.replace(/_(bucket|sum|count)$/, '')));
     expect({ of, unknown }).toEqual({ of, unknown: [] });
   }
+});
+
+it('JavaScript can have the same figures', async () => {
+  const { NativeDaemon } = createRequire(import.meta.url)('../js/native.js');
+  const native = new NativeDaemon(JSON.stringify({ sources: ['simulated'], redis: false, monitoring: { enabled: false } }), () => {});
+  native.start();
+  onTestFinished(() => native.stop());
+  const { families, startedAtMs, takenAtMs } = JSON.parse(native.metrics());
+  expect(families.map(({ name, kind }) => [name, kind.toLowerCase()])).toEqual([...NAMES].map(([name, kind]) => [name, kind.toLowerCase()]));
+  expect(takenAtMs).toBeGreaterThanOrEqual(startedAtMs);
+  const processing = families.find(({ name }) => name === 'usb_event_processing_duration_ms');
+  expect(processing).toMatchObject({ unit: 'ms', series: [{ value: { bounds: expect.arrayContaining([0.05, 60_000]), sum: 0 } }] });
+  expect(processing.series[0].value.counts).toEqual([...processing.series[0].value.bounds, Infinity].map(() => 0));
 });
 
 it('every series is there from the start at 0, and nothing that a device says makes another one', async () => {

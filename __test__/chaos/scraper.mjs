@@ -4,7 +4,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { accountsOf, isBalanced } from '../exposition.mjs';
 
-const BETWEEN_MS = 10;
+const BETWEEN_MS = 20;
 
 export class Scraper {
   /** Scrapes that had an answer. */

@@ -260,7 +260,7 @@ impl Daemon {
             http.stop();
         }
         if let Some(member) = self.telemetry.take() {
-            member.leave();
+            member.leave(patience);
         }
         self.hub.tell(&Notice::Stopped);
     }
@@ -278,7 +278,7 @@ impl Drop for Daemon {
                 http.stop();
             }
             if let Some(member) = self.telemetry.take() {
-                member.leave();
+                member.leave(Duration::ZERO);
             }
         });
     }

@@ -220,6 +220,20 @@ fn a_wait_for_a_subscriber_ends_when_it_has_all_or_with_the_patience() {
 }
 
 #[test]
+fn what_waits_is_counted_and_so_is_what_a_subscriber_was_told_to_have_missed() {
+    let delivery = queue(2);
+    for seq in 1..=3 {
+        delivery.push(Notice::Transition(event(seq, Action::Attach, seq)));
+    }
+    delivery.push(Notice::Transition(event(4, Action::Detach, 3)));
+    assert_eq!(delivery.backlog(), Backlog { waiting: 4, gaps: 0 });
+    delivery.take(1);
+    assert_eq!(delivery.backlog(), Backlog { waiting: 3, gaps: 0 });
+    drain(&delivery);
+    assert_eq!(delivery.backlog(), Backlog { waiting: 0, gaps: 1 });
+}
+
+#[test]
 fn acknowledgements_that_find_no_room_are_not_told() {
     let delivery = queue(2);
     delivery.set_wants_published(true);

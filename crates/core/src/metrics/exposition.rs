@@ -1,4 +1,4 @@
-//! A snapshot as Prometheus reads it: in its text format, or in OpenMetrics for who asks for that.
+//! A snapshot as Prometheus reads it: in its text format, or in `OpenMetrics` for who asks for that.
 
 use std::fmt;
 
@@ -15,12 +15,12 @@ use super::snapshot::{Distribution, Series, Snapshot, Value};
 pub enum Format {
     /// Prometheus' text format, version 0.0.4.
     Text,
-    /// OpenMetrics, version 1.0.0.
+    /// `OpenMetrics`, version 1.0.0.
     OpenMetrics,
 }
 
 impl Format {
-    /// The one that an Accept header asks for: OpenMetrics only for who names it, and not after the other.
+    /// The one that an Accept header asks for: `OpenMetrics` only for who names it, and not after the other.
     pub fn negotiate(accept: &str) -> Self {
         let mut weights = [0.0_f32; 2];
         for range in accept.split(',') {

@@ -197,3 +197,88 @@ impl Onlooker for Figures {
 fn read(count: &AtomicU64) -> u64 {
     count.load(Ordering::Relaxed)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::journey::Journey;
+    use crate::notice::RedisStatus;
+    use crate::test_support::event;
+
+    fn counts<const N: usize>(counters: &Counters<N>) -> Vec<(&'static str, u64)> {
+        counters.read().filter(|(_, count)| *count > 0).collect()
+    }
+
+    #[test]
+    fn an_event_is_counted_by_what_established_it_and_by_who_saw_it_first() {
+        let figures = Figures::new();
+        let start = Instant::now();
+        let mut event = (*event(1, Action::Detach, 1)).clone();
+        event.synthetic = Some(Synthetic::Gap);
+        event.journey = Journey::observed_at(start);
+        event.journey.witness(name::LIBUSB, start);
+        event.journey.witness(name::NETLINK, start + Duration::from_millis(1));
+        event.journey.note(Step::Announce, start + Duration::from_millis(3));
+        let event = Arc::new(event);
+        figures.notice(&Notice::Transition(Arc::clone(&event)));
+        assert_eq!(counts(&figures.events[Action::Detach as usize]), [("netlink", 1)]);
+        assert_eq!(counts(&figures.events[Action::Attach as usize]), []);
+        assert_eq!(
+            (counts(&figures.first), counts(&figures.synthetic)),
+            (vec![("libusb", 1)], vec![("gap", 1)])
+        );
+        event.journey.note(Step::Store, start + Duration::from_millis(5));
+        figures.fact(&Fact::Stored { events: std::slice::from_ref(&event), is_end: false });
+        event.journey.note(Step::Publish, start + Duration::from_millis(12));
+        figures.notice(&Notice::Published { event, stream_id: "1-0".into() });
+        let sums = [&figures.processing, &figures.publishing].map(|durations| durations.in_ms().sum);
+        let stages = figures.stages.each_ref().map(|durations| durations.in_ms().sum);
+        assert_eq!((sums, stages), ([3.0, 12.0], [0.0, 3.0, 2.0, 7.0]));
+    }
+
+    #[test]
+    fn what_only_onlookers_are_told_is_counted_by_its_source() {
+        let figures = Figures::new();
+        for fact in [
+            Fact::Reported { source: name::INOTIFY },
+            Fact::Reported { source: name::NETLINK },
+            Fact::Reported { source: "nobody's" },
+            Fact::Overflowed { source: name::NETLINK },
+            Fact::RedisFailed,
+            Fact::Paced,
+            Fact::Paced,
+        ] {
+            figures.fact(&fact);
+        }
+        assert_eq!(counts(&figures.reports), [("netlink", 1), ("inotify", 1)]);
+        let reported: Vec<&str> =
+            counts(&figures.last_report).into_iter().map(|(source, _)| source).collect();
+        assert_eq!(reported, ["netlink", "inotify"]);
+        assert_eq!(counts(&figures.overflows), [("netlink", 1)]);
+        assert_eq!((figures.redis_errors(), figures.paced()), (1, 2));
+    }
+
+    #[test]
+    fn of_an_event_of_an_earlier_run_no_duration_is_counted() {
+        let figures = Figures::new();
+        figures.notice(&Notice::Published { event: event(1, Action::Attach, 1), stream_id: "1-0".into() });
+        assert_eq!(figures.publishing.in_ms().count(), 0);
+    }
+
+    #[test]
+    fn a_connection_that_comes_back_is_a_reconnect_and_the_first_one_is_none() {
+        let figures = Figures::new();
+        let tell = |connected| {
+            let address = String::new();
+            let status = RedisStatus { connected, address, delivery: None, reason: None, waiting: 0 };
+            figures.notice(&Notice::Redis(status));
+        };
+        for connected in [false, true, true, false, false, true] {
+            tell(connected);
+        }
+        assert_eq!(figures.redis_reconnects(), 1);
+    }
+}

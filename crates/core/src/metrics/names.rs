@@ -82,6 +82,7 @@ macro_rules! metrics {
     ($($constant:ident = $kind:ident $unit:ident $name:literal, $help:literal;)*) => {
         $(
             #[doc = $help]
+            #[allow(clippy::doc_markdown, reason = "the help goes out as it is, and nobody there reads Markdown")]
             pub const $constant: Metric =
                 Metric { name: $name, help: $help, unit: Unit::$unit, kind: Kind::$kind };
         )*

@@ -189,7 +189,8 @@ impl Fence {
         }
     }
 
-    async fn send(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
+    /// One reply for each command, refusals among them.
+    pub(crate) async fn send(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
         let count = pipeline.cmd_iter().count();
         let replies = self.connection.send_packed_commands(pipeline, 0, count).await?;
         if replies.len() == count {

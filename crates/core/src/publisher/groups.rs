@@ -1,23 +1,21 @@
-//! How far the stream's consumer groups are behind: looked up on the occasion of a beat, for whoever watches.
+//! How far the stream's consumer groups are behind. Asked together with what is asked anyway now and then: it costs no
+//! further wake-up.
 
 use std::collections::HashMap;
 
-use redis::aio::MultiplexedConnection;
-use redis::{RedisError, Value, from_redis_value};
+use redis::{Pipeline, Value, from_redis_value};
 
 use crate::onlooker::GroupLag;
 
-/// What Redis knows of the groups. None where there is no stream yet, and where this user may not ask: nothing depends on it.
-pub(super) async fn look(
-    connection: &mut MultiplexedConnection,
-    stream: &str,
-) -> Result<Vec<GroupLag>, RedisError> {
-    let infos = redis::cmd("XINFO").arg("GROUPS").arg(stream).query_async(connection).await;
-    let infos: Vec<HashMap<String, Value>> = match infos {
-        Err(error) if error.code().is_some() => return Ok(Vec::new()),
-        infos => infos?,
-    };
-    Ok(infos.iter().map(group).collect())
+/// Asks: one command.
+pub(super) fn ask(pipeline: &mut Pipeline, stream: &str) {
+    pipeline.cmd("XINFO").arg("GROUPS").arg(stream);
+}
+
+/// What the answer says. No groups where there is no stream yet, and where this user may not ask: nothing depends on it.
+pub(super) fn read(answer: Value) -> Vec<GroupLag> {
+    let groups = from_redis_value::<Vec<HashMap<String, Value>>>(answer).unwrap_or_default();
+    groups.iter().map(group).collect()
 }
 
 fn group(info: &HashMap<String, Value>) -> GroupLag {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, Value};
+use redis::{Pipeline, RedisError, Value};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::fence::beside;
@@ -58,27 +58,29 @@ impl Presence {
             .collect()
     }
 
-    /// Whether a beat asks the server anything.
-    pub(super) fn asks(&self) -> bool {
-        !self.forbidden
-    }
-
-    /// Gives our sign and looks for others. Gives what is to be told of those that have turned out to be alive.
-    pub(super) async fn beat(
-        &mut self,
-        connection: &mut MultiplexedConnection,
-    ) -> Result<Vec<Error>, RedisError> {
+    /// Gives our sign and asks for others; where that is not allowed, it only sees whether the server answers.
+    pub(super) fn ask(&self, pipeline: &mut Pipeline) {
         if self.forbidden {
-            return Ok(Vec::new());
+            pipeline.cmd("PING");
+            return;
         }
         let now = clock_gettime(ClockId::Boottime);
-        let mut pipeline = redis::pipe();
         let sign = format!("{}.{:09} {}", now.tv_sec, now.tv_nsec, self.sign);
         pipeline.cmd("HSET").arg(&self.key).arg(&self.producer).arg(sign);
         pipeline.cmd("EXPIRE").arg(&self.key).arg(EXPIRES_S);
         pipeline.cmd("HGETALL").arg(&self.key);
-        let replies = connection.send_packed_commands(&pipeline, 0, 3).await?;
-        let signs = match replies.into_iter().last() {
+    }
+
+    /// Takes the answers. Gives what is to be told of others that have turned out to be alive.
+    pub(super) async fn take(
+        &mut self,
+        connection: &mut MultiplexedConnection,
+        replies: impl Iterator<Item = Value>,
+    ) -> Result<Vec<Error>, RedisError> {
+        let now = clock_gettime(ClockId::Boottime);
+        let signs = match replies.last() {
+            Some(Value::ServerError(error)) if self.forbidden => return Err(error.into()),
+            _ if self.forbidden => return Ok(Vec::new()),
             Some(Value::ServerError(error)) => {
                 tracing::info!(%error, "whether another daemon publishes the same cannot be seen");
                 self.forbidden = true;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use redis::RedisError;
+use redis::{RedisError, Value};
 use tokio::time::{Instant, sleep};
 
 use super::fence::{Fence, Ground, Guarantee, Outcome, beside};
@@ -121,10 +121,13 @@ impl<'a> Session<'a> {
     /// than it may be and no group is in the way.
     async fn beat(&mut self) -> Result<bool, RedisError> {
         let mut has_more_to_trim = false;
-        if !self.presence.asks() {
-            redis::cmd("PING").query_async::<()>(self.fence.connection()).await?;
-        }
-        for fault in self.presence.beat(self.fence.connection()).await? {
+        let mut pipeline = redis::pipe();
+        groups::ask(&mut pipeline, &self.destination.redis.stream);
+        self.presence.ask(&mut pipeline);
+        let mut replies = self.fence.send(&pipeline).await?.into_iter();
+        let groups = groups::read(replies.next().unwrap_or(Value::Nil));
+        self.task.hub.note(&Fact::Groups(&groups));
+        for fault in self.presence.take(self.fence.connection(), replies).await? {
             self.task.tell_error(fault);
         }
         self.task.hub.set_other_producers(self.presence.others());
@@ -138,10 +141,6 @@ impl<'a> Session<'a> {
                 Err(error) if error.code().is_some() => self.task.tell_untrimmed(&error),
                 Err(error) => return Err(error),
             }
-        }
-        if !has_more_to_trim {
-            let groups = groups::look(self.fence.connection(), &self.destination.redis.stream).await?;
-            self.task.hub.note(&Fact::Groups(&groups));
         }
         if self.task.outbox.borrow().is_in_memory() && Instant::now() >= self.refresh_at {
             self.refresh_at = Instant::now() + REFRESH;
