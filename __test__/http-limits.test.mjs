@@ -111,7 +111,7 @@ it(`${CONNECTIONS} connections keep nobody out, whatever they say`, async () => 
     console.log(`${kind}: ${JSON.stringify(asked)}`);
     expect(asked.answered).toBeGreaterThan(10 * asked.cut);
   }
-});
+}, 60_000 + 20 * CONNECTIONS);
 
 it('nonsense is refused or cut off, and nothing comes of it', async () => {
   const { port, crowd, sockets } = await besieged();

@@ -110,18 +110,24 @@ it('with Redis stopped and the event loop blocked it answers within 50 ms, and s
   await until(async () => !(await health()).redis.connected, 'Redis to be missed');
   host.tell('busy', { ms: 3000 });
   await until(async () => !(await health()).eventLoop.responding, 'the loop to be blocked');
-  const times = [];
+  const times = { '/live': [], '/health': [] };
   let told;
   for (let go = 0; go < 20; go += 1) {
-    const began = performance.now();
-    const response = await fetch(`http://127.0.0.1:${port}/health`);
-    told = await response.json();
-    times.push(performance.now() - began);
-    expect(response.status).toBe(200);
+    for (const [path, took] of Object.entries(times)) {
+      const began = performance.now();
+      const response = await fetch(`http://127.0.0.1:${port}${path}`);
+      told = await response.text();
+      took.push(performance.now() - began);
+      expect(response.status).toBe(200);
+    }
   }
   expect(host.said.filter(({ answer }) => answer === 'busy')).toEqual([]);
-  // The machine that tests run on may be busy itself: what the daemon needs shows in the better half.
-  expect(times.sort((a, b) => a - b)[times.length / 2]).toBeLessThan(50);
+  // The machine that tests run on may be busy itself, and then /live, which asks nobody, takes long too.
+  const median = (took) => took.toSorted((a, b) => a - b)[took.length / 2];
+  console.log(`/health ${median(times['/health']).toFixed(1)} ms, /live ${median(times['/live']).toFixed(1)} ms`);
+  expect(Math.min(...times['/health'])).toBeLessThan(50);
+  expect(median(times['/health']) - median(times['/live'])).toBeLessThan(50);
+  told = JSON.parse(told);
   expect(told).toMatchObject({
     status: 'degraded',
     redis: { connected: false, waiting: 1, reason: expect.any(String), lagMs: expect.any(Number) },

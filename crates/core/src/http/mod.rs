@@ -7,6 +7,8 @@ mod connections;
 mod events;
 mod feed;
 mod follower;
+#[cfg(test)]
+mod follower_laws;
 mod metrics;
 mod page;
 mod patience;
