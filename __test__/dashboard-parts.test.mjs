@@ -106,6 +106,11 @@ describe('what the page remembers', () => {
     model.takeWithheld([withheld]);
     model.takeWithheld([withheld]);
     expect(model.rows.map(({ at }) => at)).toEqual([1000, 1500, 2000]);
+    // A list that is older than what the stream has told takes nothing back.
+    model.takeWithheld([]);
+    model.take('withheld', withheld);
+    expect(model.withheld).toEqual([withheld]);
+    expect(model.rows).toHaveLength(3);
   });
 
   it('is found by all words of a search, in any order and case', () => {
@@ -181,6 +186,9 @@ describe('reasons', () => {
   });
 
   it('are worth a look where they may have', () => {
+    const off = { source: 'netlink', state: 'off', reason: 'switched off by configuration' };
+    expect(verdicts(model({ sources: [off, { source: 'snapshot', state: 'up', reason: '' }] })).hears).toBe('note');
+    expect(checks(model({ sources: [off, { source: 'simulated', state: 'up', reason: '' }] }))[0].answer).toMatch(/^Only devices for demonstration/);
     const lastGap = { source: 'netlink', cause: 'overflow', timestamp: 1, synthesized: 2 };
     expect(verdicts(model({ gaps: 1, lastGap })).missed).toBe('note');
     expect(verdicts(model({ started: false })).hears).toBe('note');

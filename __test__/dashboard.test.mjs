@@ -15,6 +15,8 @@ const rowsOf = (page) => page.locator('#event-list [role=option]:not([hidden])')
 const place = (page, name) => page.locator(`#device-tree [data-key="${name}"]`);
 const check = (page, id) => page.locator(`#why-list > [data-key="${id}"]`);
 const textOf = (locator) => locator.textContent();
+/** At once, where it is not tried again by itself in this moment. */
+const tryAgain = (page) => page.locator('#banner-again').evaluate((button) => button.click());
 /** Texts of the rows in view, newest first: elements are used again, so their order says nothing. */
 const shownRows = (page) => rowsOf(page).evaluateAll((rows) => rows.sort((one, other) => one.ariaPosInSet - other.ariaPosInSet).map((row) => row.textContent));
 
@@ -213,6 +215,7 @@ describe('why a device is not here', () => {
     await daemon.handleDeviceAttach(device);
     await daemon.handleDeviceAttach(device);
     const known = check(page, 'known');
+    await known.locator('summary').click();
     await known.locator('.finding').waitFor();
     await until(async () => /LiDE at 1-4\.2.*reported its attach once more.*It is in the list of devices, since/.test(await textOf(known)), 'where it is');
     await page.fill('#why-search', 'lide');
@@ -231,12 +234,26 @@ describe('the connection', () => {
     expect(await textOf(page.locator('#verdict'))).toMatch(/does not answer/);
     const again = page.waitForRequest((request) => request.url().endsWith('/events') && request.headers()['last-event-id'] !== undefined);
     await daemon.start();
-    await page.click('#banner-again').catch(() => {});
+    await tryAgain(page);
     await page.locator('#banner').waitFor({ state: 'hidden' });
     expect((await again).headers()['last-event-id']).toMatch(/^[0-9a-f]{16}:1$/);
     daemon.simulateAttach(STICK);
     await place(page, STICK.name).waitFor();
     await place(page, KEYBOARD.name).waitFor({ state: 'detached' });
+  });
+
+  it('that is refused is no daemon that is away: its devices are shown all the same', async () => {
+    const { daemon, address } = await served();
+    daemon.simulateAttach(KEYBOARD);
+    const followers = await Promise.all(Array.from({ length: 64 }, () => fetch(`${address}/events`)));
+    const page = await openPage(address);
+    await until(async () => /does not let this page follow its events.*64 clients/.test(await textOf(page.locator('#banner'))), 'the refusal');
+    await place(page, KEYBOARD.name).waitFor();
+    daemon.simulateDetach(KEYBOARD.name);
+    await place(page, KEYBOARD.name).waitFor({ state: 'detached' });
+    await Promise.all(followers.map(({ body }) => body.cancel()));
+    await tryAgain(page);
+    await page.locator('#banner').waitFor({ state: 'hidden' });
   });
 
   it('asks for a token where the daemon does, says that one is wrong, and shows none in any address', async () => {

@@ -78,6 +78,7 @@ it('changes filters and limits at once, key by key', async () => {
   const { filters, performance } = daemon.getStatus();
   const inForce = { filters: { ...filters, vendor_blacklist: [0x04a9] }, performance: { ...performance, batch_size: 7 } };
   expect(changed).toEqual(answer(inForce));
+  expect(daemon.getStatus()).toMatchObject(inForce);
   expect(inForce.filters.device_class_filter).toEqual([0]);
   expect((await json(ask(port, '/api/v1/usb/status', { headers: TOKEN }))).data).toMatchObject(inForce);
   daemon.simulateAttach({ ...SCANNER, deviceClass: 0 });

@@ -235,12 +235,14 @@ describe('a program with a daemon in it', () => {
 
   it.each([
     ['listens to its log', { listens: true }, ALL],
+    ['listens to it later', { listens: 'later' }, ALL],
     ['does not', { listens: false }, ALL],
     ['asks for everything and does not listen', { listens: false, level: 'trace' }, ALL],
   ])('has its stdout and stderr to itself where it %s', async (_, settings, env) => {
     const { code, written, lines } = await host({ config: await everything(), ...settings }, env);
     expect({ code, written }).toEqual({ code: 0, written: '' });
-    expect(lines.length > 0).toBe(settings.listens);
+    const runs = { true: 2, later: 1, false: 0 }[settings.listens];
+    expect(lines.filter(({ message }) => message === 'announced')).toHaveLength(2 * runs);
   });
 
   it('finds neither password nor token in its log, and serial numbers at debug only', async () => {

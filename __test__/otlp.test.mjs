@@ -14,13 +14,14 @@ import { command, stateFolder } from './command.mjs';
 import { consume, openConsumer, startedRedis } from './consumers.mjs';
 import { cycle, openDaemon } from './daemon.mjs';
 import { AT_ONCE, exporting, hostWithMeter, hostWithSdk } from './otlp/exporting.mjs';
-import { attributesOf, startCollector } from './otlp/collector.mjs';
+import { attributesOf, sharedCollector, startTlsCollector } from './otlp/collector.mjs';
 import { fieldsOf, freePort } from './redis-server.mjs';
 import { until } from './until.mjs';
 
 const KEYBOARD = { name: '200-1.2', vendorId: 0x046d, productId: 0xc31c, product: 'Keyboard', serialNumber: 'SECRET' };
 const STEPS = ['observe', 'describe', 'announce', 'store', 'publish'];
 
+const theCollector = sharedCollector();
 const threads = () => readdirSync('/proc/self/task').map((id) => readFileSync(`/proc/self/task/${id}/comm`, 'utf8').trim());
 const ofServer = (server) => ({ host: '127.0.0.1', port: server.port });
 const sha256 = (text) => createHash('sha256').update(text).digest('hex');
@@ -34,7 +35,7 @@ async function started(server, config = {}) {
 
 describe('one event', () => {
   it('is one trace from the kernel to the handler of whoever consumes it', async () => {
-    const [server, collector] = await Promise.all([startedRedis(), startCollector()]);
+    const [server, collector] = await Promise.all([startedRedis(), theCollector()]);
     const host = hostWithSdk();
     await exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=lab', ...AT_ONCE });
     const daemon = await started(server);
@@ -99,7 +100,7 @@ describe('one event', () => {
   });
 
   it("is the host's to export where the addon exports nothing", async () => {
-    const [server, collector] = await Promise.all([startedRedis(), startCollector()]);
+    const [server, collector] = await Promise.all([startedRedis(), theCollector()]);
     const host = hostWithSdk();
     await exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...AT_ONCE }, { otlp: false });
     const daemon = await started(server);
@@ -118,7 +119,7 @@ describe('one event', () => {
   });
 
   it('that is not published ends where it is stored', async () => {
-    const collector = await startCollector();
+    const collector = await theCollector();
     await exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...AT_ONCE });
     const daemon = await started(null);
     daemon.simulateAttach(KEYBOARD);
@@ -127,7 +128,7 @@ describe('one event', () => {
   });
 
   it('that waited for Redis over a restart has the trace that it had', async () => {
-    const collector = await startCollector();
+    const collector = await theCollector();
     await exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...AT_ONCE });
     const outbox = { path: join(stateFolder(), 'outbox.db') };
     const port = await freePort();
@@ -147,7 +148,7 @@ describe('one event', () => {
   });
 
   it('is sampled by its trace, and those who consume it are told of that', async () => {
-    const [server, collector] = await Promise.all([startedRedis(), startCollector()]);
+    const [server, collector] = await Promise.all([startedRedis(), theCollector()]);
     await exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.5' });
     const daemon = await started(server);
     cycle(daemon, 100);
@@ -165,7 +166,7 @@ describe('figures', () => {
   const IDLE = { OTEL_METRIC_EXPORT_INTERVAL: '3600000' };
 
   it('go out by OTLP, the last of them when the daemon stops', async () => {
-    const [server, collector] = await Promise.all([startedRedis(), startCollector()]);
+    const [server, collector] = await Promise.all([startedRedis(), theCollector()]);
     await exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...IDLE });
     const daemon = await started(server);
     cycle(daemon, 6);
@@ -200,7 +201,7 @@ describe('figures', () => {
 
   it("are not in the host's meter where the addon exports them", async () => {
     const read = hostWithMeter();
-    const collector = await startCollector();
+    const collector = await theCollector();
     await exporting({ OTEL_METRICS_EXPORTER: 'otlp', OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, ...IDLE });
     const daemon = await started(null);
     cycle(daemon, 2);
@@ -211,12 +212,31 @@ describe('figures', () => {
   });
 });
 
+it('lines of the log go out with the trace of the event that they are about', async () => {
+  const [server, collector] = await Promise.all([startedRedis(), theCollector()]);
+  await exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url }, { level: 'debug' });
+  const daemon = await started(server);
+  const consumer = openConsumer(server);
+  const handled = consume(consumer);
+  daemon.simulateAttach(KEYBOARD);
+  const [{ eventId }] = await daemon.heard.waitFor('device:attach');
+  await until(() => handled.length === 1, 'the event in a handler');
+  await Promise.all([daemon.stop(), consumer.stop()]);
+  expect(threads()).not.toContain('aw-otlp');
+  const lines = collector.lines.filter(({ attributes }) => attributes.event_id === eventId);
+  expect(lines.map(({ body }) => body)).toEqual(expect.arrayContaining(['announced', 'stored', 'published', 'handed over', 'handled']));
+  for (const line of lines) expect(line).toMatchObject({ severityText: 'DEBUG', traceId: sha256(eventId).slice(0, 32), flags: 1 });
+  const [line] = lines;
+  expect(collector.spans.map(({ spanId }) => spanId)).toContain(line.spanId);
+  expect(line.resource['service.instance.id']).toBe(collector.spans[0].resource['service.instance.id']);
+});
+
 describe('the command line', () => {
   it('exports as the environment says, over TLS, with headers and gzip, and gives what waits when it ends', async () => {
     const folder = stateFolder();
     const [certificate, key] = ['cert.pem', 'key.pem'].map((name) => join(folder, name));
     execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', certificate, '-days', '1', '-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1', '-addext', 'basicConstraints=critical,CA:FALSE'], { stdio: 'ignore' });
-    const collector = await startCollector({ tls: [certificate, key] });
+    const collector = await startTlsCollector(certificate, key);
     const env = {
       OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_EXPORTER_OTLP_CERTIFICATE: certificate,
@@ -260,6 +280,9 @@ const BAD = {
     ),
 };
 
+/** Those that have taken what they were sent, whatever they say then. */
+const TAKES = new Set(['answers without an end']);
+
 async function listening(server) {
   const sockets = new Set();
   server.on('connection', (socket) => sockets.add(socket.on('error', () => {})));
@@ -290,7 +313,10 @@ describe('a collector that', () => {
     const plain = await started(server);
     const url = await BAD[what]();
     await exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_BSP_MAX_QUEUE_SIZE: '30', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '12', ...AT_ONCE });
-    const watched = await started(server, { outbox: {} });
+    const watched = openDaemon({ redis: ofServer(server) });
+    const warned = [];
+    watched.on('log', ({ message, fields }) => message === 'telemetry not exported' && fields.signal === 'traces' && warned.push(fields));
+    await watched.start();
     const took = { plain: [], watched: [] };
     for (let at = 0; at < 200; at += 1) {
       took.plain.push(await latency(plain, at));
@@ -303,6 +329,11 @@ describe('a collector that', () => {
     // A request is given 10 s.
     expect(performance.now() - began).toBeLessThan(4000);
     expect(threads()).not.toContain('aw-otlp');
+    // Once at the first failure, and once at the end.
+    expect(warned.length).toBeLessThanOrEqual(2);
+    const lost = warned.map((fields) => fields.lost).reduce((sum, count) => sum + count, 0);
+    if (TAKES.has(what)) expect(lost).toBeLessThan(200);
+    else expect(lost).toBe(200);
   });
 });
 
@@ -333,7 +364,7 @@ describe('where nothing is exported', () => {
 });
 
 it('daemons that run at once share one thread, which ends with the last of them', async () => {
-  const collector = await startCollector();
+  const collector = await theCollector();
   await exporting({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_BSP_SCHEDULE_DELAY: '3600000' });
   const [first, second] = [await started(null), await started(null)];
   const count = () => threads().filter((name) => name === 'aw-otlp').length;

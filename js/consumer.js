@@ -8,6 +8,7 @@ const { badArgument, coded, jsonOf, reasonOf } = require('./failure.js');
 const { watchListeners } = require('./listeners.js');
 const { Log } = require('./log.js');
 const { handling } = require('./opentelemetry.js');
+const { currentTelemetry } = require('./telemetry.js');
 const { tell } = require('./tell.js');
 
 /** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
@@ -51,7 +52,7 @@ class USBEventConsumer extends EventEmitter {
       throw coded('ERR_USB_CONSUMER', `this consumer is ${this.#state}: make another one, with a name of its own`);
     }
     this.#handler = handler;
-    this.#native.start();
+    this.#native.start(currentTelemetry()?.native);
     this.#state = 'running';
     const hold = setInterval(() => void this, FOREVER);
     await new Promise((resolve) => {

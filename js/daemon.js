@@ -118,7 +118,9 @@ class USBDaemon extends EventEmitter {
   }
 
   getStatus() {
-    return statusOf(this.#config, this.getConnectedDevices(), this.isRunning, this.#health());
+    // What has been changed over HTTP holds.
+    const inForce = this.isRunning ? JSON.parse(this.#native.inForce()) : {};
+    return statusOf({ ...this.#config, ...inForce }, this.getConnectedDevices(), this.isRunning, this.#health());
   }
 
   handleDeviceAttach(device) {

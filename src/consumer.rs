@@ -7,10 +7,11 @@ use napi::bindgen_prelude::{Function, PromiseRaw};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, JsDeferred, JsValue, Status};
 use napi_derive::napi;
-use usb_daemon_core::{Abandonment, Code, Consumer, ConsumerConfig, Handover, Log};
+use usb_daemon_core::{Abandonment, Code, Consumer, ConsumerConfig, Handover, LAST_FLUSH, Log, Member};
 
 use crate::failure::{Result, failure};
 use crate::log::NativeLog;
+use crate::telemetry::NativeTelemetry;
 
 /// Weak: whether a consumer keeps the process alive is the facade's to say.
 type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
@@ -30,6 +31,8 @@ pub struct NativeConsumer {
 #[derive(Default)]
 struct Run {
     consumer: Option<Consumer>,
+    /// Its part in what this process exports.
+    member: Option<Member>,
     /// Kept after the stop: what it has not told yet can still be taken.
     handover: Option<Arc<Handover>>,
     /// Kept after the stop, which may wait for a handler whose environment has ended.
@@ -59,20 +62,24 @@ impl NativeConsumer {
         Ok(Self { config, wake: Arc::new(wake), log: log.shared(), run: Mutex::default() })
     }
 
-    /// Starts its thread.
+    /// Starts its thread. Its lines go to `telemetry`, too.
     #[napi(catch_unwind)]
-    pub fn start(&self) -> Result<()> {
+    pub fn start(&self, telemetry: Option<&NativeTelemetry>) -> Result<()> {
         let wake = Arc::clone(&self.wake);
         let wake = Box::new(move || {
             // Refused only while the environment is being torn down: nobody is left to be woken.
             let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         });
+        let telemetry = telemetry.map(NativeTelemetry::shared);
+        self.log.export(telemetry.clone());
+        let member = telemetry.map(|telemetry| telemetry.join(None)).transpose().map_err(failure)?;
         let start = || Consumer::start(self.config.clone(), wake);
         let consumer = self.log.within(start).map_err(failure)?;
         let mut run = self.run();
         run.handover = Some(Arc::clone(consumer.handover()));
         run.abandonment = Some(consumer.abandonment());
         run.consumer = Some(consumer);
+        run.member = member;
         Ok(())
     }
 
@@ -107,7 +114,10 @@ impl NativeConsumer {
     /// that to come to its end, and the end of the process waits for it.
     #[napi(catch_unwind)]
     pub fn stop<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, ()>> {
-        let consumer = self.run().consumer.take();
+        let (consumer, member) = {
+            let mut run = self.run();
+            (run.consumer.take(), run.member.take())
+        };
         // A handler that stops its consumer gets nothing after that.
         if let Some(consumer) = &consumer {
             consumer.finish();
@@ -116,6 +126,9 @@ impl NativeConsumer {
         let join = move || {
             if let Some(consumer) = consumer {
                 consumer.stop();
+            }
+            if let Some(member) = member {
+                member.leave(LAST_FLUSH);
             }
             // None where it could not be made: the caller knows.
             if let Ok(deferred) = given.recv() {

@@ -169,6 +169,13 @@ impl NativeDaemon {
             .map_err(|error| napi::Error::new(Code::System, format!("health cannot be written: {error}")))
     }
 
+    /// Filters and performance that are in force, as JSON.
+    #[napi(catch_unwind)]
+    pub fn in_force(&self) -> Result<String> {
+        let in_force = self.run().daemon()?.in_force().ok_or_else(|| failure(not_running()))?;
+        Ok(in_force.to_string())
+    }
+
     /// All figures as JSON: the core's `Snapshot`. The event loop is not asked: it is here.
     #[napi(catch_unwind)]
     pub fn metrics(&self) -> Result<String> {

@@ -116,8 +116,8 @@ export interface USBDaemonStatus {
   connectedDevices: number;
   /** Events that wait for Redis; 0 while the daemon does not run. */
   queuedEvents: number;
-  /** As configured, with the defaults. */
+  /** As configured, with the defaults, or as changed over HTTP since the start. */
   filters: USBFilterConfig;
-  /** As configured, with the defaults. */
+  /** As configured, with the defaults, or as changed over HTTP since the start. */
   performance: USBPerformanceConfig;
 }

@@ -4,21 +4,37 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { onTestFinished } from 'vitest';
+import { afterAll, beforeEach, onTestFinished } from 'vitest';
 import { until } from '../until.mjs';
 
 const program = fileURLToPath(new URL('collector.py', import.meta.url));
 const protobufs = fileURLToPath(new URL('../../.cache/python/otlp', import.meta.url));
 
-/** A collector that is ended with the test; with `tls`, the names of a certificate's and a key's file. */
-export async function startCollector({ tls = [] } = {}) {
+/** One for all tests of a file: what it has been sent is forgotten before each test. */
+export function sharedCollector() {
+  const started = start([]);
+  beforeEach(async () => {
+    (await started).collector.requests.length = 0;
+  });
+  afterAll(async () => (await started).end());
+  return async () => (await started).collector;
+}
+
+/** A collector over TLS, with the names of a certificate's and a key's file; it is ended with the test. */
+export async function startTlsCollector(certificate, key) {
+  const { collector, end } = await start([certificate, key]);
+  onTestFinished(end);
+  return collector;
+}
+
+async function start(tls) {
   const env = { ...process.env, PYTHONPATH: protobufs };
   const child = spawn('python3', [program, ...tls], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit');
-  onTestFinished(async () => {
+  const end = async () => {
     child.kill('SIGKILL');
     await exited;
-  });
+  };
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const first = await lines.next();
   if (first.done) throw new Error('the collector has ended; run sh scripts/setup/python.sh');
@@ -27,7 +43,7 @@ export async function startCollector({ tls = [] } = {}) {
   void (async () => {
     for await (const line of lines) collector.requests.push(JSON.parse(line));
   })();
-  return collector;
+  return { collector, end };
 }
 
 class Collector {

@@ -208,6 +208,11 @@ impl Daemon {
         }
     }
 
+    /// Filters and performance that are in force, as the configuration has them.
+    pub fn in_force(&self) -> Option<serde_json::Value> {
+        self.settings.as_ref().map(|settings| settings.in_force())
+    }
+
     /// Lets simulated devices come and go, with this pause between two steps, until the daemon stops.
     ///
     /// # Errors
@@ -255,7 +260,7 @@ impl Daemon {
             http.stop();
         }
         if let Some(member) = self.telemetry.take() {
-            member.leave();
+            member.leave(patience);
         }
         self.hub.tell(&Notice::Stopped);
     }
@@ -273,7 +278,7 @@ impl Drop for Daemon {
                 http.stop();
             }
             if let Some(member) = self.telemetry.take() {
-                member.leave();
+                member.leave(Duration::ZERO);
             }
         });
     }

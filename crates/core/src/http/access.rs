@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use axum::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, ORIGIN};
+use axum::http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use axum::http::{Method, StatusCode, Version};
 
 use super::answer::Refusal;
@@ -66,7 +67,7 @@ impl Access {
             (None, _) if request.version == Version::HTTP_10 => None,
             _ => return Err(bad_host("exactly one Host header is needed")),
         };
-        let asked = [host, request.uri.authority().map(|authority| authority.as_str())];
+        let asked = [host, request.uri.authority().map(Authority::as_str)];
         match asked.into_iter().flatten().find(|host| !self.is_ours(host)) {
             None => Ok(()),
             Some(host) => {
@@ -113,7 +114,7 @@ fn bad_host(message: &str) -> Refusal {
 /// A browser says on whose behalf it asks.
 fn check_site(request: &Parts) -> Result<(), Refusal> {
     let headers = &request.headers;
-    let is_others = match headers.get(SITE).map(|site| site.as_bytes()) {
+    let is_others = match headers.get(SITE).map(HeaderValue::as_bytes) {
         Some(b"same-origin" | b"none") => false,
         Some(_) => true,
         None => headers.get(ORIGIN).is_some_and(|origin| {

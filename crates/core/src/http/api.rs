@@ -76,13 +76,11 @@ pub(super) async fn device(
 ) -> Result<Response, Refusal> {
     let events = site.hub.devices();
     // Of two with the same one, which the wrapping of addresses allows, the one that came last.
-    match events.iter().rfind(|event| event.attachment.signature == signature) {
-        Some(event) => Ok(success(event.info())),
-        None => {
-            let message = format!("no device with the signature {} is attached", shown(&signature));
-            Err(Refusal::new(StatusCode::NOT_FOUND, "ERR_USB_HTTP_DEVICE", message))
-        }
-    }
+    let Some(event) = events.iter().rfind(|event| event.attachment.signature == signature) else {
+        let message = format!("no device with the signature {} is attached", shown(&signature));
+        return Err(Refusal::new(StatusCode::NOT_FOUND, "ERR_USB_HTTP_DEVICE", message));
+    };
+    Ok(success(event.info()))
 }
 
 /// Filters and limits, from now on until the daemon ends or reads its configuration again.

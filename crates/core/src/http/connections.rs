@@ -1,6 +1,6 @@
 //! Connections: how many at once, who makes room, and what a request may be like.
 //!
-//! Invariant: there are never more sockets than [`MOST`] and the one that has just been accepted.
+//! Invariant: there are never more sockets than [`most`] says, and the one that has just been accepted.
 
 use std::collections::HashMap;
 use std::io::{ErrorKind, Write as _};
@@ -15,6 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustix::net::sockopt;
+use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, yield_now};
@@ -23,8 +24,9 @@ use tower_service::Service as _;
 
 use super::patience::{Course, PatientStream, Watched};
 
-/// Connections at once.
-pub(super) const MOST: usize = 256;
+/// Connections at once, where the process may have enough file descriptors.
+const MOST: usize = 256;
+const LEAST: usize = 8;
 /// Headers of a request.
 const MOST_HEADERS: usize = 64;
 /// Bytes of a request's head, and of what is read ahead.
@@ -38,9 +40,15 @@ const VANISHED: Duration = Duration::from_secs(30);
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
 const FULL: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 90\r\n\
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 93\r\n\
     cache-control: no-store\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
     {\"error\":{\"code\":\"ERR_USB_HTTP_BUSY\",\"message\":\"every connection is in use; try again soon\"}}";
+
+/// Connections at once: a quarter of the file descriptors that the process may have, or fewer. It has other uses for them.
+pub(super) fn most() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(descriptors / 4).unwrap_or(MOST).clamp(LEAST, MOST)
+}
 
 /// Serves until it is dropped, and all connections with it.
 pub(super) async fn serve(listener: TcpListener, router: Router) -> std::convert::Infallible {
@@ -54,7 +62,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router) -> std::convert
         .max_header_size(LONGEST_HEAD)
         .max_buf_size(LONGEST_HEAD);
     let connections = Connections::default();
-    let places = Arc::new(Semaphore::new(MOST));
+    let places = Arc::new(Semaphore::new(most()));
     loop {
         let socket = match listener.accept().await {
             Ok((socket, _)) => socket,

@@ -11,14 +11,12 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
 use super::answer::Refusal;
+use super::connections::most;
 use super::follower::{Follower, From};
 use super::query::{self, bad};
 use super::routes::Site;
 use super::wording::Wording;
 use crate::error::shown;
-
-/// Who watches at once; the rest of the connections is for those who ask.
-pub(super) const MOST_FOLLOWERS: usize = 64;
 
 const FORM: &str = "expected <producer>:<seq>, or <seq>";
 
@@ -42,6 +40,11 @@ pub(super) async fn api_events(
     follow(&site, Wording::Api, &method, &uri, &headers)
 }
 
+/// Who watches at once; the rest of the connections is for those who ask.
+pub(super) fn most_followers() -> usize {
+    most() / 4
+}
+
 fn follow(
     site: &Site,
     wording: Wording,
@@ -55,7 +58,8 @@ fn follow(
         return Ok(kind.into_response());
     }
     let slot = Arc::clone(&site.followers).try_acquire_owned().map_err(|_| {
-        let message = format!("{MOST_FOLLOWERS} clients follow the events already; try again later");
+        let most = most_followers();
+        let message = format!("{most} clients follow the events already; try again later");
         Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "ERR_USB_HTTP_BUSY", message)
     })?;
     let store = Arc::clone(&site.store);

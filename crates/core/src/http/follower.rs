@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::feed::{Feed, Happening};
-use super::wording::Wording;
+use super::wording::{Wording, not_kept};
 use crate::delivery::Ask;
 use crate::error::{Code, Error};
 use crate::event::Event;
@@ -109,11 +109,11 @@ impl Follower {
             }
             From::After(Some(producer), _) if **producer != *self.producer => {
                 // Of another series nothing is known here: all of this one is new.
-                self.wording.gap(&mut self.text, None);
+                not_kept(&mut self.text, None);
                 0
             }
             From::After(_, seq) if *seq > last => {
-                self.wording.gap(&mut self.text, None);
+                not_kept(&mut self.text, None);
                 return;
             }
             From::After(_, seq) => *seq,
@@ -191,7 +191,7 @@ impl Follower {
 
     /// Numbers begin anew, in another series.
     fn enter(&mut self, producer: &Arc<str>) {
-        self.wording.gap(&mut self.text, None);
+        not_kept(&mut self.text, None);
         self.producer = Arc::clone(producer);
         self.seen = 0;
         self.anywhere = true;
@@ -207,7 +207,7 @@ impl Follower {
     fn skip_to(&mut self, seq: u64) {
         if seq > self.seen + 1 {
             if !std::mem::take(&mut self.anywhere) {
-                self.wording.gap(&mut self.text, Some(seq - self.seen - 1));
+                not_kept(&mut self.text, Some(seq - self.seen - 1));
             }
             self.seen = seq - 1;
         }

@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use self::access::Access;
-use self::events::MOST_FOLLOWERS;
+use self::events::most_followers;
 pub(crate) use self::feed::Feed;
 use self::follower::Store;
 use self::routes::Site;
@@ -101,7 +101,7 @@ impl Served {
             settings,
             feed,
             store: Arc::new(Store { ask, turn: Semaphore::new(1) }),
-            followers: Arc::new(Semaphore::new(MOST_FOLLOWERS)),
+            followers: Arc::new(Semaphore::new(most_followers())),
             metrics,
         }
     }

@@ -82,23 +82,23 @@ impl Wording {
         }
     }
 
-    /// Events that this client has not been told of are no longer kept, or were never here.
-    pub(super) fn gap(self, text: &mut String, lost: Option<u64>) {
-        let mut data = json!({
-            "source": "outbox", "cause": "not-kept", "timestamp": clock::now_ms(), "synthesized": 0,
-        });
-        if let Some(lost) = lost {
-            data["lost"] = lost.into();
-        }
-        write(text, "gap", &data);
-    }
-
     /// Of what is no event, some has passed this client by.
     pub(super) fn skipped(self, text: &mut String, count: u64) {
         if self == Self::Events {
             write(text, "skipped", &json!({ "count": count }));
         }
     }
+}
+
+/// Events that a client has not been told of are no longer kept, or were never here.
+pub(super) fn not_kept(text: &mut String, lost: Option<u64>) {
+    let mut data = json!({
+        "source": "outbox", "cause": "not-kept", "timestamp": clock::now_ms(), "synthesized": 0,
+    });
+    if let Some(lost) = lost {
+        data["lost"] = lost.into();
+    }
+    write(text, "gap", &data);
 }
 
 /// JSON has no line breaks of its own.

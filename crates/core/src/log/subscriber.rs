@@ -1,10 +1,11 @@
 //! What `tracing` asks on each thread of ours: whether somebody listens, and to what.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::{Interest, NoSubscriber, Subscriber};
+use tracing::subscriber::{Interest, Subscriber};
 use tracing::{Dispatch, Event, Metadata};
 
 use super::Lines;
@@ -12,6 +13,9 @@ use super::line::LogLine;
 
 /// Lines of other crates are theirs: what they hold, nobody here has looked at.
 const OURS: &str = "usb_daemon";
+
+/// There are none: each line says itself what it is about.
+const NO_SPAN: Id = Id::from_non_zero_u64(NonZeroU64::MIN);
 
 pub(super) struct LogSubscriber {
     lines: Arc<Lines>,
@@ -22,7 +26,7 @@ pub(super) struct LogSubscriber {
 
 impl LogSubscriber {
     pub(super) fn new(lines: Arc<Lines>) -> Self {
-        Self { lines, _second: Dispatch::new(NoSubscriber::default()) }
+        Self { lines, _second: Dispatch::new(Silent) }
     }
 }
 
@@ -44,9 +48,35 @@ impl Subscriber for LogSubscriber {
         self.lines.take_in(LogLine::of(event));
     }
 
-    // There are no spans: each line says itself what it is about.
     fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
+        NO_SPAN
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// Wants nothing, and says so. `NoSubscriber` does not say it, and each line would be asked about.
+struct Silent;
+
+impl Subscriber for Silent {
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::OFF)
+    }
+
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        false
+    }
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        NO_SPAN
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}

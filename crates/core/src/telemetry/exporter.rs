@@ -18,8 +18,6 @@ use super::spans::Span;
 use super::{Passed, Shared};
 use crate::error::shown;
 
-/// A batch that has not been taken by then is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 /// Whatever the collector says: what waits is to be of some use yet.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -43,8 +41,9 @@ pub(super) async fn run(shared: &Shared, stop: Stop) {
         let spans = async {
             let Some(line) = &to_traces else { return };
             let encode = |batch: Vec<Passed>| {
+                let count = batch.len();
                 let spans: Vec<Span> = batch.into_iter().flat_map(Passed::spans).collect();
-                (spans.len(), writer.traces(spans))
+                (count, writer.traces(spans))
             };
             line.export(traces, settings.span_batch, encode).await;
         };
@@ -91,7 +90,7 @@ struct Line<'a> {
 #[derive(Default)]
 struct Told {
     lost: u64,
-    /// Items of a message that is on its way.
+    /// Traces, figures or lines of a message that is on its way.
     under_way: u64,
     reason: String,
     at: Option<Instant>,
@@ -126,7 +125,7 @@ impl<'a> Line<'a> {
                     break;
                 }
                 let (count, message) = encode(batch);
-                let is_taken = self.deliver(&message, count as u64).await;
+                let is_taken = self.deliver(&message, count as u64, settings.patience).await;
                 let is_worth_while = is_taken || !self.is_stopped();
                 // What makes no batch has its time, but for the last of all.
                 if !is_worth_while || (!is_stopped && queue.len() < queue.batch_size()) {
@@ -152,7 +151,7 @@ impl<'a> Line<'a> {
             }
             if !metrics.is_empty() {
                 let count = metrics.len() as u64;
-                self.deliver(&writer.metrics(metrics), count).await;
+                self.deliver(&writer.metrics(metrics), count, shared.settings.metric_patience).await;
             }
             if is_stopped {
                 return;
@@ -161,7 +160,7 @@ impl<'a> Line<'a> {
     }
 
     /// Whether it was taken. It is tried again where that may help, until that takes too long; and once more at a stop.
-    async fn deliver(&self, message: &[u8], count: u64) -> bool {
+    async fn deliver(&self, message: &[u8], count: u64, patience: Duration) -> bool {
         let began = Instant::now();
         self.told.borrow_mut().under_way = count;
         let mut pauses = ExponentialBuilder::default()
@@ -187,11 +186,19 @@ impl<'a> Line<'a> {
                 Outlook::After(pause) => Some(pause),
             };
             let pause = asked.or_else(|| pauses.next()).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
-            if was_stopped || began.elapsed() + pause > PATIENCE {
+            if was_stopped {
                 break self.note_failure(count, &reason);
             }
-            self.note_failure(0, &reason);
+            let is_given_up = began.elapsed() + pause > patience;
+            self.note_failure(if is_given_up { count } else { 0 }, &reason);
+            if is_given_up {
+                self.told.borrow_mut().under_way = 0;
+            }
+            // A collector that wants a pause has it from the next message too.
             self.unless_stopped(sleep(pause)).await;
+            if is_given_up {
+                break false;
+            }
         };
         self.told.borrow_mut().under_way = 0;
         is_taken

@@ -18,7 +18,7 @@ mod spans;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -33,6 +33,7 @@ use crate::metrics::{Metrics, Snapshot};
 use crate::notice::Notice;
 use crate::onlooker::{Fact, Onlooker};
 use crate::producer;
+use crate::threads;
 use batch::Queue;
 use ids::TraceId;
 pub(crate) use ids::traceparent;
@@ -49,7 +50,7 @@ const SPANS: usize = 6;
 /// Durations that wait until somebody asks, at most.
 const DURATIONS: usize = 8192;
 /// What the last flush may take.
-const LAST_FLUSH: Duration = Duration::from_millis(900);
+pub const LAST_FLUSH: Duration = Duration::from_millis(900);
 
 /// What a process exports, for all of its daemons.
 pub struct Telemetry {
@@ -203,19 +204,17 @@ impl Exporter {
             .map_err(|error| Error::new(Code::System, format!("no runtime for telemetry: {error}")))?;
         let (stop, stopping) = watch::channel(None);
         let shared = Arc::clone(shared);
-        let thread = thread::Builder::new()
-            .name("aw-otlp".into())
-            .spawn(move || {
-                runtime.block_on(exporter::run(&shared, stopping));
-                // A name that is still being looked up must not hold the stop.
-                runtime.shutdown_background();
-            })
-            .map_err(|error| Error::new(Code::System, format!("no thread for telemetry: {error}")))?;
+        let thread = threads::spawn("aw-otlp", move || {
+            runtime.block_on(exporter::run(&shared, stopping));
+            // A name that is still being looked up must not hold the stop.
+            runtime.shutdown_background();
+        })
+        .map_err(|error| Error::new(Code::System, format!("no thread for telemetry: {error}")))?;
         Ok(Self { stop, thread })
     }
 
-    fn stop(self) {
-        let _ = self.stop.send(Some(Instant::now() + LAST_FLUSH));
+    fn stop(self, patience: Duration) {
+        let _ = self.stop.send(Some(Instant::now() + patience));
         if self.thread.join().is_err() {
             tracing::error!("telemetry panicked");
         }
@@ -250,8 +249,8 @@ impl Member {
         }
     }
 
-    /// Ends it. The last one waits until what waits is exported, a second at most.
-    pub fn leave(&self) {
+    /// Ends it. The last one waits until what waits is exported, for `patience` or [`LAST_FLUSH`] at most.
+    pub fn leave(&self, patience: Duration) {
         if self.has_left.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -261,7 +260,7 @@ impl Member {
             if running.members == 0 { running.exporter.take() } else { None }
         };
         if let Some(exporter) = exporter {
-            exporter.stop();
+            exporter.stop(patience.min(LAST_FLUSH));
         }
         // Only now: the last figures are told at the end.
         if let Some(number) = lock(&self.number).take() {
@@ -277,7 +276,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.leave();
+        self.leave(Duration::ZERO);
     }
 }
 

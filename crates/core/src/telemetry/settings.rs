@@ -35,6 +35,8 @@ pub struct Settings {
     pub(super) span_batch: BatchSettings,
     pub(super) log_batch: BatchSettings,
     pub(super) metric_interval: Duration,
+    /// How long figures are tried.
+    pub(super) metric_patience: Duration,
     pub(super) files: CertificateFiles,
 }
 
@@ -73,6 +75,8 @@ pub(super) struct BatchSettings {
     pub(super) delay: Duration,
     pub(super) queue: usize,
     pub(super) batch: usize,
+    /// How long a batch is tried.
+    pub(super) patience: Duration,
 }
 
 /// Names of files in PEM.
@@ -95,6 +99,7 @@ const METRICS: Names = Names { signal: "METRICS", path: "v1/metrics", exporter: 
 const LOGS: Names = Names { signal: "LOGS", path: "v1/logs", exporter: "OTEL_LOGS_EXPORTER" };
 
 const DEFAULT_ENDPOINT: &str = "http://localhost:4318";
+const DEFAULT_PATIENCE: Duration = Duration::from_secs(30);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Settings {
@@ -124,17 +129,10 @@ impl Settings {
             logs,
             sampler: Sampler::read(env),
             resource: resource(env),
-            span_batch: batch(
-                env,
-                ["OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"],
-                5000,
-            ),
-            log_batch: batch(
-                env,
-                ["OTEL_BLRP_SCHEDULE_DELAY", "OTEL_BLRP_MAX_QUEUE_SIZE", "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE"],
-                1000,
-            ),
+            span_batch: batch(env, "OTEL_BSP", 5000),
+            log_batch: batch(env, "OTEL_BLRP", 1000),
             metric_interval,
+            metric_patience: env.milliseconds("OTEL_METRIC_EXPORT_TIMEOUT", 1).unwrap_or(DEFAULT_PATIENCE),
             files,
         };
         // Whoever exports nothing need not hear what is wrong with it.
@@ -275,12 +273,14 @@ fn gzip(env: &mut Environment<'_>, names: &Names) -> bool {
     }
 }
 
-fn batch(env: &mut Environment<'_>, [delay, queue, size]: [&str; 3], default_delay: u64) -> BatchSettings {
-    let delay = env.milliseconds(delay, 0).unwrap_or(Duration::from_millis(default_delay));
+fn batch(env: &mut Environment<'_>, processor: &str, default_delay: u64) -> BatchSettings {
+    let name = |what: &str| format!("{processor}_{what}");
+    let delay = env.milliseconds(&name("SCHEDULE_DELAY"), 0).unwrap_or(Duration::from_millis(default_delay));
     // A bound that bounds nothing would be none.
-    let queue = env.number(queue, 1).unwrap_or(2048).min(1 << 16);
-    let batch = env.number(size, 1).unwrap_or(512).min(queue);
-    BatchSettings { delay, queue, batch }
+    let queue = env.number(&name("MAX_QUEUE_SIZE"), 1).unwrap_or(2048).min(1 << 16);
+    let batch = env.number(&name("MAX_EXPORT_BATCH_SIZE"), 1).unwrap_or(512).min(queue);
+    let patience = env.milliseconds(&name("EXPORT_TIMEOUT"), 1).unwrap_or(DEFAULT_PATIENCE);
+    BatchSettings { delay, queue, batch, patience }
 }
 
 /// What each export says of who sends it. The variables go before what we know.

@@ -17,6 +17,9 @@ export class TokenNeeded extends Error {
   }
 }
 
+/** The daemon is there, and does not grant what it was asked. */
+export class Refused extends Error {}
+
 function token() {
   return sessionStorage.getItem(KEY);
 }
@@ -48,6 +51,7 @@ export async function ask(path) {
 
 /**
  * Follows the daemon's events for as long as the page is open. `on` has `event({ type, id, data })`, `open()`, `closed({ reason,
+ * isRefused,
  * retryAt })` and `tokenNeeded(error)`.
  */
 export function follow(on) {
@@ -66,7 +70,7 @@ export function follow(on) {
       }
       // So that a hundred pages do not come back in the same moment.
       const wait = pauseMs * (0.75 + Math.random() / 2);
-      on.closed({ reason: failure?.message ?? 'the daemon has ended the stream', retryAt: Date.now() + wait });
+      on.closed({ reason: failure?.message ?? 'the daemon has ended the stream', isRefused: failure instanceof Refused, retryAt: Date.now() + wait });
       await new Promise((resolve) => {
         const timer = setTimeout(resolve, wait);
         wake = () => { clearTimeout(timer); resolve(); };
@@ -82,7 +86,7 @@ export function follow(on) {
     try {
       const headers = { accept: 'text/event-stream', ...(lastId ? { 'last-event-id': lastId } : {}) };
       const response = await request(lastId ? '/events' : `/events?last=${HISTORY}`, { headers, signal });
-      if (!response.ok) throw new Error(`/events is answered with ${response.status}`);
+      if (!response.ok) throw new Refused(await whyRefused(response));
       pauseMs = FIRST_PAUSE_MS;
       on.open();
       const parser = new EventParser((event) => {
@@ -106,6 +110,11 @@ export function follow(on) {
       wake();
     },
   };
+}
+
+async function whyRefused(response) {
+  const { error, message } = await response.json().catch(() => ({}));
+  return error?.message ?? message ?? `/events is answered with ${response.status}`;
 }
 
 async function* pieces(body) {

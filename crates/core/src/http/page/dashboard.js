@@ -29,9 +29,9 @@ const detail = eventDetail({ panel: at('event-detail'), close: at('detail-close'
 });
 const tree = deviceTree({ root: at('device-tree'), summary: at('device-summary'), empty: at('device-empty') }, model);
 const status = statusSection({ verdict: at('verdict'), facts: at('daemon-facts'), sources: at('sources'), parts: at('parts') }, model);
-const why = whySection({ list: at('why-list'), summary: at('why-summary'), search: at('why-search'), found: at('why-found') }, model);
+const why = whySection({ list: at('why-list'), summary: at('why-summary'), badge: at('why-count'), search: at('why-search'), found: at('why-found') }, model);
 const figures = charts({ latency: at('latency'), latencyText: at('latency-text'), steps: at('steps'), rate: at('rate'), rateText: at('rate-text') }, model);
-const banner = linkBanner({ banner: at('banner'), words: at('banner-words'), again: at('banner-again') }, model, () => stream.retry());
+const banner = linkBanner({ banner: at('banner'), words: at('banner-words'), countdown: at('banner-count'), again: at('banner-again') }, model, () => stream.retry());
 const voice = announcer(at('voice'), model);
 const dialog = tokenDialog({ dialog: at('token'), form: at('token-form'), input: at('token-input'), words: at('token-words') }, () => {
   refreshAll();
@@ -65,10 +65,10 @@ const askHealth = asker('/health', (health, aheadMs) => {
   // The header has whole seconds, and has travelled: less than two says nothing.
   model.aheadMs = Math.abs(aheadMs) > 2000 ? aheadMs : 0;
   model.link.since = Date.now();
-  for (const part of [status, why, tree]) paintSoon(part.paint);
+  for (const part of [status, why]) paintSoon(part.paint);
 });
 const askDevices = asker('/devices', ({ devices, heldBack = [] }) => {
-  Object.assign(model, { devices, heldBack });
+  Object.assign(model, { devices, heldBack, isListed: true });
   for (const part of [tree, why]) paintSoon(part.paint);
 });
 const askWithheld = asker('/withheld', ({ withheld }) => {
@@ -86,6 +86,8 @@ let devicesAsked = 0;
 let devicesTimer = null;
 let driversTimer = null;
 function devicesChanged() {
+  // Whoever comes back to the tab has all asked for anew.
+  if (document.hidden) return;
   clearTimeout(driversTimer);
   driversTimer = setTimeout(askDevices, DRIVERS_AFTER_MS);
   devicesTimer ??= setTimeout(() => {
@@ -101,9 +103,10 @@ const stream = follow({
     paintSoon(banner.paint);
     refreshAll();
   },
-  closed({ reason, retryAt }) {
-    model.link = { state: 'lost', since: model.link.since, reason, retryAt };
+  closed({ reason, isRefused, retryAt }) {
+    model.link = { state: isRefused ? 'refused' : 'lost', since: model.link.since, reason, retryAt };
     for (const part of [banner, status, why]) paintSoon(part.paint);
+    if (isRefused) refreshAll();
   },
   tokenNeeded: () => dialog.ask(),
   event({ type, data }) {
@@ -122,7 +125,7 @@ const stream = follow({
       devicesChanged();
       paintSoon(why.paint);
     }
-    if (['source', 'redis', 'gap'].includes(type)) askHealth();
+    if (['source', 'redis', 'gap'].includes(type) && !document.hidden) askHealth();
   },
 });
 
@@ -136,15 +139,17 @@ function parsed(text) {
 }
 
 setInterval(() => {
-  if (!document.hidden && model.link.state === 'live') askHealth();
+  if (document.hidden) return;
+  if (model.link.state === 'live') askHealth();
+  if (model.link.state === 'refused') refreshAll();
 }, HEALTH_EVERY_MS);
 setInterval(() => {
   if (document.hidden) return;
   paintSoon(figures.paint);
-  if (model.link.state === 'lost') paintSoon(banner.paint);
+  if (model.link.retryAt) paintSoon(banner.paint);
 }, CHARTS_EVERY_MS);
 document.addEventListener('visibilitychange', () => {
-  if (!document.hidden && model.link.state === 'live') refreshAll();
+  if (!document.hidden && model.link.state !== 'lost') refreshAll();
 });
 document.addEventListener('click', (event) => {
   const port = event.target.closest('[data-show]')?.dataset.show;
@@ -153,4 +158,4 @@ document.addEventListener('click', (event) => {
   at('event-search').focus();
 });
 at('host').textContent = location.host;
-for (const part of [status, why, tree, events, figures]) paintSoon(part.paint);
+for (const part of [status, why, events, figures]) paintSoon(part.paint);

@@ -5,19 +5,19 @@ import { hasToken, useToken } from './daemon.js';
 import { clock } from './text.js';
 
 /** Says plainly that what is shown is old, since when, and when it is tried again. */
-export function linkBanner({ banner, words, again }, model, onAgain) {
+export function linkBanner({ banner, words, countdown, again }, model, onAgain) {
   again.addEventListener('click', onAgain);
   function paint() {
     const { state, since, retryAt, reason } = model.link;
     document.body.dataset.link = state;
-    banner.hidden = state !== 'lost';
-    if (state !== 'lost') return;
+    banner.hidden = state !== 'lost' && state !== 'refused';
+    if (banner.hidden) return;
     const seconds = Math.max(0, Math.ceil((retryAt - Date.now()) / 1000));
-    morph(words, h('strong', null, 'The daemon does not answer. '),
-      since ? `What you see is as it was at ${clock(since, 0)}. ` : 'Nothing is known of it yet. ',
-      // A live region would say each second of it.
-      h('span', { 'aria-hidden': 'true' }, seconds > 0 ? `Tried again in ${seconds} s. ` : 'Trying … '),
+    morph(words, h('strong', null, state === 'refused' ? 'The daemon does not let this page follow its events. ' : 'The daemon does not answer. '),
+      state === 'refused' ? 'Devices and state are asked for again and again instead. ' : since ? `What you see is as it was at ${clock(since, 0)}. ` : 'Nothing is known of it yet. ',
       h('span', { class: 'because' }, `(${reason})`));
+    // Not among the words: they are read out when they change.
+    morph(countdown, seconds > 0 ? `Tried again in ${seconds} s` : 'Trying …');
   }
   return { paint };
 }

@@ -13,6 +13,8 @@ export class Model {
   health = null;
   devices = [];
   heldBack = [];
+  /** Whether the daemon has said which devices there are. */
+  isListed = false;
   withheld = [];
   /** What has been told, oldest first: { kind, at, data, hay, eventId }. */
   rows = [];
@@ -21,7 +23,7 @@ export class Model {
   rates = new Rates();
   /** How far the daemon's clock is ahead of this one. */
   aheadMs = 0;
-  /** 'starting', 'live' or 'lost'. */
+  /** 'starting', 'live', 'lost', or 'refused' where the daemon answers but gives no stream. */
   link = { state: 'starting' };
   #byEvent = new Map();
   #order = 0;
@@ -36,6 +38,8 @@ export class Model {
     if (type === 'attach' || type === 'detach') return this.#transition(type, data);
     if (type === 'progress') return void this.#progress(data);
     if (type === 'withheld') {
+      // The list may have had it already.
+      if (this.withheld.some((one) => sameness(one) === sameness(data))) return undefined;
       this.withheld.push(data);
       if (this.withheld.length > MOST_WITHHELD) this.withheld.shift();
       this.rates.count('withheld', data.timestamp);
@@ -46,11 +50,12 @@ export class Model {
     return this.#row({ kind: type, at: body.timestamp ?? this.now(), data: body });
   }
 
-  /** What was withheld before the page was there. */
+  /** What was withheld before the page was there. The stream may have told meanwhile of what is not in that list yet. */
   takeWithheld(list) {
     const known = new Set(this.withheld.map(sameness));
-    this.withheld = list.slice(-MOST_WITHHELD);
-    return this.withheld.filter((one) => !known.has(sameness(one))).map((data) => this.#row({ kind: 'withheld', at: data.timestamp, data }));
+    const news = list.filter((one) => !known.has(sameness(one)));
+    this.withheld = [...this.withheld, ...news].sort((one, other) => one.timestamp - other.timestamp).slice(-MOST_WITHHELD);
+    for (const data of news) this.#row({ kind: 'withheld', at: data.timestamp, data });
   }
 
   #transition(kind, data) {

@@ -29,6 +29,13 @@ function silent({ sources }) {
   return sources.filter(({ state }) => state in SILENT_STATES);
 }
 
+const OFF = {
+  key: 'netlink off',
+  what: [code('netlink'), ` (${SOURCE_WORDS.netlink}) is switched off`],
+  why: ['Changes are found by comparison only.'],
+  todo: [['Switch ', code('sources.netlink'), ' and ', code('fallback.enable_udev'), ' on.']],
+};
+
 function hears(health) {
   const question = 'Does the daemon hear what is plugged in?';
   const up = health.sources.filter(({ state }) => state === 'up');
@@ -38,6 +45,9 @@ function hears(health) {
     why: [visible(reason, 400)],
     todo: forSilence(source, state),
   }));
+  const netlink = health.sources.find(({ source }) => source === 'netlink');
+  const isOff = netlink?.state === 'off';
+  if (isOff && up.some(({ source }) => source !== 'simulated')) findings.push(OFF);
   const isDeaf = health.status === 'unhealthy' || up.length === 0;
   const base = { id: 'hears', question, findings };
   if (isDeaf) return { ...base, verdict: 'bad', answer: 'No source can hear: no device gives an event now.' };
@@ -46,7 +56,11 @@ function hears(health) {
   if (findings.some(({ key }) => key === 'netlink')) {
     return { ...base, verdict: 'bad', answer: `Late, and not everything: ${listening}, the kernel’s own events are missing. What is unplugged again before the next comparison gives no event.` };
   }
+  if (up.every(({ source }) => source === 'simulated')) {
+    return { ...base, verdict: 'note', answer: 'Only devices for demonstration: the sources that hear real ones are switched off.' };
+  }
   if (findings.length === 0) return { ...base, verdict: 'ok', answer: `Yes: ${listening}.` };
+  if (isOff) return { ...base, verdict: 'note', answer: `Late: ${listening}; the kernel’s own events are switched off.` };
   // What this environment does not have keeps nothing away while the kernel's own events are heard.
   const worked = silent(health).some(({ state }) => state !== 'unavailable');
   return { ...base, verdict: worked ? 'note' : 'ok', answer: `Yes: ${listening}. ${count(findings.length, 'other source does', 'other sources do')} not.` };

@@ -5,6 +5,7 @@ import { bdi, h, morph } from './dom.js';
 import { ago, clock, count, ms, span, visible } from './text.js';
 
 const STATE_WORDS = { up: 'hears', deaf: 'deaf', failed: 'failed', unavailable: 'not here', off: 'off' };
+const TITLE_MARKS = { ok: '', none: '', note: '! ', bad: '✕ ' };
 const STATE_GRADES = { up: 'ok', deaf: 'bad', failed: 'bad', unavailable: 'none', off: 'none' };
 
 /** { grade, sentence } of the whole. */
@@ -28,6 +29,9 @@ export function statusSection({ verdict, facts, sources, parts }, model) {
     const { grade, sentence } = verdictOf(model);
     verdict.dataset.grade = grade;
     morph(verdict.querySelector('.sentence'), sentence);
+    // So that a tab among many says it, too.
+    const title = `${TITLE_MARKS[grade]}usb-daemon: ${sentence}`;
+    if (document.title !== title) document.title = title;
     const { health } = model;
     if (!health) return;
     morph(facts, [`v${visible(health.version, 20)}`, `up ${span(health.uptime * 1000)}`, count(health.events, 'event')].map((text) => h('span', null, text)));

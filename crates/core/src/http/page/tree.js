@@ -8,15 +8,36 @@ import { clock, count, ids, kindOf, nameOf, portOf, speed, visible } from './tex
 const NEW_MS = 4000;
 
 export function deviceTree({ root, summary, empty }, model) {
+  /** Each bus as it was drawn: its element, and the text of what is in it. Of a thousand devices those are drawn anew that have changed. */
+  const drawn = new Map();
+
   function paint() {
     const { devices, heldBack } = model;
     const buses = busesOf(devices, heldBack);
+    empty.hidden = buses.length > 0 || !model.isListed;
     const held = heldBack.length > 0 ? `, ${heldBack.length.toLocaleString('en')} held back` : '';
     morph(summary, `${count(devices.length, 'device')}${held}`);
-    empty.hidden = buses.length > 0 || !model.health;
-    morph(root, buses.map((bus) => drawBus(bus, model)));
+    for (const [number, { section }] of drawn) {
+      if (buses.some(({ bus }) => bus === number)) continue;
+      section.remove();
+      drawn.delete(number);
+    }
+    buses.forEach((bus, at) => {
+      const before = drawn.get(bus.bus);
+      const section = before?.section ?? h('section', { class: 'bus', 'data-key': `bus ${bus.bus}`, 'aria-label': `Bus ${bus.bus}` });
+      const text = textOf(bus, model);
+      if (before?.text !== text) morph(section, drawBus(bus, model));
+      drawn.set(bus.bus, { section, text });
+      if (root.children[at] !== section) root.insertBefore(section, root.children[at] ?? null);
+    });
   }
   return { paint };
+}
+
+/** Two buses with the same text look the same. */
+function textOf({ here, children }, model) {
+  const own = here.map(({ device, isHeld }) => [isHeld, !isHeld && isNew(device, model), device]);
+  return `${JSON.stringify(own)}${[...children].map(([port, child]) => `${port}(${textOf(child, model)})`).join('')}`;
 }
 
 /** Buses, each with the tree of what hangs on it. A hub that nobody has told of is a place without a device. */
@@ -58,9 +79,10 @@ function sorted(children) {
 function drawBus(bus, model) {
   const [root] = bus.here;
   const facts = root ? [bdi(nameOf(root.device, 60)), speed(root.device.speed) && h('span', null, speed(root.device.speed))] : [];
-  return h('section', { class: 'bus', 'data-key': `bus ${bus.bus}`, 'aria-label': `Bus ${bus.bus}` },
+  return [
     h('h3', { class: 'bus-name' }, h('span', { class: 'bus-number' }, `Bus ${bus.bus}`), facts.length > 0 && h('span', { class: 'bus-facts' }, facts)),
-    bus.children.size > 0 ? h('ul', { class: 'ports' }, sorted(bus.children).map((child) => drawPlace(child, model))) : h('p', { class: 'nothing' }, 'Nothing is plugged in.'));
+    bus.children.size > 0 ? h('ul', { class: 'ports' }, sorted(bus.children).map((child) => drawPlace(child, model))) : h('p', { class: 'nothing' }, 'Nothing is plugged in.'),
+  ];
 }
 
 function drawPlace(where, model) {
@@ -78,12 +100,15 @@ function portChip(name, port) {
   return h('button', { class: 'port', type: 'button', 'data-show': name, 'aria-label': `Port ${name}: show its events`, title: `Show events at ${name}` }, String(port));
 }
 
+function isNew(device, model) {
+  return !device.synthetic && model.now() - device.attachedAt < NEW_MS;
+}
+
 function drawDevice(device, name, port, model) {
   const drivers = [...new Set(device.drivers ?? [])];
   const isKernels = device.backend !== 'simulated' && device.backend !== 'injected';
-  const isNew = !device.synthetic && model.now() - device.attachedAt < NEW_MS;
   const kind = kindOf(device);
-  return h('div', { class: isNew ? 'device new' : 'device', 'data-signature': device.signature },
+  return h('div', { class: isNew(device, model) ? 'device new' : 'device', 'data-signature': device.signature },
     portChip(name, port),
     h('span', { class: 'device-name' }, bdi(nameOf(device))),
     h('span', { class: 'facts' },

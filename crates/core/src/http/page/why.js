@@ -7,15 +7,18 @@ import { checks, lookFor, trouble } from './reasons.js';
 const MARKS = { ok: '✓', note: '!', bad: '✕', unknown: '?' };
 const WORDS = { ok: 'fine', note: 'look here', bad: 'this keeps devices away', unknown: 'unknown' };
 
-export function whySection({ list, summary, search, found }, model) {
+export function whySection({ list, summary, badge, search, found }, model) {
   search.addEventListener('input', paintFound);
 
   function paint() {
     const all = checks(model);
     const many = trouble(all);
     morph(summary, all.length === 0 ? 'Asking the daemon …' : many === 0 ? 'Nothing stands in the way.' : `${many} of ${all.length} ${many === 1 ? 'needs' : 'need'} a look.`);
-    summary.dataset.verdict = all.some(({ verdict }) => verdict === 'bad') ? 'bad' : many > 0 ? 'note' : 'ok';
     const worst = all.some(({ verdict }) => verdict === 'bad') ? 'bad' : 'note';
+    summary.dataset.verdict = many === 0 ? 'ok' : worst;
+    badge.hidden = many === 0;
+    badge.dataset.grade = worst;
+    morph(badge, String(many));
     const isAlone = all.filter(({ verdict }) => verdict === worst).length === 1;
     morph(list, all.map((check) => drawCheck(check, isAlone && check.verdict === worst)), all.length > 0 && drawBeyond(many === 0));
     paintFound();
