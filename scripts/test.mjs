@@ -1,6 +1,6 @@
 // Runs the test suites and counts: a suite that ran no test has failed.
 //
-//   node scripts/test.mjs gate | full | unit | lint | simulated | namespace | kernel
+//   node scripts/test.mjs gate | full | <suite>...
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,54 +8,75 @@ import { readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
 
+/** `workers`: so many test files at once, where most of them wait for something most of the time. */
 const SUITES = {
-  lint: { run: () => command('npm', ['run', '--silent', 'lint']), countless: true },
+  lint: { run: (io) => command('npm', ['run', '--silent', 'lint'], io), countless: true },
   unit: { run: cargoTest },
-  simulated: { run: () => vitest(filesOf((name) => !/^(namespace|kernel)/.test(name))) },
-  namespace: { run: () => vitest(filesOf((name) => name.startsWith('namespace'))) },
-  kernel: { run: () => vitest(filesOf((name) => name.startsWith('kernel'))) },
+  simulated: { run: (io) => vitest(filesOf('simulated'), { workers: 3, ...io }) },
+  namespace: { run: (io) => vitest(filesOf('namespace'), io) },
+  kernel: { run: (io) => vitest(filesOf('kernel'), io) },
+  'simulated-alone': { run: (io) => vitest(filesOf('simulated-alone'), io) },
+  'kernel-alone': { run: (io) => vitest(filesOf('kernel-alone'), io) },
 };
+/** What measures time, or must have its turn within a bound; a guest that gets too little of the machine falls behind its own clock. */
+const ALONE = ['http', 'lifecycle-blocked', 'kernel-cycles', 'kernel-latency'].map((name) => `${name}.test.mjs`);
+/**
+ * Step by step. Each list of a step is worked off in its order, beside the other lists: an emulated kernel keeps one processor busy,
+ * and what runs beside it gives way to it.
+ */
+const STEPS = [
+  [{ suites: ['kernel'] }, { suites: ['lint', 'unit', 'simulated'], nice: 10 }],
+  [{ suites: ['namespace', 'simulated-alone', 'kernel-alone'] }],
+];
 const RUNS = {
-  gate: { suites: Object.keys(SUITES), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '200' } },
-  full: { suites: Object.keys(SUITES), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20', USB_DAEMON_CONNECTIONS: '10000' } },
-  ...Object.fromEntries(Object.keys(SUITES).map((name) => [name, { suites: [name], env: {} }])),
+  gate: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '200' } },
+  full: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20', USB_DAEMON_CONNECTIONS: '10000' } },
 };
 
-/** Test files by their names: those for no bed of their own run with simulated devices. */
-function filesOf(isWanted) {
+/** Test files by their names: those that name no bed of their own run with simulated devices. */
+function filesOf(suite) {
+  const bedOf = (name) => /^(namespace|kernel)/.exec(name)?.[0] ?? 'simulated';
+  const suiteOf = (name) => `${bedOf(name)}${ALONE.includes(name) ? '-alone' : ''}`;
   const names = readdirSync(join(checkout, '__test__')).filter((name) => name.endsWith('.test.mjs'));
-  return names.filter(isWanted).map((name) => `__test__/${name}`);
+  return names.filter((name) => suiteOf(name) === suite).map((name) => `__test__/${name}`);
 }
 
-async function command(program, args, { capture = false, env = {} } = {}) {
-  const stdio = ['ignore', capture ? 'pipe' : 'inherit', 'inherit'];
-  const child = spawn(program, args, { cwd: checkout, stdio, env: { ...process.env, ...env } });
-  let output = '';
-  child.stdout?.setEncoding('utf8').on('data', (text) => {
-    output += text;
-    process.stdout.write(text);
-  });
+/** Runs a program to its end. With `prefix`, that stands before each line of its output. */
+async function command(program, args, { capture = false, prefix, nice } = {}) {
+  const argv = nice ? ['nice', '-n', String(nice), program, ...args] : [program, ...args];
+  const stdio = ['ignore', capture || prefix ? 'pipe' : 'inherit', prefix ? 'pipe' : 'inherit'];
+  const child = spawn(argv[0], argv.slice(1), { cwd: checkout, stdio });
+  const output = [];
+  for (const [from, to] of [[child.stdout, process.stdout], [child.stderr, process.stderr]]) {
+    if (!from) continue;
+    createInterface({ input: from }).on('line', (line) => {
+      if (from === child.stdout) output.push(line);
+      to.write(`${prefix ?? ''}${line}\n`);
+    });
+  }
   const [code] = await once(child, 'close');
-  return { failed: code === 0 ? 0 : 1, passed: 0, output };
+  return { failed: code === 0 ? 0 : 1, passed: 0, output: output.join('\n') };
 }
 
-async function cargoTest() {
-  const { failed, output } = await command('cargo', ['test', '--workspace', '--quiet'], { capture: true });
+async function cargoTest(io) {
+  const { failed, output } = await command('cargo', ['test', '--workspace', '--quiet'], { capture: true, ...io });
   const results = [...output.matchAll(/^test result: \w+\. (\d+) passed; (\d+) failed/gm)];
   const sum = (at) => results.reduce((total, result) => total + Number(result[at]), 0);
   return { passed: sum(1), failed: Math.max(sum(2), failed) };
 }
 
-async function vitest(filters) {
+async function vitest(filters, { workers, ...io }) {
   const folder = await mkdtemp(join(tmpdir(), 'usb-daemon-test-'));
   try {
     const report = join(folder, 'report.json');
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
-    const { failed } = await command('npx', ['--no-install', 'vitest', 'run', ...reporters, ...filters]);
+    const parallel = workers ? ['--fileParallelism', `--maxWorkers=${workers}`] : [];
+    const { failed } = await command('npx', ['--no-install', 'vitest', 'run', ...reporters, ...parallel, ...filters], io);
     const { numPassedTests, numFailedTests } = JSON.parse(await readFile(report, 'utf8'));
     return { passed: numPassedTests, failed: Math.max(numFailedTests, failed) };
   } catch (error) {
@@ -66,24 +87,38 @@ async function vitest(filters) {
   }
 }
 
-const name = process.argv[2];
-const run = RUNS[name];
-if (!run) {
-  console.error(`error: no suite ${JSON.stringify(name)}: there are ${Object.keys(RUNS).join(', ')}`);
-  process.exit(2);
-}
-Object.assign(process.env, run.env);
 const total = { passed: 0, failed: 0 };
-for (const suite of run.suites) {
-  const { run: start, countless = false } = SUITES[suite];
+
+/** Runs a suite, says how it went, and counts. */
+async function runSuite(suite, io) {
+  const { run, countless = false } = SUITES[suite];
   const began = performance.now();
   console.log(`\n== ${suite}`);
-  const { passed, failed } = await start();
+  const { passed, failed } = await run(io);
   const empty = !countless && passed + failed === 0;
   if (empty) console.error(`error: suite ${suite} ran no test`);
   total.passed += passed;
   total.failed += failed + Number(empty);
   console.log(`== ${suite}: ${passed} passed, ${failed} failed in ${((performance.now() - began) / 1000).toFixed(0)} s`);
 }
+
+/** Runs the lists of suites of one step beside each other. */
+async function runStep(lists) {
+  await Promise.all(
+    lists.map(async ({ suites, nice }) => {
+      for (const suite of suites) await runSuite(suite, { nice, prefix: lists.length > 1 ? `${suite}: ` : undefined });
+    }),
+  );
+}
+
+const names = process.argv.slice(2);
+const unknown = names.filter((name) => !Object.hasOwn(SUITES, name) && !(names.length === 1 && Object.hasOwn(RUNS, name)));
+if (names.length === 0 || unknown.length > 0) {
+  console.error(`error: no suite ${JSON.stringify(unknown[0] ?? '')}: there are ${[...Object.keys(RUNS), ...Object.keys(SUITES)].join(', ')}`);
+  process.exit(2);
+}
+const { steps, env } = Object.hasOwn(RUNS, names[0]) ? RUNS[names[0]] : { steps: [[{ suites: names }]], env: {} };
+Object.assign(process.env, env);
+for (const step of steps) await runStep(step);
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed > 0 ? 1 : 0;

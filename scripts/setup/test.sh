@@ -7,10 +7,18 @@ cd "$checkout"
 # shellcheck source=scripts/setup/packages.sh
 . scripts/setup/packages.sh
 
-need "the tests" redis-server qemu-system-x86 busybox-static udev xz-utils cpio strace openssl util-linux python3 gcc libc6-dev prometheus chromium fonts-dejavu-core
-sh scripts/setup/build.sh
-sh scripts/setup/redis-servers.sh
-sh scripts/setup/node-versions.sh
-sh scripts/setup/qemu-kernel.sh
-sh scripts/setup/python.sh
-cargo build --quiet --release -p usb-testbed
+need "building the addon" gcc libc6-dev
+
+# What waits for the network and the disk, beside what keeps the processors busy.
+(
+	need "the tests" redis-server qemu-system-x86 busybox-static udev xz-utils cpio strace openssl util-linux python3 prometheus chromium fonts-dejavu-core
+	sh scripts/setup/redis-servers.sh
+	sh scripts/setup/node-versions.sh
+	sh scripts/setup/qemu-kernel.sh
+	sh scripts/setup/python.sh
+) &
+fetching=$!
+built=0
+{ sh scripts/setup/build.sh && cargo build --quiet --release -p usb-testbed; } || built=$?
+wait "$fetching" || { echo "setup: the tests do not have all that they need: see above" >&2; exit 1; }
+exit "$built"
