@@ -28,7 +28,7 @@ function optionsOf() {
 
 /** The warnings about a configuration that is taken. */
 function warningsOf(redis) {
-  return new NativeDaemon(JSON.stringify({ redis }), () => {}).warnings();
+  return NativeDaemon.judge(JSON.stringify({ redis }));
 }
 
 it('the types are the ones that are meant', () => {

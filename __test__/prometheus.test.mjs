@@ -1,7 +1,7 @@
 // Prometheus: what /metrics says, what a real server makes of it, and the files in deploy.
 
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { createRequire } from 'node:module';
@@ -123,8 +123,11 @@ it('its metrics are those of the one file of names, and no other file names one'
 });
 
 it('JavaScript can have the same figures', async () => {
-  const { NativeDaemon } = createRequire(import.meta.url)('../js/native.js');
-  const native = new NativeDaemon(JSON.stringify({ sources: ['simulated'], redis: false, monitoring: { enabled: false } }), () => {});
+  const require = createRequire(import.meta.url);
+  const { NativeDaemon } = require('../js/native.js');
+  const { Log } = require('../js/log.js');
+  const { native: log } = new Log(new EventEmitter());
+  const native = new NativeDaemon(JSON.stringify({ sources: ['simulated'], redis: false, monitoring: { enabled: false } }), () => {}, log);
   native.start();
   onTestFinished(() => native.stop());
   const { families, startedAtMs, takenAtMs } = JSON.parse(native.metrics());

@@ -66,7 +66,7 @@ function asJson(value, path, unknown, around = []) {
 /** What the addon says of a configuration: its warnings, or how many faults it has and which. */
 function judged(config) {
   try {
-    return { warnings: new NativeDaemon(JSON.stringify(config), () => {}).warnings(), count: 0, faults: '' };
+    return { warnings: NativeDaemon.judge(JSON.stringify(config)), count: 0, faults: '' };
   } catch ({ message }) {
     const [head, count = 1] = /^bad configuration(?:, (\d+) faults)?: /.exec(message) ?? [''];
     return { warnings: [], count: Number(count), faults: message.slice(head.length) };

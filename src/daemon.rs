@@ -67,6 +67,12 @@ impl NativeDaemon {
         })
     }
 
+    /// What in a configuration would have no effect. Throws what a daemon would, and makes none.
+    #[napi(catch_unwind)]
+    pub fn judge(config: String) -> Result<Vec<String>> {
+        Ok(Config::read(&config).map_err(failure)?.warnings)
+    }
+
     /// The configuration where nobody says anything, as JSON.
     #[napi(catch_unwind)]
     pub fn default_configuration() -> String {
