@@ -1,7 +1,9 @@
 // What watching costs: events of a daemon that is scraped, whose events are read as they come and whose traces go to a collector, beside those
 // of one that nobody watches, in turns in one run; and what an idle one does.
 
-import { readFile, readdir } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -9,9 +11,6 @@ import { openNamespaceBed } from './beds/namespace/index.mjs';
 import { UNPACED } from './daemon.mjs';
 import { observe } from './observe.mjs';
 import { startRedis } from './redis-server.mjs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 
 const ROUNDS = Number(process.env.USB_DAEMON_LATENCY_ROUNDS ?? 4);
 const CYCLES = 60;
@@ -19,6 +18,8 @@ const WARM_UP = 20;
 const PAUSE_MS = 10;
 const LIMIT = 1.1;
 const PORT = 8080;
+/** After its third look at the connection without an event a daemon is idle. */
+const QUIET_MS = 12_000;
 const IDLE_MS = 10_000;
 const watcher = fileURLToPath(new URL('./watched/watcher.cjs', import.meta.url));
 
@@ -38,19 +39,26 @@ async function sleeps(pid) {
 }
 
 let bed;
+let quietBed;
+let idle;
 let server;
 let folder;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'usb-daemon-watched-'));
   server = await startRedis({ args: ['--unixsocket', join(folder, 'redis.sock')] });
-  bed = await openNamespaceBed();
+  [bed, quietBed] = await Promise.all([openNamespaceBed(), openNamespaceBed()]);
+  idle = await observe(quietBed, { config: config() });
+  await idle.ask('start');
+  idle.since = performance.now();
 });
 afterAll(async () => {
   await bed?.close();
+  await quietBed?.close();
   await server?.close();
   await rm(folder, { recursive: true, force: true });
 });
 
+/** It publishes, and nobody is told. */
 const config = (more) => ({ redis: { path: join(folder, 'redis.sock') }, performance: UNPACED, monitoring: { enabled: false }, ...more });
 
 /** Somebody who watches, and what they have got so far. */
@@ -123,18 +131,15 @@ describe('being watched', () => {
 });
 
 it('a daemon that nobody watches and where nothing happens wakes up less than once a second', async () => {
-  const observer = await observe(bed, { config: config() });
-  await observer.ask('start');
-  // What the start has begun, and node's own garbage, settles.
-  await sleep(2_000);
-  const before = await sleeps(observer.pid);
+  await sleep(Math.max(0, QUIET_MS - (performance.now() - idle.since)));
+  const before = await sleeps(idle.pid);
   await sleep(IDLE_MS);
-  const after = await sleeps(observer.pid);
+  const after = await sleeps(idle.pid);
   const woken = Object.entries(after).map(([thread, count]) => [thread, count - (before[thread] ?? 0)]).filter(([, count]) => count > 0);
   const count = woken.reduce((sum, [, more]) => sum + more, 0);
   console.log(`${count} wake-ups in ${IDLE_MS / 1000} s: ${woken.map(([thread, more]) => `${thread} ${more}`).join(', ')}`);
   expect(count).toBeLessThan(IDLE_MS / 1000);
-  await observer.ask('stop');
-  observer.endInput();
-  await observer.exit;
-});
+  await idle.ask('stop');
+  idle.endInput();
+  await idle.exit;
+}, 60_000);

@@ -13,8 +13,15 @@ function print(line) {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
 
-function read(url, onData) {
-  get(url, { headers: { connection: 'close' } }, (response) => response.setEncoding('utf8').on('data', onData)).on('error', ({ message }) => print({ event: 'error', message }));
+/** Calls `onLine` for each line of the answer; resolves once that has begun. */
+function read(url, onLine) {
+  return new Promise((resolve) => {
+    get(url, { headers: { connection: 'close' } }, (response) => {
+      // A daemon that stops cuts what is under way.
+      createInterface({ input: response.on('error', () => {}) }).on('line', onLine).on('error', () => {});
+      resolve();
+    }).on('error', ({ message }) => print({ event: 'error', message }));
+  });
 }
 
 /** Answers every export with success, which is an empty message. */
@@ -25,27 +32,22 @@ const collector = createServer((request, response) => {
   });
 });
 
-function watch({ port }) {
+async function watch({ port }) {
   const daemon = `http://127.0.0.1:${port}`;
-  read(`${daemon}/events`, (text) => {
-    got.events += text.split('\n').filter((line) => /^event: (attach|detach)$/.test(line)).length;
+  await read(`${daemon}/events`, (line) => {
+    got.events += /^event: (attach|detach)$/.test(line) ? 1 : 0;
   });
   setInterval(() => {
-    let text = '';
-    read(`${daemon}/metrics`, (part) => {
-      text += part;
-      if (text.includes('usb_events_total')) {
-        text = '';
-        got.scrapes += 1;
-      }
+    read(`${daemon}/metrics`, (line) => {
+      got.scrapes += line.startsWith('# TYPE usb_devices_connected ') ? 1 : 0;
     });
   }, SCRAPE_MS);
 }
 
 createInterface({ input: process.stdin })
-  .on('line', (line) => {
+  .on('line', async (line) => {
     const { command, ...args } = JSON.parse(line);
-    if (command === 'watch') watch(args);
+    if (command === 'watch') await watch(args);
     print({ answer: command, ...got });
   })
   .on('close', () => process.exit());
