@@ -2,6 +2,7 @@
 
 use super::environment::Environment;
 use super::ids::TraceId;
+use crate::event::Event;
 
 /// One part of all traces.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,6 +41,11 @@ impl Sampler {
             }
             None => Self::ALL,
         }
+    }
+
+    /// Whether the trace of this event is told of. Where all are, nothing has to be reckoned.
+    pub(super) fn takes_event(self, event: &Event) -> bool {
+        self.ratio >= 1.0 || (self.ratio > 0.0 && self.takes(TraceId::of(&event.event_id())))
     }
 
     /// As the SDKs of OpenTelemetry do it: by the lower half of the ID.
