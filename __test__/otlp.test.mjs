@@ -11,11 +11,12 @@ import { join } from 'node:path';
 import { context, trace } from '@opentelemetry/api';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { command, stateFolder } from './command.mjs';
-import { consume, openConsumer, startedRedis } from './consumers.mjs';
+import { add, consume, noneIsPending, openConsumer, startedRedis } from './consumers.mjs';
 import { cycle, openDaemon } from './daemon.mjs';
-import { AT_ONCE, exporting, hostWithMeter, hostWithSdk } from './otlp/exporting.mjs';
+import { AT_ONCE, exporting, hostThatThrowsAt, hostWithMeter, hostWithSdk } from './otlp/exporting.mjs';
 import { attributesOf, sharedCollector, startTlsCollector } from './otlp/collector.mjs';
 import { fieldsOf, freePort } from './redis-server.mjs';
+import { uncaught } from './uncaught.mjs';
 import { until } from './until.mjs';
 
 const KEYBOARD = { name: '200-1.2', vendorId: 0x046d, productId: 0xc31c, product: 'Keyboard', serialNumber: 'SECRET' };
@@ -97,6 +98,26 @@ describe('one event', () => {
     await until(() => consumer.told.dead.length === 1, 'the event among the dead');
     const failed = host.getFinishedSpans().find(({ name }) => name === 'process aw:hotplug');
     expect(failed).toMatchObject({ status: { code: 2, message: 'no driver' }, events: [{ name: 'exception', attributes: { 'exception.message': 'no driver' } }] });
+  });
+
+  it.each(['startSpan', 'with', 'end', 'recordException'])("is handled and told though the host's SDK throws at %s", async (where) => {
+    const server = await startedRedis();
+    const [calls, thrown] = [hostThatThrowsAt(where), uncaught()];
+    await exporting({});
+    const daemon = await started(server);
+    daemon.simulateAttach(KEYBOARD);
+    const consumer = openConsumer(server, { max_attempts: 2 });
+    let attempts = 0;
+    const handled = consume(consumer, () => {
+      attempts += 1;
+      // The first time goes wrong, so that there is something to record.
+      if (attempts === 1) throw new Error('no driver');
+    });
+    await until(() => attempts === 2, 'the event in the handler again');
+    await noneIsPending(server);
+    await daemon.stop();
+    expect([handled, consumer.told.dead, thrown]).toEqual([['Keyboard'], [], []]);
+    expect(calls.length).toBeGreaterThan(0);
   });
 
   it("is the host's to export where the addon exports nothing", async () => {
@@ -197,6 +218,14 @@ describe('figures', () => {
     expect(value('usb_events_total', { action: 'attach', source: 'simulated', daemon: '2' })).toBe(2);
     expect(value('usb_devices_connected', {})).toBe(0);
     expect(value('usb_event_processing_duration_ms', {}).count).toBe(8);
+    expect(found.process_resident_memory_bytes, 'the process has one').toEqual([expect.objectContaining({ attributes: {} })]);
+    // Others that come after a further call are told from those that run.
+    await exporting({ OTEL_SERVICE_NAME: 'renamed' });
+    const third = await started(null);
+    cycle(third, 2);
+    await third.heard.waitFor('device:detach');
+    const numbers = (await read()).usb_devices_connected.map(({ attributes }) => attributes.daemon);
+    expect(numbers).toEqual([undefined, '2', '3']);
   });
 
   it("are not in the host's meter where the addon exports them", async () => {
@@ -346,6 +375,18 @@ describe('a collector that', () => {
   });
 });
 
+it("a consumer's log says what is not exported, where there is no daemon", async () => {
+  const server = await startedRedis();
+  await exporting({ OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: await BAD['is away'](), ...AT_ONCE }, { level: 'debug' });
+  const consumer = openConsumer(server);
+  const said = [];
+  consumer.on('log', ({ message }) => said.push(message));
+  consume(consumer);
+  await add(server, ['Keyboard']);
+  await until(() => said.includes('telemetry not exported'), 'what the exporter says');
+  await consumer.stop();
+});
+
 describe('where nothing is exported', () => {
   it('there is no thread for it, and entries have no trace', async () => {
     const server = await startedRedis();
@@ -384,6 +425,11 @@ it('daemons that run at once share one thread, which ends with the last of them'
   }
   await first.stop();
   expect([count(), collector.spans]).toEqual([1, []]);
+  const told = () => collector.metrics.filter(({ name }) => name === 'usb_events_total');
+  await until(() => told().length > 0, 'the last figures of the one that has left');
+  const attributes = told()[0].sum.dataPoints.map(attributesOf);
+  expect(attributes.filter(({ daemon }) => daemon === undefined).length).toBeGreaterThan(0);
+  expect(collector.metrics.filter(({ name }) => name === 'process_open_fds').map((metric) => metric.gauge.dataPoints.length)).toEqual([1]);
   await second.stop();
   expect([count(), collector.spans.filter(({ name }) => name === 'usb attach').length]).toEqual([0, 2]);
 });

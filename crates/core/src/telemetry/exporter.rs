@@ -166,7 +166,7 @@ impl<'a> Line<'a> {
                     if is_stopped { daemon.snapshot(None) } else { daemon.ask(LOOP_PATIENCE).await };
                 told.insert(number, snapshot);
             }
-            let mut told = told.into_iter().collect();
+            let mut told: Vec<_> = told.into_iter().collect();
             figures::tell_process_once(&mut told);
             let metrics: Vec<_> =
                 told.into_iter().flat_map(|(number, snapshot)| figures::metrics(snapshot, number)).collect();
@@ -229,12 +229,8 @@ impl<'a> Line<'a> {
     fn give_up<T>(&self, queue: &Queue<T>, has_heir: bool) {
         let under_way = self.told.borrow().under_way;
         let mut lost = under_way + queue.take_refused();
-        while !has_heir {
-            let batch = queue.take();
-            if batch.is_empty() {
-                break;
-            }
-            lost += batch.len() as u64;
+        if !has_heir {
+            lost += queue.clear();
         }
         let mut told = self.told.borrow_mut();
         told.lost += lost;

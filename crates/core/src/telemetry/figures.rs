@@ -29,9 +29,10 @@ pub(super) fn metrics(snapshot: Snapshot, number: usize) -> Vec<Metric> {
         .into_iter()
         .map(|family| {
             // A process has one of each of its own, whichever daemon tells it.
-            let (started, mark) = match family.metric.is_of_process() {
-                true => (process, None),
-                false => (snapshot.started_at_ms, mark.as_ref()),
+            let (started, mark) = if family.metric.is_of_process() {
+                (process, None)
+            } else {
+                (snapshot.started_at_ms, mark.as_ref())
             };
             metric(family, Span { from: nanoseconds(started), until }, mark)
         })
@@ -39,7 +40,7 @@ pub(super) fn metrics(snapshot: Snapshot, number: usize) -> Vec<Metric> {
 }
 
 /// Leaves what a process has once to the first of several daemons.
-pub(super) fn tell_process_once(daemons: &mut Vec<(usize, Snapshot)>) {
+pub(super) fn tell_process_once(daemons: &mut [(usize, Snapshot)]) {
     for (_, snapshot) in daemons.iter_mut().skip(1) {
         snapshot.families.retain(|family| !family.metric.is_of_process());
     }

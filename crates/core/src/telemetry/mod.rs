@@ -191,7 +191,7 @@ impl Telemetry {
     /// The figures of each daemon that runs, by its number; those of the process with the first one's.
     pub fn figures(&self) -> Vec<(usize, Snapshot)> {
         let daemons = self.shared.daemons().into_iter();
-        let mut told = daemons.map(|(number, metrics)| (number, metrics.snapshot(None))).collect();
+        let mut told: Vec<_> = daemons.map(|(number, metrics)| (number, metrics.snapshot(None))).collect();
         figures::tell_process_once(&mut told);
         told
     }

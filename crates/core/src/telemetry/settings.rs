@@ -243,13 +243,12 @@ fn headers(env: &mut Environment<'_>, names: &Names) -> Vec<(HeaderName, HeaderV
     let Some((name, text)) = env.first(&[&own, "OTEL_EXPORTER_OTLP_HEADERS"]) else { return Vec::new() };
     let mut headers = Vec::new();
     for (at, part) in text.split(',').enumerate().filter(|(_, part)| !part.trim().is_empty()) {
-        match header(part) {
-            Some(header) => headers.push(header),
+        if let Some(header) = header(part) {
+            headers.push(header);
+        } else {
             // By its place alone: a token that is written wrong may be in either half.
-            None => {
-                let expected = "is no header as name=value, and is left out";
-                env.warnings.push(format!("{name}: entry {} {expected}", at + 1));
-            }
+            let expected = "is no header as name=value, and is left out";
+            env.warnings.push(format!("{name}: entry {} {expected}", at + 1));
         }
     }
     headers
@@ -426,7 +425,14 @@ mod tests {
                 .map(|(_, value)| value.clone())
                 .collect::<Vec<_>>()
         };
-        assert_eq!((of("service.name"), of("deployment.environment.name")), (vec!["mine".into()], vec!["lab".into()]));
-        assert_eq!(of("process.pid"), [Value::Whole(std::process::id().into())], "a number, as the conventions say");
+        assert_eq!(
+            (of("service.name"), of("deployment.environment.name")),
+            (vec!["mine".into()], vec!["lab".into()])
+        );
+        assert_eq!(
+            of("process.pid"),
+            [Value::Whole(std::process::id().into())],
+            "a number, as the conventions say"
+        );
     }
 }

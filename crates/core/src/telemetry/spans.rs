@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn an_event_begins_when_it_says_however_long_the_machine_has_slept_since() {
         let mut told = (*event(7, Action::Attach, 7)).clone();
-        told.journey = Journey::observed_at(Instant::now()).into();
+        told.journey = Journey::observed_at(Instant::now());
         assert_eq!(Moments::of(&told).observed, Some(at(told.timestamp_ms)));
     }
 
