@@ -100,7 +100,7 @@ describe('one event', () => {
     expect(failed).toMatchObject({ status: { code: 2, message: 'no driver' }, events: [{ name: 'exception', attributes: { 'exception.message': 'no driver' } }] });
   });
 
-  it.each(['startSpan', 'with', 'end', 'recordException'])("is handled and told though the host's SDK throws at %s", async (where) => {
+  it.each(['startSpan', 'with', 'end'])("is handled and told though the host's SDK throws at %s", async (where) => {
     const server = await startedRedis();
     const [calls, thrown] = [hostThatThrowsAt(where), uncaught()];
     await exporting({});
@@ -118,6 +118,37 @@ describe('one event', () => {
     await daemon.stop();
     expect([handled, consumer.told.dead, thrown]).toEqual([['Keyboard'], [], []]);
     expect(calls.length).toBeGreaterThan(0);
+  });
+
+  it('fails in its handler for the reason that the handler has, whatever the SDK of the host throws', async () => {
+    const server = await startedRedis();
+    hostThatThrowsAt('recordException');
+    await exporting({});
+    const daemon = await started(server);
+    daemon.simulateAttach(KEYBOARD);
+    const consumer = openConsumer(server, { max_attempts: 1 });
+    consume(consumer, () => {
+      throw new Error('no driver');
+    });
+    const [{ reason }] = await until(() => consumer.told.dead.length === 1 && consumer.told.dead, 'the event among the dead');
+    expect(reason).toBe('no driver');
+  });
+
+  it('that the host has no time for is counted, and told', async () => {
+    const host = hostWithSdk();
+    await exporting({ OTEL_BSP_MAX_QUEUE_SIZE: '12', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '12' });
+    const daemon = await started(null);
+    const { lastSeq } = daemon.getHealth().outbox;
+    const warned = once(process, 'warning');
+    cycle(daemon, 100);
+    // JavaScript takes nothing meanwhile.
+    while (daemon.getHealth().outbox.lastSeq < lastSeq + 100);
+    const [{ code, message }] = await warned;
+    const lost = Number(/^traces of (\d+) events found no room/.exec(message)?.[1]);
+    expect(code).toBe('USB_TELEMETRY');
+    await daemon.stop();
+    const exported = host.getFinishedSpans().filter(({ name }) => name.startsWith('usb ')).length;
+    expect([exported > 0, lost > 0, exported + lost <= 100]).toEqual([true, true, true]);
   });
 
   it("is the host's to export where the addon exports nothing", async () => {
@@ -373,6 +404,24 @@ describe('a collector that', () => {
     if (TAKES.has(what)) expect(lost).toBeLessThan(200);
     else expect(lost).toBe(200);
   });
+});
+
+it.each([
+  [3, 'full'],
+  [0, 'slow down'],
+])('a collector that refuses %d spans and says "%s" is heard, and nothing is lost by it', async (count, reason) => {
+  // A message of the protocol: its partial success, with the number and the text.
+  const part = Buffer.from([8, count, 18, reason.length, ...Buffer.from(reason)]);
+  const url = await listening(createHttpServer((request, response) => request.resume().on('end', () => response.end(Buffer.from([10, part.length, ...part])))));
+  await exporting({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url, ...AT_ONCE });
+  const daemon = openDaemon({ redis: false });
+  const said = [];
+  daemon.on('log', ({ target, message, fields }) => target.includes('telemetry') && said.push([message, fields.refused, fields.reason]));
+  await daemon.start();
+  daemon.simulateAttach(KEYBOARD);
+  await until(() => said.length > 0, 'what the exporter says');
+  await daemon.stop();
+  expect(said).toEqual([['the collector is not content', count, reason]]);
 });
 
 it("a consumer's log says what is not exported, where there is no daemon", async () => {
