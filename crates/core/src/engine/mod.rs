@@ -190,8 +190,8 @@ impl Engine {
         loop {
             match self.senses.receive() {
                 Ok(Received::Uevent(uevent)) => {
-                    self.hub.note(&Fact::Reported { source: name::NETLINK });
                     self.pending.push_back(Heard { uevent, at: Moment::now() });
+                    self.hub.note(&Fact::Reported { source: name::NETLINK });
                 }
                 Ok(Received::Other) => {}
                 Ok(Received::Foreign) => {
@@ -292,7 +292,7 @@ impl Engine {
     fn carry_out(&mut self, verdict: Verdict, at: Moment, uevent: Option<&Uevent>) {
         if let Some(uevent) = uevent.filter(|_| verdict.repeated) {
             let cause = self.cause(Backend::Netlink, None, at);
-            self.announcer.note_repeated(uevent.name(), cause);
+            self.announcer.note_repeated(uevent.name(), self.strings.awaited(uevent.name()), cause);
         }
         if let Some(delay) = verdict.rescan {
             self.schedule.snapshot_within(delay);
