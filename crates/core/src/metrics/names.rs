@@ -207,6 +207,7 @@ mod tests {
             if let Some(word) = unit.word() {
                 assert!(stem.unwrap_or(name).ends_with(&format!("_{word}")), "{name}");
             }
+            assert_ne!(unit.ucum(), "1", "{name}: Prometheus takes that for a ratio");
             // OpenMetrics' own encoder does not escape it.
             assert!(!help.is_empty() && !help.contains(['\\', '"', '\n']), "{name}");
         }

@@ -60,6 +60,8 @@ impl Sampler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Action;
+    use crate::test_support::event;
 
     fn sampler(name: &str, argument: &str) -> Sampler {
         let variable = |wanted: &str| match wanted {
@@ -78,6 +80,14 @@ mod tests {
         assert_eq!(taken(sampler("parentbased_always_off", "")), 0);
         assert_eq!(taken(sampler("nonsense", "")), 1000);
         assert_eq!(taken(sampler("traceidratio", "2")), 1000);
+        let half = sampler("traceidratio", "0.5");
+        for event in (0..100).map(|seq| event(seq, Action::Attach, 7)) {
+            assert_eq!(half.takes_event(&event), half.takes(TraceId::of(&event.event_id())));
+            assert_eq!(
+                [Sampler::ALL, Sampler { ratio: 0.0 }].map(|some| some.takes_event(&event)),
+                [true, false]
+            );
+        }
         let part = taken(sampler("parentbased_traceidratio", "0.25"));
         assert!((200..300).contains(&part), "{part}");
     }
