@@ -27,6 +27,7 @@ pub(super) fn metrics(snapshot: Snapshot, number: usize) -> Vec<Metric> {
     snapshot
         .families
         .into_iter()
+        .filter(|family| !family.series.is_empty())
         .map(|family| {
             let started =
                 if family.metric.name.starts_with("process_") { process } else { snapshot.started_at_ms };
