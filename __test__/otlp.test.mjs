@@ -264,6 +264,15 @@ describe('the command line', () => {
   });
 });
 
+it('the command line says what is lost, whatever the level of its log', async () => {
+  const run = command(['run', '--simulate', '--no-redis'], { env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await freePort()}` } });
+  await run.stdout.waitFor(/attach/);
+  await run.end();
+  const [lost] = run.stderr.lines.filter((line) => line.includes('"signal":"traces"')).map((line) => JSON.parse(line));
+  expect(lost).toMatchObject({ level: 'WARN', fields: { message: 'telemetry not exported', reason: expect.stringContaining('refused') } });
+  expect(lost.fields.lost).toBeGreaterThan(0);
+});
+
 /** Servers that are no good as collectors, by what they do. */
 const BAD = {
   'is away': async () => `http://127.0.0.1:${await freePort()}`,

@@ -18,14 +18,21 @@ use crate::style::Style;
 /// What writes lines, or hands them on.
 type Writing = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// Starts logging at `RUST_LOG`, else `LOG_LEVEL`, else errors only: what a run has to say it says in its own lines. A collector
-/// gets the life cycle as well.
+/// What a run has to say it says in its own lines.
+const ERRORS: &str = "error";
+/// What is lost on the way to a collector is said nowhere else.
+const ERRORS_AND_LOSSES: &str = "error,usb_daemon_core::telemetry=warn";
+const LIFE_CYCLE: &str = "info";
+
+/// Starts logging at `RUST_LOG`, else `LOG_LEVEL`, else errors only. A collector gets the life cycle as well.
 pub(crate) fn start(telemetry: Option<&Arc<Telemetry>>) -> Result<(), String> {
     let variable = |name: &str| std::env::var(name).ok();
     let writing = if stderr().is_terminal() { human(stderr, Style::of_stderr()) } else { json(stderr) };
-    let mut layers: Vec<Writing> = vec![writing.with_filter(filter(variable, LevelFilter::ERROR)?).boxed()];
+    let exports = telemetry.is_some_and(|telemetry| !telemetry.settings().is_off());
+    let otherwise = if exports { ERRORS_AND_LOSSES } else { ERRORS };
+    let mut layers: Vec<Writing> = vec![writing.with_filter(filter(variable, otherwise)?).boxed()];
     if let Some(telemetry) = telemetry.filter(|telemetry| telemetry.settings().exports(Signal::Logs)) {
-        let exported = Lines(Arc::clone(telemetry)).with_filter(filter(variable, LevelFilter::INFO)?);
+        let exported = Lines(Arc::clone(telemetry)).with_filter(filter(variable, LIFE_CYCLE)?);
         layers.push(exported.boxed());
     }
     // Refused where the process has a logger already: that one is the host's, and stays.
@@ -33,8 +40,8 @@ pub(crate) fn start(telemetry: Option<&Arc<Telemetry>>) -> Result<(), String> {
     Ok(())
 }
 
-/// What is asked for, or from this level on.
-fn filter(variable: impl Fn(&str) -> Option<String>, otherwise: LevelFilter) -> Result<EnvFilter, String> {
+/// What is asked for, or else this.
+fn filter(variable: impl Fn(&str) -> Option<String>, otherwise: &str) -> Result<EnvFilter, String> {
     let set = |name| variable(name).filter(|value| !value.is_empty());
     let level = |level: LevelFilter| EnvFilter::default().add_directive(level.into());
     match (set("RUST_LOG"), set("LOG_LEVEL")) {
@@ -44,7 +51,7 @@ fn filter(variable: impl Fn(&str) -> Option<String>, otherwise: LevelFilter) -> 
         (None, Some(name)) => name.parse().map(level).map_err(|_| {
             format!("LOG_LEVEL is {name:?}: expected error, warn, info, debug or trace, or off")
         }),
-        (None, None) => Ok(level(otherwise)),
+        (None, None) => EnvFilter::try_new(otherwise).map_err(|error| error.to_string()),
     }
 }
 
@@ -108,7 +115,7 @@ mod tests {
     }
 
     fn asked(set: &'static [(&'static str, &'static str)]) -> Result<EnvFilter, String> {
-        filter(env(set), LevelFilter::ERROR)
+        filter(env(set), ERRORS)
     }
 
     const HOSTILE: &str = "a\n\u{1b}[31mb\u{9b}2J\r";

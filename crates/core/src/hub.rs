@@ -33,7 +33,7 @@ struct Shared {
 }
 
 /// What is known of the daemon's own state.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Board {
     started: bool,
     sources: BTreeMap<&'static str, SourceStatus>,
@@ -47,10 +47,13 @@ struct Board {
     duplicates: u64,
     /// When each source has reported something last, in ms since 1970.
     reported: BTreeMap<&'static str, u64>,
-    withheld: VecDeque<Withheld>,
-    /// Devices that a filter holds back, by their names.
-    held_back: BTreeMap<String, Withheld>,
+    withheld: VecDeque<Arc<Withheld>>,
+    /// Devices that a filter holds back.
+    held_back: BTreeMap<HeldBack, Arc<Withheld>>,
 }
+
+/// Whose it is, which, and where: reported devices may be at a port where there is another one.
+type HeldBack = (&'static str, u16, u16, String);
 
 /// How the daemon is, in the contract's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -161,12 +164,12 @@ impl Hub {
     }
 
     /// Reports of late that brought no event, the oldest first.
-    pub fn withheld(&self) -> Vec<Withheld> {
+    pub fn withheld(&self) -> Vec<Arc<Withheld>> {
         lock(&self.shared.board).withheld.iter().cloned().collect()
     }
 
     /// Devices that are there and that a filter holds back.
-    pub fn held_back(&self) -> Vec<Withheld> {
+    pub fn held_back(&self) -> Vec<Arc<Withheld>> {
         lock(&self.shared.board).held_back.values().cloned().collect()
     }
 
@@ -238,29 +241,36 @@ impl Hub {
         lock(&self.shared.board).other_producers = producers;
     }
 
+    /// Where events are stored, and how many of them are where.
+    pub fn outbox(&self) -> OutboxStatus {
+        self.shared.outbox.get()
+    }
+
     /// The daemon's state now.
     pub fn health(&self) -> Health {
-        let board = lock(&self.shared.board).clone();
         let outbox = self.shared.outbox.get();
+        let board = lock(&self.shared.board);
         let waiting = usize::try_from(outbox.accounts.waiting).unwrap_or(usize::MAX);
         let lag_ms = outbox.oldest_ms;
-        let source = |status: SourceStatus| SourceHealth {
+        let source = |status: &SourceStatus| SourceHealth {
             last_event_at: board.reported.get(status.source).copied(),
-            status,
+            status: status.clone(),
         };
+        let redis =
+            |status: &RedisStatus| RedisHealth { status: RedisStatus { waiting, ..status.clone() }, lag_ms };
         Health {
             status: board.status(&outbox),
             version: env!("CARGO_PKG_VERSION"),
             uptime: self.shared.since.elapsed().as_secs_f64(),
             started: board.started,
-            sources: board.sources.into_values().map(source).collect(),
-            redis: board.redis.map(|redis| RedisHealth { status: RedisStatus { waiting, ..redis }, lag_ms }),
+            sources: board.sources.values().map(source).collect(),
+            redis: board.redis.as_ref().map(redis),
             outbox,
-            other_producers: board.other_producers,
+            other_producers: board.other_producers.clone(),
             connected_devices: board.attached.len() as u64,
             events: board.events,
             gaps: board.gaps,
-            last_gap: board.last_gap,
+            last_gap: board.last_gap.clone(),
             duplicates: board.duplicates,
         }
     }
@@ -299,20 +309,18 @@ impl Board {
                 self.reported.insert(source, clock::now_ms());
             }
             Fact::Withheld(withheld) => {
+                let withheld = Arc::new((*withheld).clone());
                 if withheld.reason == WithheldReason::Filtered {
+                    let key = held_back(&withheld);
                     match withheld.action {
-                        Action::Attach => {
-                            self.held_back.insert(withheld.name.clone(), (*withheld).clone());
-                        }
-                        Action::Detach => {
-                            self.held_back.remove(&withheld.name);
-                        }
-                    }
+                        Action::Attach => self.held_back.insert(key, Arc::clone(&withheld)),
+                        Action::Detach => self.held_back.remove(&key),
+                    };
                 }
                 if self.withheld.len() == WITHHELD {
                     self.withheld.pop_front();
                 }
-                self.withheld.push_back((*withheld).clone());
+                self.withheld.push_back(withheld);
             }
             Fact::Stored { .. }
             | Fact::Witnessed { .. }
@@ -340,6 +348,15 @@ impl Board {
             HealthStatus::Healthy
         }
     }
+}
+
+fn held_back(withheld: &Withheld) -> HeldBack {
+    // One of the kernel's sources may see it come, and another one see it leave.
+    let origin = match withheld.source {
+        origin @ (name::SIMULATED | name::INJECTED) => origin,
+        _ => "kernel",
+    };
+    (origin, withheld.bus_number, withheld.device_address, withheld.name.clone())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

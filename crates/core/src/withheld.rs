@@ -45,6 +45,10 @@ pub struct Withheld {
     pub source: &'static str,
     /// The kernel's name of the place: `1-4.2`.
     pub name: String,
+    /// The device's bus.
+    pub bus_number: u16,
+    /// Its address there.
+    pub device_address: u16,
     /// 0 where it is not known.
     pub vendor_id: u16,
     /// 0 where it is not known.
@@ -75,6 +79,8 @@ impl Withheld {
             reason,
             source,
             name: device.port_path.name(),
+            bus_number: device.address.bus,
+            device_address: device.address.device,
             vendor_id: device.descriptor.id_vendor,
             product_id: device.descriptor.id_product,
             manufacturer: device.manufacturer.clone(),

@@ -190,8 +190,8 @@ impl Engine {
         loop {
             match self.senses.receive() {
                 Ok(Received::Uevent(uevent)) => {
-                    self.hub.note(&Fact::Reported { source: name::NETLINK });
                     self.pending.push_back(Heard { uevent, at: Moment::now() });
+                    self.hub.note(&Fact::Reported { source: name::NETLINK });
                 }
                 Ok(Received::Other) => {}
                 Ok(Received::Foreign) => {

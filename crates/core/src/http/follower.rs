@@ -56,6 +56,8 @@ pub(super) struct Follower {
     store: Arc<Store>,
     wording: Wording,
     producer: Arc<str>,
+    /// The series before this one: what of it is still on its way comes too late.
+    left: Option<Arc<str>>,
     /// Number of the last event told of.
     seen: u64,
     /// Whether the outbox may have more after that.
@@ -87,6 +89,7 @@ impl Follower {
             store,
             wording,
             producer: place.producer,
+            left: None,
             seen: place.last,
             behind: false,
             anywhere: false,
@@ -167,6 +170,7 @@ impl Follower {
 
     fn take(&mut self, happening: Happening) {
         match happening {
+            Happening::Transition(event) if self.left.as_ref() == Some(&event.producer) => {}
             Happening::Transition(event) => {
                 if event.producer != self.producer {
                     self.enter(&event.producer);
@@ -192,7 +196,8 @@ impl Follower {
     /// Numbers begin anew, in another series.
     fn enter(&mut self, producer: &Arc<str>) {
         not_kept(&mut self.text, None);
-        self.producer = Arc::clone(producer);
+        self.left = Some(std::mem::replace(&mut self.producer, Arc::clone(producer)));
+        self.held = None;
         self.seen = 0;
         self.anywhere = true;
     }

@@ -123,3 +123,32 @@ proptest! {
         runtime.expect("a runtime").block_on(run(steps));
     }
 }
+
+/// An event of another series than [`event`]'s.
+fn of_new_series(seq: u64) -> Arc<Event> {
+    Arc::new(Event { producer: "new".into(), ..(*event(seq, Action::Attach, seq)).clone() })
+}
+
+#[test]
+fn what_is_left_of_a_series_that_has_ended_leads_nobody_back_to_it() {
+    let pages = Store {
+        ask: Box::new(|after, _, answer| answer(Ok((after + 1..=4).map(of_new_series).collect()))),
+        turn: Semaphore::new(1),
+    };
+    let feed = Feed::new();
+    let slot = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a slot");
+    let place = || Place { producer: "test".into(), last: 0 };
+    let from = From::After(Some("test".to_owned()), 0);
+    let mut follower = Follower::new(&feed, Arc::new(pages), Wording::Events, &from, place, slot);
+    feed.notice(&Notice::Transition(event(9, Action::Attach, 9)));
+    (4..=6).for_each(|seq| feed.notice(&Notice::Transition(of_new_series(seq))));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let mut text = String::new();
+    runtime.expect("a runtime").block_on(async {
+        while !text.ends_with(": still here\n\n") {
+            text.push_str(&follower.next().await.expect("it goes on"));
+        }
+    });
+    let ids: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("id: ")).collect();
+    assert_eq!(ids, ["new:1", "new:2", "new:3", "new:4", "new:5", "new:6"]);
+}

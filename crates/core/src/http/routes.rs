@@ -56,11 +56,13 @@ pub(super) struct Site {
 impl Site {
     /// Where numbers are, told of or stored.
     pub(super) fn place(&self) -> Place {
-        let outbox = self.hub.health().outbox;
+        let outbox = self.hub.outbox();
         match self.feed.last() {
-            Some((producer, last)) if *producer != *outbox.producer => Place { producer, last },
-            Some((producer, last)) => Place { producer, last: last.max(outbox.last_seq) },
-            None => Place { producer: outbox.producer.into(), last: outbox.last_seq },
+            Some((producer, last)) if *producer == *outbox.producer => {
+                Place { producer, last: last.max(outbox.last_seq) }
+            }
+            // A series that begins anew is the outbox's before any event of it is told.
+            _ => Place { producer: outbox.producer.into(), last: outbox.last_seq },
         }
     }
 }

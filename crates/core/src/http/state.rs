@@ -80,7 +80,7 @@ impl<'a> ListedDevice<'a> {
 #[serde(rename_all = "camelCase")]
 struct Devices<'a> {
     devices: Vec<ListedDevice<'a>>,
-    held_back: Vec<Withheld>,
+    held_back: Vec<Arc<Withheld>>,
 }
 
 pub(super) async fn devices(State(site): State<Arc<Site>>) -> Json<serde_json::Value> {

@@ -328,7 +328,6 @@ impl Announcer {
         if let Some(described) = described {
             journey.note(Step::Describe, described);
         }
-        journey.note(Step::Announce, Instant::now());
         let make = |producer, seq| Event {
             producer,
             seq,
@@ -355,6 +354,7 @@ impl Announcer {
                 "announced"
             );
             self.witnesses.tell(event);
+            event.journey.note(Step::Announce, Instant::now());
             self.hub.tell(&Notice::Transition(Arc::clone(event)));
         });
         self.intake.wake();
