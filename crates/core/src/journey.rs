@@ -101,15 +101,17 @@ impl Journey {
         (micros != UNKNOWN).then(|| Duration::from_micros(micros.max(0).unsigned_abs()))
     }
 
+    /// How long a step has taken.
+    pub fn took(&self, step: Step) -> Option<Duration> {
+        let at = self.at(step)?;
+        let before = Step::ALL.into_iter().take(step as usize).filter_map(|before| self.at(before)).max();
+        Some(at.saturating_sub(before.unwrap_or_default()))
+    }
+
     /// How long each step has taken.
     pub fn steps(&self) -> Steps {
-        let mut before = Duration::ZERO;
-        let [describe, announce, store, publish] = Step::ALL.map(|step| {
-            let at = self.at(step)?;
-            let took = at.saturating_sub(before);
-            before = before.max(at);
-            Some(took.as_secs_f64() * 1000.0)
-        });
+        let [describe, announce, store, publish] =
+            Step::ALL.map(|step| self.took(step).map(|took| took.as_secs_f64() * 1000.0));
         Steps { describe, announce, store, publish }
     }
 

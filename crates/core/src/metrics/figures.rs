@@ -1,13 +1,12 @@
 //! What is counted while the daemon works: an onlooker that adds ones. It waits for nobody and allocates nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use super::groups::Groups;
 use super::histogram::Durations;
 use crate::clock;
 use crate::event::{Action, Event, Synthetic};
-use crate::journey::{Step, Steps, WITNESSES};
+use crate::journey::{Step, WITNESSES};
 use crate::notice::{GapCause, Notice};
 use crate::onlooker::{Fact, Onlooker};
 use crate::source::name;
@@ -126,9 +125,8 @@ impl Figures {
             if let Some(duration) = event.journey.at(Step::Announce) {
                 self.processing.add(duration);
             }
-            let Steps { describe, announce, .. } = event.journey.steps();
-            self.took(Step::Describe, describe);
-            self.took(Step::Announce, announce);
+            self.took(event, Step::Describe);
+            self.took(event, Step::Announce);
         }
     }
 
@@ -138,21 +136,21 @@ impl Figures {
             self.first.count(source);
         }
         if is_timed(event) {
-            self.took(Step::Store, event.journey.steps().store);
+            self.took(event, Step::Store);
         }
     }
 
     fn published(&self, event: &Event) {
         if let Some(duration) = event.journey.at(Step::Publish).filter(|_| is_timed(event)) {
             self.publishing.add(duration);
-            self.took(Step::Publish, event.journey.steps().publish);
+            self.took(event, Step::Publish);
         }
     }
 
     /// Counts how long a step has taken. Of what an earlier run has observed nothing is known.
-    fn took(&self, step: Step, ms: Option<f64>) {
-        if let Some(ms) = ms {
-            self.stages[step as usize].add(Duration::from_secs_f64(ms / 1000.0));
+    fn took(&self, event: &Event, step: Step) {
+        if let Some(took) = event.journey.took(step) {
+            self.stages[step as usize].add(took);
         }
     }
 
@@ -223,7 +221,7 @@ fn read(count: &AtomicU64) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::journey::Journey;

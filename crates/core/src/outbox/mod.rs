@@ -320,6 +320,8 @@ impl Outbox {
     fn note_saved(&mut self) {
         let now = Instant::now();
         let unsaved = self.recent.iter().rev().take_while(|placed| placed.position > self.saved).count();
+        // As a rule all are new: one allocation for a commit.
+        self.stored.first.reserve(unsaved);
         for placed in self.recent.range(self.recent.len() - unsaved..) {
             let is_first = placed.event.journey.note(Step::Store, now);
             tracing::debug!(
