@@ -37,7 +37,9 @@ const said = (page, id) => question(page, id).textContent();
 /** The head of the page says that something is wrong, and the list of reasons which. */
 async function find(page, id, verdict, more) {
   const at = question(page, id);
-  await until(async () => verdict.test(await at.textContent()), `${id} to say ${verdict}`, { timeoutMs: 20_000 });
+  await until(async () => verdict.test(await at.textContent()), `${id} to say ${verdict}`).catch(async (error) => {
+    throw new Error(`${error.message}: ${await at.textContent()}`);
+  });
   for (const pattern of more) expect(await at.textContent()).toMatch(pattern);
   expect(await page.locator('#why-summary').first().textContent()).toMatch(/needs? a look/);
 }
@@ -72,7 +74,7 @@ it('permission: the page says which source may not look, why, and what to allow'
 it('duplicate: a kernel that tells once more of a device that is there', async () => {
   const { daemon, page: shown } = await page({});
   const handle = await bed.plug(MOUSE);
-  await daemon.transitions(1);
+  await daemon.waitFor(({ event, value }) => event === 'device:attach' && value.location.portPath === MOUSE.port, 'the mouse');
   await bed.control('uevent_only', { name: handle.name, action: 'add' });
   await find(shown, 'known', /Yes: 1 report was no news/, [/netlink/, /in the list of devices/]);
 });

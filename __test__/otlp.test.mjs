@@ -316,8 +316,10 @@ async function latency(daemon, at) {
 
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
+const KINDS = Object.keys(BAD);
+
 describe('a collector that', () => {
-  it.each(Object.keys(BAD))('%s delays neither events nor the stop', async (what) => {
+  it.each(KINDS)('%s delays neither events nor the stop', async (what) => {
     const server = await startedRedis();
     const plain = await started(server);
     const url = await BAD[what]();

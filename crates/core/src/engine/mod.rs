@@ -292,7 +292,7 @@ impl Engine {
     fn carry_out(&mut self, verdict: Verdict, at: Moment, uevent: Option<&Uevent>) {
         if let Some(uevent) = uevent.filter(|_| verdict.repeated) {
             let cause = self.cause(Backend::Netlink, None, at);
-            self.announcer.note_repeated(uevent.name(), cause);
+            self.announcer.note_repeated(uevent.name(), self.strings.awaited(uevent.name()), cause);
         }
         if let Some(delay) = verdict.rescan {
             self.schedule.snapshot_within(delay);

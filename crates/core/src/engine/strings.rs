@@ -96,6 +96,11 @@ impl Strings {
         self.awaited.values().any(|awaited| awaited.without.address == address)
     }
 
+    /// What was known at once of the device called `name`, if it is being waited for.
+    pub(super) fn awaited(&self, name: &str) -> Option<&Device> {
+        self.awaited.get(name).map(|awaited| &awaited.without)
+    }
+
     /// The device called `name`, with what is known of it by now, if it is being waited for.
     pub(super) fn take(&mut self, name: &str) -> Option<(Device, Cause)> {
         let Awaited { without, cause, done, .. } = self.awaited.remove(name)?;

@@ -182,11 +182,12 @@ impl Announcer {
         self.witnesses.report(&self.hub, source, action, address, at);
     }
 
-    /// The kernel has told once more of a device that is there.
-    pub(super) fn note_repeated(&self, name: &str, cause: Cause) {
+    /// The kernel has told once more of a device that is there, or whose strings are `awaited`.
+    pub(super) fn note_repeated(&self, name: &str, awaited: Option<&Device>, cause: Cause) {
         let key = Key::Kernel(name.to_owned());
         let attached = self.attached.get(&key).map(|attached| &attached.attachment.device);
-        if let Some(device) = attached.or_else(|| self.filtered.get(&key).map(|(device, _)| device)) {
+        let filtered = self.filtered.get(&key).map(|(device, _)| device);
+        if let Some(device) = attached.or(filtered).or(awaited) {
             self.repeat(&key, device, cause);
         }
     }
@@ -196,7 +197,7 @@ impl Announcer {
         let detail = match (self.attached.get(key), self.filtered.get(key)) {
             (Some(attached), _) => format!("attached already as {}", attached.attachment.signature),
             (None, Some((_, by))) => format!("held back already by {by}"),
-            (None, None) => String::new(),
+            (None, None) => "about to be told of".to_owned(),
         };
         self.withhold(device, Action::Attach, cause, WithheldReason::Duplicate, detail);
     }
