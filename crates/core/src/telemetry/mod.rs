@@ -349,7 +349,7 @@ mod tests {
     fn the_host_gets_a_trace_once_and_no_duration_of_what_reconciliation_made() {
         let (settings, _) = Settings::read(&|_| None);
         let relay = Relay { traces: Some(Box::new(|| ())), figures: true };
-        let telemetry = Telemetry::new(settings, relay).expect("random numbers");
+        let telemetry = Telemetry::new(settings, relay, None).expect("random numbers");
         let member = telemetry.join(None).expect("no thread is needed");
         for synthetic in [None, Some(Synthetic::Startup)] {
             let journey = Journey::observed_at(std::time::Instant::now());
@@ -362,6 +362,6 @@ mod tests {
             let (event, stream_id) = (event(1, Action::Attach, 1), "1-0".into());
             member.notice(&Notice::Published { event, stream_id, is_again });
         }
-        assert_eq!(telemetry.take_traces().0.len(), 1);
+        assert_eq!(telemetry.take_traces().traces.len(), 1);
     }
 }
