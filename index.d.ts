@@ -233,14 +233,16 @@ declare namespace USBDaemon {
    *
    * Has daemons that start from now on, in this thread, take part in OpenTelemetry: as the standard variables `OTEL_*` say, which are
    * read at the call. Traces, metrics and logs go out by OTLP (http/protobuf) from a thread of the addon, if there is an endpoint or an
-   * exporter in them; what does not is the host's to export, if an SDK has been registered with `@opentelemetry/api` before this call.
+   * exporter in them. Traces and metrics that do not are the host's to export, if an SDK has been registered with `@opentelemetry/api`
+   * before this call; lines of the log are told by the event `log`, and given to no SDK.
    * Nothing is exported twice, and nothing is set globally. A collector that is away or slow delays no event, and
    * {@link USBDaemon.stop} by a second at most.
    *
    * Each event is one trace, whose `traceparent` is in the stream. Handlers of a {@link USBEventConsumer} run within it: the active
    * context of `@opentelemetry/api`, where the process has that package, holds a span that continues it, and says how a handler fails.
    *
-   * What has no effect in the variables is a process warning with the code `USB_CONFIG`. A further call holds from then on.
+   * What has no effect in the variables is a process warning with the code `USB_CONFIG`. A further call holds from then on. An SDK that
+   * throws is a warning with the code `USB_TELEMETRY`, once, and what it was to be told is dropped; events and handlers go on.
    *
    * @throws {USBError} `ERR_USB_CONFIG`: a bad option or an unknown key
    */

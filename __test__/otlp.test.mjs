@@ -11,11 +11,12 @@ import { join } from 'node:path';
 import { context, trace } from '@opentelemetry/api';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { command, stateFolder } from './command.mjs';
-import { consume, openConsumer, startedRedis } from './consumers.mjs';
+import { add, consume, noneIsPending, openConsumer, startedRedis } from './consumers.mjs';
 import { cycle, openDaemon } from './daemon.mjs';
-import { AT_ONCE, exporting, hostWithMeter, hostWithSdk } from './otlp/exporting.mjs';
+import { AT_ONCE, exporting, hostThatThrowsAt, hostWithMeter, hostWithSdk } from './otlp/exporting.mjs';
 import { attributesOf, sharedCollector, startTlsCollector } from './otlp/collector.mjs';
 import { fieldsOf, freePort } from './redis-server.mjs';
+import { uncaught } from './uncaught.mjs';
 import { until } from './until.mjs';
 
 const KEYBOARD = { name: '200-1.2', vendorId: 0x046d, productId: 0xc31c, product: 'Keyboard', serialNumber: 'SECRET' };
@@ -97,6 +98,57 @@ describe('one event', () => {
     await until(() => consumer.told.dead.length === 1, 'the event among the dead');
     const failed = host.getFinishedSpans().find(({ name }) => name === 'process aw:hotplug');
     expect(failed).toMatchObject({ status: { code: 2, message: 'no driver' }, events: [{ name: 'exception', attributes: { 'exception.message': 'no driver' } }] });
+  });
+
+  it.each(['startSpan', 'with', 'end'])("is handled and told though the host's SDK throws at %s", async (where) => {
+    const server = await startedRedis();
+    const [calls, thrown] = [hostThatThrowsAt(where), uncaught()];
+    await exporting({});
+    const daemon = await started(server);
+    daemon.simulateAttach(KEYBOARD);
+    const consumer = openConsumer(server, { max_attempts: 2 });
+    let attempts = 0;
+    const handled = consume(consumer, () => {
+      attempts += 1;
+      // The first time goes wrong, so that there is something to record.
+      if (attempts === 1) throw new Error('no driver');
+    });
+    await until(() => attempts === 2, 'the event in the handler again');
+    await noneIsPending(server);
+    await daemon.stop();
+    expect([handled, consumer.told.dead, thrown]).toEqual([['Keyboard'], [], []]);
+    expect(calls.length).toBeGreaterThan(0);
+  });
+
+  it('fails in its handler for the reason that the handler has, whatever the SDK of the host throws', async () => {
+    const server = await startedRedis();
+    hostThatThrowsAt('recordException');
+    await exporting({});
+    const daemon = await started(server);
+    daemon.simulateAttach(KEYBOARD);
+    const consumer = openConsumer(server, { max_attempts: 1 });
+    consume(consumer, () => {
+      throw new Error('no driver');
+    });
+    const [{ reason }] = await until(() => consumer.told.dead.length === 1 && consumer.told.dead, 'the event among the dead');
+    expect(reason).toBe('no driver');
+  });
+
+  it('that the host has no time for is counted, and told', async () => {
+    const host = hostWithSdk();
+    await exporting({ OTEL_BSP_MAX_QUEUE_SIZE: '12', OTEL_BSP_MAX_EXPORT_BATCH_SIZE: '12' });
+    const daemon = await started(null);
+    const { lastSeq } = daemon.getHealth().outbox;
+    const warned = once(process, 'warning');
+    cycle(daemon, 100);
+    // JavaScript takes nothing meanwhile.
+    while (daemon.getHealth().outbox.lastSeq < lastSeq + 100);
+    const [{ code, message }] = await warned;
+    const lost = Number(/^traces of (\d+) events found no room/.exec(message)?.[1]);
+    expect(code).toBe('USB_TELEMETRY');
+    await daemon.stop();
+    const exported = host.getFinishedSpans().filter(({ name }) => name.startsWith('usb ')).length;
+    expect([exported > 0, lost > 0, exported + lost <= 100]).toEqual([true, true, true]);
   });
 
   it("is the host's to export where the addon exports nothing", async () => {
@@ -197,6 +249,14 @@ describe('figures', () => {
     expect(value('usb_events_total', { action: 'attach', source: 'simulated', daemon: '2' })).toBe(2);
     expect(value('usb_devices_connected', {})).toBe(0);
     expect(value('usb_event_processing_duration_ms', {}).count).toBe(8);
+    expect(found.process_resident_memory_bytes, 'the process has one').toEqual([expect.objectContaining({ attributes: {} })]);
+    // Others that come after a further call are told from those that run.
+    await exporting({ OTEL_SERVICE_NAME: 'renamed' });
+    const third = await started(null);
+    cycle(third, 2);
+    await third.heard.waitFor('device:detach');
+    const numbers = (await read()).usb_devices_connected.map(({ attributes }) => attributes.daemon);
+    expect(numbers).toEqual([undefined, '2', '3']);
   });
 
   it("are not in the host's meter where the addon exports them", async () => {
@@ -348,6 +408,36 @@ describe('a collector that', () => {
   });
 });
 
+it.each([
+  [3, 'full'],
+  [0, 'slow down'],
+])('a collector that refuses %d spans and says "%s" is heard, and nothing is lost by it', async (count, reason) => {
+  // A message of the protocol: its partial success, with the number and the text.
+  const part = Buffer.from([8, count, 18, reason.length, ...Buffer.from(reason)]);
+  const url = await listening(createHttpServer((request, response) => request.resume().on('end', () => response.end(Buffer.from([10, part.length, ...part])))));
+  await exporting({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: url, ...AT_ONCE });
+  const daemon = openDaemon({ redis: false });
+  const said = [];
+  daemon.on('log', ({ target, message, fields }) => target.includes('telemetry') && said.push([message, fields.refused, fields.reason]));
+  await daemon.start();
+  daemon.simulateAttach(KEYBOARD);
+  await until(() => said.length > 0, 'what the exporter says');
+  await daemon.stop();
+  expect(said).toEqual([['the collector is not content', count, reason]]);
+});
+
+it("a consumer's log says what is not exported, where there is no daemon", async () => {
+  const server = await startedRedis();
+  await exporting({ OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: await BAD['is away'](), ...AT_ONCE }, { level: 'debug' });
+  const consumer = openConsumer(server);
+  const said = [];
+  consumer.on('log', ({ message }) => said.push(message));
+  consume(consumer);
+  await add(server, ['Keyboard']);
+  await until(() => said.includes('telemetry not exported'), 'what the exporter says');
+  await consumer.stop();
+});
+
 describe('where nothing is exported', () => {
   it('there is no thread for it, and entries have no trace', async () => {
     const server = await startedRedis();
@@ -386,6 +476,11 @@ it('daemons that run at once share one thread, which ends with the last of them'
   }
   await first.stop();
   expect([count(), collector.spans]).toEqual([1, []]);
+  const told = () => collector.metrics.filter(({ name }) => name === 'usb_events_total');
+  await until(() => told().length > 0, 'the last figures of the one that has left');
+  const attributes = told()[0].sum.dataPoints.map(attributesOf);
+  expect(attributes.filter(({ daemon }) => daemon === undefined).length).toBeGreaterThan(0);
+  expect(collector.metrics.filter(({ name }) => name === 'process_open_fds').map((metric) => metric.gauge.dataPoints.length)).toEqual([1]);
   await second.stop();
   expect([count(), collector.spans.filter(({ name }) => name === 'usb attach').length]).toEqual([0, 2]);
 });

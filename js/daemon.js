@@ -61,6 +61,8 @@ class USBDaemon extends EventEmitter {
   #onStopped = null;
   #hold = null;
   #held = true;
+  /** Whether the rest of what waits is about to be taken. */
+  #isDue = false;
 
   static {
     watchListeners(this.prototype, (daemon, event) => daemon.#listenersChanged(event));
@@ -279,8 +281,18 @@ class USBDaemon extends EventEmitter {
       for (const notice of notices) apart(() => this.#handle(notice));
     } finally {
       // Nothing else wakes it.
-      if (more) setImmediate(() => this.#pump());
+      if (more) this.#pumpLater();
     }
+  }
+
+  /** Once: whoever asks whether the event loop is free wakes it meanwhile, too. */
+  #pumpLater() {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    setImmediate(() => {
+      this.#isDue = false;
+      this.#pump();
+    });
   }
 
   #handle(notice) {

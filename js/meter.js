@@ -2,6 +2,8 @@
 
 // The daemons' figures in the host's meter: those of /metrics, under the same names.
 
+const { guarded } = require('./guarded.js');
+
 /** What the host's meter makes of each kind. A histogram cannot be observed. */
 const MAKES = {
   counter: 'createObservableCounter',
@@ -25,7 +27,7 @@ function observe(meter, { metrics, bounds }, take) {
   const { help, unit } = metrics.find(({ name }) => name === DURATION);
   const histogram = meter.createHistogram(DURATION, { description: help, unit, advice: { explicitBucketBoundaries: bounds } });
 
-  const collect = (result) => {
+  const tell = (result) => {
     const figures = take();
     if (figures === null) return meter.removeBatchObservableCallback(collect, observed);
     const { daemons, durations } = figures;
@@ -35,11 +37,16 @@ function observe(meter, { metrics, bounds }, take) {
       for (const { name, series } of families) {
         const instrument = instruments.get(name);
         if (instrument === undefined) continue;
-        for (const { labels, value } of series) result.observe(instrument, value, { ...labels, ...mark });
+        // A process has one of each of its own, whichever daemon tells it.
+        const own = name.startsWith('process_') ? {} : mark;
+        for (const { labels, value } of series) result.observe(instrument, value, { ...labels, ...own });
       }
     }
     for (const took of durations) histogram.record(took);
     return undefined;
+  };
+  const collect = (result) => {
+    guarded(() => tell(result));
   };
   const observed = [...instruments.values()];
   meter.addBatchObservableCallback(collect, observed);

@@ -4,6 +4,7 @@
 // called, and not before: a library that nobody has asked for traces takes part in none.
 
 const { reasonOf } = require('./failure.js');
+const { guarded } = require('./guarded.js');
 
 const NAME = 'autoweave-usb-daemon';
 const { version } = require('../package.json');
@@ -24,16 +25,19 @@ function load() {
 
 /** Whether the host has an SDK behind the API, so that spans reach somebody. */
 function hasTracer() {
-  const provider = api?.trace.getTracerProvider();
-  // Until an SDK has been registered the API's own provider stands in for it.
-  return provider !== undefined && (provider.getDelegateTracer === undefined || provider.getDelegateTracer(NAME) !== undefined);
+  const has = () => {
+    const provider = api?.trace.getTracerProvider();
+    // Until an SDK has been registered the API's own provider stands in for it.
+    return provider !== undefined && (provider.getDelegateTracer === undefined || provider.getDelegateTracer(NAME) !== undefined);
+  };
+  return guarded(has) ?? false;
 }
 
 /** The host's meter, if there is an SDK behind it. */
 function meter() {
   if (api === null) return null;
-  const found = api.metrics.getMeter(NAME, version);
-  return found.constructor === api.createNoopMeter().constructor ? null : found;
+  const found = guarded(() => api.metrics.getMeter(NAME, version)) ?? null;
+  return found?.constructor === api.createNoopMeter().constructor ? null : found;
 }
 
 function tracer() {
@@ -47,11 +51,17 @@ function within({ traceId, spanId, traceFlags }) {
 
 /**
  * Calls a handler, within the trace of its event if that has one: the active context has a span that hangs on the one that
- * published the event. Gives what the handler gives.
+ * published the event. Gives what the handler gives, whatever the host's SDK does.
  */
-function handling({ traceparent, messageId, eventId, action }, { stream, group }, handle) {
+function handling(event, place, handle) {
+  const handled = guarded(() => processing(event, place));
+  return handled === undefined ? handle() : traced(handled, handle);
+}
+
+/** The span of an event in a handler, and the context that has it; undefined where it has no trace. */
+function processing({ traceparent, messageId, eventId, action }, { stream, group }) {
   const [, , traceId, spanId, flags] = TRACEPARENT.exec(traceparent ?? '') ?? [];
-  if (api === null || traceId === undefined) return handle();
+  if (api === null || traceId === undefined) return undefined;
   const parent = within({ traceId, spanId, traceFlags: Number.parseInt(flags, 16) & api.TraceFlags.SAMPLED });
   const attributes = {
     'messaging.system': 'redis',
@@ -64,24 +74,37 @@ function handling({ traceparent, messageId, eventId, action }, { stream, group }
     'usb.event_id': eventId,
   };
   const span = tracer().startSpan(`process ${stream}`, { kind: api.SpanKind.CONSUMER, attributes }, parent);
-  return api.context.with(api.trace.setSpan(parent, span), () => ended(span, handle));
+  return { span, active: api.trace.setSpan(parent, span) };
 }
 
 /** What the work of a span gives. The span ends with it, and says how it has failed. */
-async function ended(span, work) {
+async function traced({ span, active }, work) {
   try {
-    return await work();
+    return await called(active, async () => work());
   } catch (thrown) {
-    span.recordException(thrown instanceof Error ? thrown : reasonOf(thrown));
-    span.setStatus({ code: api.SpanStatusCode.ERROR, message: reasonOf(thrown) });
+    const reason = reasonOf(thrown);
+    guarded(() => span.recordException(thrown instanceof Error ? thrown : reason));
+    guarded(() => span.setStatus({ code: api.SpanStatusCode.ERROR, message: reason }));
     throw thrown;
   } finally {
-    span.end();
+    guarded(() => span.end());
   }
 }
 
-/** Gives an event's spans, the first of which is its own, to the host's tracer. */
-function relay([event, ...steps]) {
+/** Calls `work` once: in this context, if the host's SDK can. */
+function called(active, work) {
+  let given;
+  const once = () => (given ??= work());
+  guarded(() => api.context.with(active, once));
+  return once();
+}
+
+/** Gives an event's spans, the first of which is its own, to the host's tracer. What that does not take is dropped. */
+function relay(spans) {
+  guarded(() => told(spans));
+}
+
+function told([event, ...steps]) {
   const parent = started(event, within({ ...event, traceId: event.trace, spanId: event.id, traceFlags: api.TraceFlags.SAMPLED }));
   for (const { source, at } of event.seen) parent.addEvent('seen', { 'usb.source': source }, at);
   const inside = api.trace.setSpan(api.ROOT_CONTEXT, parent);

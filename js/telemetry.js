@@ -4,23 +4,29 @@
 
 const { observe } = require('./meter.js');
 const { NativeTelemetry } = require('./native.js');
-const { apart } = require('./tell.js');
+const { guarded } = require('./guarded.js');
 const opentelemetry = require('./opentelemetry.js');
+
+/** How often it is said that the host gets less than there is, in ms. */
+const BETWEEN_WARNINGS = 60_000;
 
 let current = null;
 
 class TelemetryOfThread {
   #native;
   #isReplaced = false;
+  #lost = 0;
+  #toldAt = -Infinity;
 
-  constructor(variables) {
+  /** Numbers of daemons are not those of `earlier`'s, some of which may run yet: the host's meter tells them apart by these. */
+  constructor(variables, earlier) {
     const self = new WeakRef(this);
     // Asked now: an SDK that is registered later gets the next call's.
     const relay = opentelemetry.hasTracer() ? () => self.deref()?.#pump() : undefined;
     const meter = opentelemetry.meter();
-    this.#native = new NativeTelemetry(variables, relay, meter !== null);
+    this.#native = new NativeTelemetry(variables, relay, meter !== null, earlier?.native);
     if (meter !== null && this.#native.leavesFigures()) {
-      observe(meter, JSON.parse(NativeTelemetry.knownFigures()), () => this.#takeFigures());
+      guarded(() => observe(meter, JSON.parse(NativeTelemetry.knownFigures()), () => this.#takeFigures()));
     }
   }
 
@@ -54,10 +60,20 @@ class TelemetryOfThread {
     if (this.#relay()) setImmediate(() => this.#pump());
   }
 
+  /** Traces that found no room, because this thread did not come to take them; once a minute at most. */
+  #tellLost(count) {
+    this.#lost += count;
+    if (performance.now() - this.#toldAt < BETWEEN_WARNINGS) return;
+    process.emitWarning(`traces of ${this.#lost} events found no room: JavaScript did not come to take them`, { code: 'USB_TELEMETRY' });
+    this.#toldAt = performance.now();
+    this.#lost = 0;
+  }
+
   /** One batch. Gives whether more waits. */
   #relay() {
-    const { more, traces } = JSON.parse(this.#native.takeTraces());
-    for (const spans of traces) apart(() => opentelemetry.relay(spans));
+    const { more, traces, lost } = JSON.parse(this.#native.takeTraces());
+    for (const spans of traces) opentelemetry.relay(spans);
+    if (lost > 0) this.#tellLost(lost);
     return more;
   }
 }
@@ -76,8 +92,9 @@ function startTelemetry({ otlp, environment = process.env }) {
   const key = `${variables} ${opentelemetry.hasTracer()} ${opentelemetry.meter() !== null}`;
   // Asked for again, it is the same: daemons that run and those that come share one.
   if (current?.key === key) return [];
-  current?.telemetry.replace();
-  current = { key, telemetry: new TelemetryOfThread(variables) };
+  const earlier = current?.telemetry;
+  earlier?.replace();
+  current = { key, telemetry: new TelemetryOfThread(variables, earlier) };
   return current.telemetry.warnings;
 }
 

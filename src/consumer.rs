@@ -72,9 +72,15 @@ impl NativeConsumer {
         });
         let telemetry = telemetry.map(NativeTelemetry::shared);
         self.log.export(telemetry.clone());
-        let member = telemetry.map(|telemetry| telemetry.join(None)).transpose().map_err(failure)?;
-        let start = || Consumer::start(self.config.clone(), wake);
-        let consumer = self.log.within(start).map_err(failure)?;
+        // The exporter's lines too: where there is no daemon, nobody else hears them.
+        let started = self.log.within(|| {
+            let member = telemetry.map(|telemetry| telemetry.join(None)).transpose()?;
+            Ok((member, Consumer::start(self.config.clone(), wake)?))
+        });
+        let (member, consumer) = started.map_err(|error| {
+            self.log.export(None);
+            failure(error)
+        })?;
         let mut run = self.run();
         run.handover = Some(Arc::clone(consumer.handover()));
         run.abandonment = Some(consumer.abandonment());
@@ -123,13 +129,17 @@ impl NativeConsumer {
             consumer.finish();
         }
         let (give, given) = mpsc::channel::<JsDeferred<(), Answer>>();
+        let log = Arc::clone(&self.log);
         let join = move || {
-            if let Some(consumer) = consumer {
-                consumer.stop();
-            }
-            if let Some(member) = member {
-                member.leave(LAST_FLUSH);
-            }
+            log.within(|| {
+                if let Some(consumer) = consumer {
+                    consumer.stop();
+                }
+                if let Some(member) = member {
+                    member.leave(LAST_FLUSH);
+                }
+            });
+            log.export(None);
             // None where it could not be made: the caller knows.
             if let Ok(deferred) = given.recv() {
                 deferred.resolve(|_| Ok(()));

@@ -135,7 +135,11 @@ impl NativeDaemon {
         run.event_loop = Some(event_loop);
         run.wire = Wire::default();
         let start = || Daemon::start(&self.config, &delivery, host);
-        run.daemon = Some(self.log.within(start).map_err(failure)?);
+        let daemon = self.log.within(start).map_err(|error| {
+            self.log.export(None);
+            failure(error)
+        })?;
+        run.daemon = Some(daemon);
         Ok(())
     }
 
@@ -164,7 +168,7 @@ impl NativeDaemon {
     /// Stops and joins every thread, off JavaScript's own.
     #[napi(catch_unwind)]
     pub fn stop(&self) -> AsyncTask<Stop> {
-        AsyncTask::new(Stop { daemon: self.run().daemon.take() })
+        AsyncTask::new(Stop { daemon: self.run().daemon.take(), log: Arc::clone(&self.log) })
     }
 
     /// The daemon's state as JSON.
@@ -262,6 +266,7 @@ fn not_running() -> Error {
 /// Joins the threads on libuv's pool.
 pub struct Stop {
     daemon: Option<Daemon>,
+    log: Arc<Log>,
 }
 
 impl Task for Stop {
@@ -272,6 +277,8 @@ impl Task for Stop {
         if let Some(daemon) = self.daemon.take() {
             daemon.stop();
         }
+        // Whoever took its lines has gone.
+        self.log.export(None);
         Ok(())
     }
 

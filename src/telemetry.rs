@@ -20,9 +20,14 @@ pub struct NativeTelemetry {
 #[napi]
 impl NativeTelemetry {
     /// `variables` are those of the environment as JSON. `relay` is called whenever traces begin to wait that the host exports;
-    /// `has_meter` says whether it asks for figures.
+    /// `has_meter` says whether it asks for figures. Daemons of `earlier` may run yet.
     #[napi(constructor, catch_unwind)]
-    pub fn new(variables: String, relay: Option<Function<(), ()>>, has_meter: bool) -> Result<Self> {
+    pub fn new(
+        variables: String,
+        relay: Option<Function<(), ()>>,
+        has_meter: bool,
+        earlier: Option<&NativeTelemetry>,
+    ) -> Result<Self> {
         let system = |reason: String| napi::Error::new(Code::System, reason);
         let variables: BTreeMap<String, String> =
             serde_json::from_str(&variables).map_err(|error| system(format!("no variables: {error}")))?;
@@ -38,7 +43,8 @@ impl NativeTelemetry {
             });
         let (settings, warnings) = Settings::read(&|name| variables.get(name).cloned());
         let relay = Relay { traces: relay, figures: has_meter };
-        Ok(Self { telemetry: Telemetry::new(settings, relay).map_err(failure)?, warnings })
+        let earlier = earlier.map(|earlier| &*earlier.telemetry);
+        Ok(Self { telemetry: Telemetry::new(settings, relay, earlier).map_err(failure)?, warnings })
     }
 
     /// What in the variables has no effect.
@@ -70,13 +76,12 @@ impl NativeTelemetry {
         figures.to_string()
     }
 
-    /// Traces that wait for whoever relays them, as JSON: `{ more, traces }`. Until `more` is false there is no further wake-up.
+    /// Traces that wait for whoever relays them, as JSON: `{ more, traces, lost }`. Until `more` is false there is no further
+    /// wake-up. `lost` counts events whose traces found no room since the last call.
     #[napi(catch_unwind)]
     pub fn take_traces(&self) -> Result<String> {
-        let (traces, more) = self.telemetry.take_traces();
-        let traces = serde_json::to_string(&traces)
-            .map_err(|error| napi::Error::new(Code::System, format!("traces cannot be written: {error}")))?;
-        Ok(format!("{{\"more\":{more},\"traces\":{traces}}}"))
+        serde_json::to_string(&self.telemetry.take_traces())
+            .map_err(|error| napi::Error::new(Code::System, format!("traces cannot be written: {error}")))
     }
 }
 

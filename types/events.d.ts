@@ -28,7 +28,8 @@ export interface Events {
   'redis:state': [status: USBRedisStatus];
   /**
    * A line of the daemon's log, from the level on that `initializeTracing` or LOG_LEVEL names. Without a listener no lines are
-   * made, and in no case are any written to stdout or stderr. A listener may be as slow as it likes: events do not wait for it.
+   * made, but for those that go to a collector by OTLP while the daemon runs; and in no case are any written to stdout or stderr.
+   * A listener may be as slow as it likes: events do not wait for it.
    */
   log: [line: USBLogLine];
 }

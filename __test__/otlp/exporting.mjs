@@ -62,3 +62,34 @@ export function hostWithSdk() {
   });
   return exporter;
 }
+
+/** This process has an SDK until the test ends, which throws at this call. Gives a list of such calls, by what was asked. */
+export function hostThatThrowsAt(where) {
+  const calls = [];
+  const call = (name) => () => {
+    if (name !== where) return;
+    calls.push(name);
+    throw new Error(`no ${name}`);
+  };
+  const span = {
+    spanContext: () => ({ traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: 1 }),
+    ...Object.fromEntries(['addEvent', 'recordException', 'setStatus', 'end'].map((name) => [name, call(name)])),
+  };
+  const startSpan = () => {
+    call('startSpan')();
+    return span;
+  };
+  trace.setGlobalTracerProvider({ getTracer: () => ({ startSpan }) });
+  const manager = new AsyncLocalStorageContextManager().enable();
+  const runs = manager.with.bind(manager);
+  manager.with = (...args) => {
+    call('with')();
+    return runs(...args);
+  };
+  context.setGlobalContextManager(manager);
+  onTestFinished(() => {
+    trace.disable();
+    context.disable();
+  });
+  return calls;
+}

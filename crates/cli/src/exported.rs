@@ -17,7 +17,7 @@ impl Exported {
     /// As the environment says.
     pub(crate) fn of_environment() -> Result<Self, Error> {
         let (settings, warnings) = Settings::of_process();
-        Ok(Self { telemetry: Telemetry::new(settings, Relay::default())?, warnings })
+        Ok(Self { telemetry: Telemetry::new(settings, Relay::default(), None)?, warnings })
     }
 }
 

@@ -68,5 +68,5 @@ pub use publisher::{Answer, Guarantee};
 pub use redis_url::{UrlPart, url_says, url_without};
 pub use source::injected::{Injection, Ticket};
 pub use source::simulated::{CYCLE, SimulatedCommand, SimulatedDevice, demonstration};
-pub use telemetry::{LAST_FLUSH, Member, Relay, Sampler, Settings, Signal, Span, Telemetry};
+pub use telemetry::{LAST_FLUSH, Member, Relay, Relayed, Sampler, Settings, Signal, Span, Telemetry};
 pub use withheld::{Withheld, WithheldReason};

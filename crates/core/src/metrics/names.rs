@@ -23,6 +23,13 @@ pub struct Metric {
     pub kind: Kind,
 }
 
+impl Metric {
+    /// Whether it tells of the process, and not of one of its daemons.
+    pub fn is_of_process(&self) -> bool {
+        self.name.starts_with("process_")
+    }
+}
+
 /// How a metric moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,7 +50,7 @@ pub enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Unit {
     /// A plain number.
-    #[serde(rename = "1")]
+    #[serde(rename = "")]
     None,
     /// Seconds.
     #[serde(rename = "s")]
@@ -70,7 +77,8 @@ impl Unit {
     /// As UCUM and OpenTelemetry write it.
     pub fn ucum(self) -> &'static str {
         match self {
-            Self::None => "1",
+            // Not 1: that is a share of something, and Prometheus makes its name end with _ratio.
+            Self::None => "",
             Self::Seconds => "s",
             Self::Milliseconds => "ms",
             Self::Bytes => "By",
@@ -199,6 +207,7 @@ mod tests {
             if let Some(word) = unit.word() {
                 assert!(stem.unwrap_or(name).ends_with(&format!("_{word}")), "{name}");
             }
+            assert_ne!(unit.ucum(), "1", "{name}: Prometheus takes that for a ratio");
             // OpenMetrics' own encoder does not escape it.
             assert!(!help.is_empty() && !help.contains(['\\', '"', '\n']), "{name}");
         }

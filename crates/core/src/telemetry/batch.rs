@@ -48,6 +48,11 @@ impl<T> Queue<T> {
         waiting.items.drain(..count).collect()
     }
 
+    /// Forgets what waits. Gives how many that were.
+    pub(super) fn clear(&self) -> u64 {
+        std::mem::take(&mut self.lock().items).len() as u64
+    }
+
     /// How many were refused since this was asked.
     pub(super) fn take_refused(&self) -> u64 {
         std::mem::take(&mut self.lock().refused)

@@ -56,7 +56,8 @@ impl Failure {
 /// How collectors are spoken to.
 pub(super) struct Client {
     files: CertificateFiles,
-    tls: OnceLock<Result<Arc<ClientConfig>, String>>,
+    /// Once it could be made: a file may be there later.
+    tls: OnceLock<Arc<ClientConfig>>,
 }
 
 impl Client {
@@ -81,11 +82,20 @@ impl Client {
         if !is_tls {
             return send(stream, request).await;
         }
-        let tls = self.tls.get_or_init(|| tls(&self.files)).clone();
-        let tls = tls.map_err(|reason| Failure { reason, outlook: Outlook::None })?;
+        let tls = self.tls()?;
         let name = ServerName::try_from(host.to_owned()).map_err(Failure::passing)?;
         let stream = TlsConnector::from(tls).connect(name, stream).await.map_err(Failure::passing)?;
         send(stream, request).await
+    }
+}
+
+impl Client {
+    fn tls(&self) -> Result<Arc<ClientConfig>, Failure> {
+        if let Some(tls) = self.tls.get() {
+            return Ok(Arc::clone(tls));
+        }
+        let made = tls(&self.files).map_err(Failure::passing)?;
+        Ok(Arc::clone(self.tls.get_or_init(|| made)))
     }
 }
 
@@ -198,4 +208,23 @@ fn tls(files: &CertificateFiles) -> Result<Arc<ClientConfig>, String> {
 fn certificates(name: &str, file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = || CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>();
     read().map_err(|error| format!("{name}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_missing_may_be_there_the_next_time() {
+        let file = std::env::temp_dir().join(format!("usb-daemon-authority-{}", std::process::id()));
+        let authority = Some(file.to_string_lossy().into_owned());
+        let client = Client::new(CertificateFiles { authority, ..CertificateFiles::default() });
+        let failure = client.tls().expect_err("no such file");
+        assert_eq!(failure.outlook, Outlook::Again);
+        // One without certificates is none the less a file.
+        std::fs::write(&file, "").expect("a file");
+        let made = client.tls();
+        std::fs::remove_file(&file).expect("there");
+        assert!(made.is_ok() && client.tls().is_ok(), "and is not read again");
+    }
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -69,11 +70,12 @@ pub(super) async fn run(shared: &Shared, stop: Stop) {
         () = work => {}
         () = over => {}
     }
+    let has_heir = shared.has_heir.load(Ordering::Relaxed);
     if let Some(line) = &to_traces {
-        line.give_up(traces);
+        line.give_up(traces, has_heir);
     }
     if let Some(line) = &to_logs {
-        line.give_up(lines);
+        line.give_up(lines, has_heir);
     }
 }
 
@@ -94,6 +96,10 @@ struct Told {
     under_way: u64,
     reason: String,
     at: Option<Instant>,
+    /// When it was last said that a collector is not content with what it has taken.
+    complained_at: Option<Instant>,
+    /// Spans, points or lines that it has refused since.
+    refused: u64,
 }
 
 impl<'a> Line<'a> {
@@ -141,14 +147,29 @@ impl<'a> Line<'a> {
     /// Figures need no queue: those of now are all there is to tell.
     async fn export_figures(&self, shared: &Shared, interval: Duration, writer: &Writer) {
         loop {
-            let is_stopped = self.unless_stopped(sleep(interval)).await.is_none();
-            let mut metrics = Vec::new();
-            for (number, daemon) in shared.daemons() {
+            let due = async {
+                tokio::select! {
+                    () = sleep(interval) => {}
+                    () = shared.departure.notified() => {}
+                }
+            };
+            let is_stopped = self.unless_stopped(due).await.is_none();
+            // Asked first: who leaves meanwhile is among one or the other.
+            let running = shared.daemons();
+            let mut told = shared.take_departed();
+            for (number, daemon) in running {
+                if told.contains_key(&number) {
+                    continue;
+                }
                 // At the end nobody waits for an event loop.
                 let snapshot =
                     if is_stopped { daemon.snapshot(None) } else { daemon.ask(LOOP_PATIENCE).await };
-                metrics.extend(figures::metrics(snapshot, number));
+                told.insert(number, snapshot);
             }
+            let mut told: Vec<_> = told.into_iter().collect();
+            figures::tell_process_once(&mut told);
+            let metrics: Vec<_> =
+                told.into_iter().flat_map(|(number, snapshot)| figures::metrics(snapshot, number)).collect();
             if !metrics.is_empty() {
                 let count = metrics.len() as u64;
                 self.deliver(&writer.metrics(metrics), count, shared.settings.metric_patience).await;
@@ -174,7 +195,7 @@ impl<'a> Line<'a> {
             let Failure { reason, outlook } = match self.client.post(self.target, message).await {
                 Ok(answer) => {
                     if let Some((count, reason)) = refused(self.signal, &answer) {
-                        self.note_lost(count, &format!("the collector refused some: {reason}"));
+                        self.note_refused(count, &reason);
                     }
                     break true;
                 }
@@ -189,7 +210,7 @@ impl<'a> Line<'a> {
             if was_stopped {
                 break self.note_failure(count, &reason);
             }
-            let is_given_up = began.elapsed() + pause > patience;
+            let is_given_up = gives_up(began.elapsed(), asked.is_some(), pause, patience);
             self.note_failure(if is_given_up { count } else { 0 }, &reason);
             if is_given_up {
                 self.told.borrow_mut().under_way = 0;
@@ -204,16 +225,12 @@ impl<'a> Line<'a> {
         is_taken
     }
 
-    /// Everything that is left is lost.
-    fn give_up<T>(&self, queue: &Queue<T>) {
+    /// Everything that is left is lost, but where there is one who exports it after this.
+    fn give_up<T>(&self, queue: &Queue<T>, has_heir: bool) {
         let under_way = self.told.borrow().under_way;
         let mut lost = under_way + queue.take_refused();
-        loop {
-            let batch = queue.take();
-            if batch.is_empty() {
-                break;
-            }
-            lost += batch.len() as u64;
+        if !has_heir {
+            lost += queue.clear();
         }
         let mut told = self.told.borrow_mut();
         told.lost += lost;
@@ -241,6 +258,20 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// A collector has taken a message, but not all of it, or has something to say of it.
+    fn note_refused(&self, count: u64, reason: &str) {
+        let mut told = self.told.borrow_mut();
+        told.refused += count;
+        if told.complained_at.is_some_and(|at| at.elapsed() < BETWEEN_WARNINGS) {
+            return;
+        }
+        let (collector, signal) = (self.target.place(), self.signal.as_str());
+        let reason = shown(reason);
+        tracing::warn!(signal, collector, refused = told.refused, reason, "the collector is not content");
+        told.refused = 0;
+        told.complained_at = Some(Instant::now());
+    }
+
     fn say(&self, told: &mut Told) {
         let Told { lost, reason, at, .. } = told;
         let collector = self.target.place();
@@ -264,5 +295,26 @@ impl<'a> Line<'a> {
             _ = stop.wait_for(Option::is_some) => None,
             done = &mut work => Some(done),
         }
+    }
+}
+
+/// Whether something is not tried again after this pause. One that the collector has asked for is no reason to: it may be as long
+/// as all our patience.
+fn gives_up(tried_for: Duration, is_asked: bool, pause: Duration, patience: Duration) -> bool {
+    if is_asked { tried_for >= patience } else { tried_for + pause > patience }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collector_that_asks_for_a_pause_is_asked_again_after_it() {
+        let patience = Duration::from_secs(30);
+        let at = |ms, is_asked, pause| {
+            gives_up(Duration::from_millis(ms), is_asked, Duration::from_secs(pause), patience)
+        };
+        assert_eq!([at(5, true, 30), at(30_010, true, 30)], [false, true]);
+        assert_eq!([at(5, false, 29), at(20_000, false, 16)], [false, true]);
     }
 }

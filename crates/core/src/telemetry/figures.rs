@@ -29,11 +29,22 @@ pub(super) fn metrics(snapshot: Snapshot, number: usize) -> Vec<Metric> {
         .into_iter()
         .filter(|family| !family.series.is_empty())
         .map(|family| {
-            let started =
-                if family.metric.name.starts_with("process_") { process } else { snapshot.started_at_ms };
-            metric(family, Span { from: nanoseconds(started), until }, mark.as_ref())
+            // A process has one of each of its own, whichever daemon tells it.
+            let (started, mark) = if family.metric.is_of_process() {
+                (process, None)
+            } else {
+                (snapshot.started_at_ms, mark.as_ref())
+            };
+            metric(family, Span { from: nanoseconds(started), until }, mark)
         })
         .collect()
+}
+
+/// Leaves what a process has once to the first of several daemons.
+pub(super) fn tell_process_once(daemons: &mut [(usize, Snapshot)]) {
+    for (_, snapshot) in daemons.iter_mut().skip(1) {
+        snapshot.families.retain(|family| !family.metric.is_of_process());
+    }
 }
 
 fn process_start(families: &[Family]) -> Option<u64> {

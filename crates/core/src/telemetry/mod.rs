@@ -11,21 +11,21 @@ mod exporter;
 mod figures;
 mod ids;
 mod otlp;
+mod running;
 mod sampler;
 mod settings;
 mod spans;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::Instant;
+use serde::Serialize;
+use tokio::sync::Notify;
 
 use crate::delivery::Wake;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::event::Event;
 use crate::journey::Step;
 use crate::log::LogLine;
@@ -33,10 +33,9 @@ use crate::metrics::{Metrics, Snapshot};
 use crate::notice::Notice;
 use crate::onlooker::{Fact, Onlooker};
 use crate::producer;
-use crate::threads;
 use batch::Queue;
-use ids::TraceId;
 pub(crate) use ids::traceparent;
+use running::Running;
 pub use sampler::Sampler;
 pub use settings::{Settings, Signal};
 pub use spans::Span;
@@ -47,6 +46,8 @@ pub const NAME: &str = "autoweave-usb-daemon";
 
 /// Spans of one event, at most.
 const SPANS: usize = 6;
+/// Daemons that have left, whose last figures wait, at most.
+const DEPARTED: usize = 16;
 /// Durations that wait until somebody asks, at most.
 const DURATIONS: usize = 8192;
 /// What the last flush may take.
@@ -55,7 +56,7 @@ pub const LAST_FLUSH: Duration = Duration::from_millis(900);
 /// What a process exports, for all of its daemons.
 pub struct Telemetry {
     shared: Arc<Shared>,
-    running: Mutex<Running>,
+    running: Running,
 }
 
 /// What whoever has something to export shares with the exporter.
@@ -66,9 +67,22 @@ struct Shared {
     lines: Queue<LogLine>,
     /// How long events took until they were told, in ms: for who has a histogram of them.
     durations: Queue<f64>,
-    /// Daemons that run, by their numbers, from 1.
-    daemons: Mutex<BTreeMap<usize, Arc<Metrics>>>,
+    daemons: Mutex<Daemons>,
+    /// Numbers that are given, from 1: of daemons of all that one thread of JavaScript exports.
+    numbers: Arc<Mutex<BTreeSet<usize>>>,
+    /// A daemon has left, and others have not.
+    departure: Notify,
+    /// Whether what waits when the exporter ends is the next one's.
+    has_heir: AtomicBool,
     instance: String,
+}
+
+/// Whose figures are told, by number.
+#[derive(Default)]
+struct Daemons {
+    running: BTreeMap<usize, Arc<Metrics>>,
+    /// The last figures of those that have left, until they are taken. Their numbers are given to nobody before.
+    departed: BTreeMap<usize, Snapshot>,
 }
 
 /// What the host tells by means of its own, where it is not exported.
@@ -80,37 +94,37 @@ pub struct Relay {
     pub figures: bool,
 }
 
-#[derive(Default)]
-struct Running {
-    members: usize,
-    exporter: Option<Exporter>,
-}
-
-struct Exporter {
-    stop: watch::Sender<Option<Instant>>,
-    thread: JoinHandle<()>,
-}
-
 /// An event that has taken its way.
 struct Passed {
     event: Arc<Event>,
     entry: Option<Entry>,
 }
 
+/// Traces for whoever relays them.
+#[derive(Default, Serialize)]
+pub struct Relayed {
+    /// Whether more are waiting; if not, whatever comes next wakes again.
+    pub more: bool,
+    /// Spans of each event.
+    pub traces: Vec<Vec<Span>>,
+    /// Of so many events they found no room since this was asked.
+    pub lost: u64,
+}
+
 /// One daemon's part in it. The exporter's thread ends with the last one.
 pub struct Member {
     telemetry: Arc<Telemetry>,
-    stream: Option<String>,
+    stream: Arc<str>,
     number: Mutex<Option<usize>>,
     has_left: AtomicBool,
 }
 
 impl Telemetry {
-    /// Nothing runs yet.
+    /// Nothing runs yet. Daemons are not numbered as those of `earlier`, which may run yet.
     ///
     /// # Errors
     /// Where the kernel gives no random number.
-    pub fn new(settings: Settings, relay: Relay) -> Result<Arc<Self>, Error> {
+    pub fn new(settings: Settings, relay: Relay, earlier: Option<&Self>) -> Result<Arc<Self>, Error> {
         let (spans, lines) = (settings.span_batch, settings.log_batch);
         let events = |spans: usize| spans.div_ceil(SPANS);
         let shared = Shared {
@@ -122,10 +136,13 @@ impl Telemetry {
                 figures: relay.figures && settings.leaves(Signal::Metrics),
             },
             daemons: Mutex::default(),
+            numbers: earlier.map_or_else(Arc::default, |earlier| Arc::clone(&earlier.shared.numbers)),
+            departure: Notify::new(),
+            has_heir: AtomicBool::new(false),
             instance: producer::random()?,
             settings,
         };
-        Ok(Arc::new(Self { shared: Arc::new(shared), running: Mutex::default() }))
+        Ok(Arc::new(Self { shared: Arc::new(shared), running: Running::default() }))
     }
 
     /// What is exported.
@@ -141,14 +158,14 @@ impl Telemetry {
         }
     }
 
-    /// Spans of events for whoever relays them: a list for each event. The flag says whether more are waiting.
-    pub fn take_traces(&self) -> (Vec<Vec<Span>>, bool) {
+    /// Spans of events for whoever relays them: a list for each event.
+    pub fn take_traces(&self) -> Relayed {
         if self.shared.relay.traces.is_none() {
-            return (Vec::new(), false);
+            return Relayed::default();
         }
-        let traces = &self.shared.traces;
-        let taken = traces.take().into_iter().map(Passed::spans).collect();
-        (taken, traces.len() > 0)
+        let waiting = &self.shared.traces;
+        let traces = waiting.take().into_iter().map(Passed::spans).collect();
+        Relayed { traces, more: waiting.len() > 0, lost: waiting.take_refused() }
     }
 
     /// A daemon's part in it, which publishes to this stream. With the first one the thread starts, if anything is to be
@@ -157,14 +174,10 @@ impl Telemetry {
     /// # Errors
     /// Where no thread can be had.
     pub fn join(self: &Arc<Self>, stream: Option<String>) -> Result<Member, Error> {
-        let mut running = lock(&self.running);
-        if running.exporter.is_none() && !self.shared.settings.is_off() {
-            running.exporter = Some(Exporter::start(&self.shared)?);
-        }
-        running.members += 1;
+        self.running.join(&self.shared)?;
         Ok(Member {
             telemetry: Arc::clone(self),
-            stream,
+            stream: stream.unwrap_or_default().into(),
             number: Mutex::new(None),
             has_left: AtomicBool::new(false),
         })
@@ -175,10 +188,12 @@ impl Telemetry {
         self.shared.durations.take()
     }
 
-    /// The figures of each daemon that runs, by its number.
+    /// The figures of each daemon that runs, by its number; those of the process with the first one's.
     pub fn figures(&self) -> Vec<(usize, Snapshot)> {
         let daemons = self.shared.daemons().into_iter();
-        daemons.map(|(number, metrics)| (number, metrics.snapshot(None))).collect()
+        let mut told: Vec<_> = daemons.map(|(number, metrics)| (number, metrics.snapshot(None))).collect();
+        figures::tell_process_once(&mut told);
+        told
     }
 }
 
@@ -186,38 +201,35 @@ impl Shared {
     /// What has something to count, by number.
     fn daemons(&self) -> Vec<(usize, Arc<Metrics>)> {
         let daemons = lock(&self.daemons);
-        daemons.iter().map(|(number, metrics)| (*number, Arc::clone(metrics))).collect()
+        daemons.running.iter().map(|(number, metrics)| (*number, Arc::clone(metrics))).collect()
+    }
+
+    /// The last figures of those that have left.
+    fn take_departed(&self) -> BTreeMap<usize, Snapshot> {
+        let departed = std::mem::take(&mut lock(&self.daemons).departed);
+        for number in departed.keys() {
+            self.release(*number);
+        }
+        departed
+    }
+
+    fn reserve(&self) -> usize {
+        let mut numbers = lock(&self.numbers);
+        // One more than there are is free at the latest.
+        let number = (1..=numbers.len()).find(|number| !numbers.contains(number));
+        let number = number.unwrap_or(numbers.len() + 1);
+        numbers.insert(number);
+        number
+    }
+
+    fn release(&self, number: usize) {
+        lock(&self.numbers).remove(&number);
     }
 
     /// Which events are traced; none if absent.
     fn sampler(&self) -> Option<Sampler> {
         let is_on = self.settings.exports(Signal::Traces) || self.relay.traces.is_some();
         is_on.then_some(self.settings.sampler)
-    }
-}
-
-impl Exporter {
-    fn start(shared: &Arc<Shared>) -> Result<Self, Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Error::new(Code::System, format!("no runtime for telemetry: {error}")))?;
-        let (stop, stopping) = watch::channel(None);
-        let shared = Arc::clone(shared);
-        let thread = threads::spawn("aw-otlp", move || {
-            runtime.block_on(exporter::run(&shared, stopping));
-            // A name that is still being looked up must not hold the stop.
-            runtime.shutdown_background();
-        })
-        .map_err(|error| Error::new(Code::System, format!("no thread for telemetry: {error}")))?;
-        Ok(Self { stop, thread })
-    }
-
-    fn stop(self, patience: Duration) {
-        let _ = self.stop.send(Some(Instant::now() + patience));
-        if self.thread.join().is_err() {
-            tracing::error!("telemetry panicked");
-        }
     }
 }
 
@@ -229,18 +241,16 @@ impl Member {
 
     /// The daemon's figures are told from now on, until it leaves.
     pub(crate) fn count(&self, metrics: &Arc<Metrics>) {
-        let mut daemons = lock(&self.telemetry.shared.daemons);
-        // One more than there are is free at the latest.
-        let number = (1..=daemons.len()).find(|number| !daemons.contains_key(number));
-        let number = number.unwrap_or(daemons.len() + 1);
-        daemons.insert(number, Arc::clone(metrics));
+        let shared = &self.telemetry.shared;
+        let number = shared.reserve();
+        lock(&shared.daemons).running.insert(number, Arc::clone(metrics));
         *lock(&self.number) = Some(number);
     }
 
     fn passed(&self, event: &Arc<Event>, entry: Option<Entry>) {
         let shared = &self.telemetry.shared;
         let Some(sampler) = shared.sampler() else { return };
-        if !sampler.takes(TraceId::of(&event.event_id())) {
+        if !sampler.takes_event(event) {
             return;
         }
         let begins = shared.traces.push(Passed { event: Arc::clone(event), entry });
@@ -254,17 +264,33 @@ impl Member {
         if self.has_left.swap(true, Ordering::Relaxed) {
             return;
         }
-        let exporter = {
-            let mut running = lock(&self.telemetry.running);
-            running.members -= 1;
-            if running.members == 0 { running.exporter.take() } else { None }
-        };
-        if let Some(exporter) = exporter {
-            exporter.stop(patience.min(LAST_FLUSH));
+        let Telemetry { shared, running } = &*self.telemetry;
+        let number = lock(&self.number).take();
+        if let Some(number) = number.filter(|_| running.members() > 1) {
+            self.depart(number);
         }
-        // Only now: the last figures are told at the end.
-        if let Some(number) = lock(&self.number).take() {
-            lock(&self.telemetry.shared.daemons).remove(&number);
+        running.leave(shared, patience.min(LAST_FLUSH));
+        // Only now: the last figures of all are told at the end.
+        if let Some(number) = number
+            && lock(&shared.daemons).running.remove(&number).is_some()
+        {
+            shared.release(number);
+        }
+    }
+
+    /// Its last figures are exported while others go on.
+    fn depart(&self, number: usize) {
+        let shared = &self.telemetry.shared;
+        if !shared.settings.exports(Signal::Metrics) {
+            return;
+        }
+        let mut daemons = lock(&shared.daemons);
+        if daemons.departed.len() < DEPARTED
+            && let Some(metrics) = daemons.running.remove(&number)
+        {
+            daemons.departed.insert(number, metrics.snapshot(None));
+            drop(daemons);
+            shared.departure.notify_one();
         }
     }
 }
@@ -285,8 +311,7 @@ impl Onlooker for Member {
     fn notice(&self, notice: &Notice) {
         match notice {
             Notice::Published { event, stream_id, is_again: false } => {
-                let stream = self.stream.clone().unwrap_or_default();
-                self.passed(event, Some(Entry { stream, id: stream_id.clone() }));
+                self.passed(event, Some(Entry { stream: Arc::clone(&self.stream), id: stream_id.clone() }));
             }
             // Of those that reconciliation makes, many wait for one another.
             Notice::Transition(event) if event.synthetic.is_none() && self.telemetry.shared.relay.figures => {
@@ -324,7 +349,7 @@ mod tests {
     fn the_host_gets_a_trace_once_and_no_duration_of_what_reconciliation_made() {
         let (settings, _) = Settings::read(&|_| None);
         let relay = Relay { traces: Some(Box::new(|| ())), figures: true };
-        let telemetry = Telemetry::new(settings, relay).expect("random numbers");
+        let telemetry = Telemetry::new(settings, relay, None).expect("random numbers");
         let member = telemetry.join(None).expect("no thread is needed");
         for synthetic in [None, Some(Synthetic::Startup)] {
             let journey = Journey::observed_at(std::time::Instant::now());
@@ -337,6 +362,6 @@ mod tests {
             let (event, stream_id) = (event(1, Action::Attach, 1), "1-0".into());
             member.notice(&Notice::Published { event, stream_id, is_again });
         }
-        assert_eq!(telemetry.take_traces().0.len(), 1);
+        assert_eq!(telemetry.take_traces().traces.len(), 1);
     }
 }

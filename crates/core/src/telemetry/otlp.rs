@@ -37,9 +37,9 @@ pub(super) struct Writer {
 
 impl Writer {
     /// `instance` tells this process from others of the same service.
-    pub(super) fn new(resource: &[(String, String)], instance: &str, traces: Option<Sampler>) -> Self {
+    pub(super) fn new(resource: &[(String, Value)], instance: &str, traces: Option<Sampler>) -> Self {
         let mut attributes: Vec<KeyValue> =
-            resource.iter().map(|(key, value)| pair(key, Held::StringValue(value.clone()))).collect();
+            resource.iter().map(|(key, value)| pair(key, spoken(value.clone()))).collect();
         if !resource.iter().any(|(key, _)| key == "service.instance.id") {
             attributes.push(pair("service.instance.id", Held::StringValue(instance.to_owned())));
         }
@@ -186,13 +186,16 @@ fn severity(level: &str) -> i32 {
 }
 
 fn pairs(attributes: Attributes) -> Vec<KeyValue> {
-    let held = |value| match value {
+    attributes.into_iter().map(|(key, value)| pair(key, spoken(value))).collect()
+}
+
+fn spoken(value: Value) -> Held {
+    match value {
         Value::Text(text) => Held::StringValue(text),
         Value::Whole(number) => Held::IntValue(number),
         Value::Decimal(number) => Held::DoubleValue(number),
         Value::Flag(flag) => Held::BoolValue(flag),
-    };
-    attributes.into_iter().map(|(key, value)| pair(key, held(value))).collect()
+    }
 }
 
 /// An attribute of a text.

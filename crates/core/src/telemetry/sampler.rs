@@ -2,6 +2,7 @@
 
 use super::environment::Environment;
 use super::ids::TraceId;
+use crate::event::Event;
 
 /// One part of all traces.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,6 +43,11 @@ impl Sampler {
         }
     }
 
+    /// Whether the trace of this event is told of. Where all are, nothing has to be reckoned.
+    pub(super) fn takes_event(self, event: &Event) -> bool {
+        self.ratio >= 1.0 || (self.ratio > 0.0 && self.takes(TraceId::of(&event.event_id())))
+    }
+
     /// As the SDKs of OpenTelemetry do it: by the lower half of the ID.
     #[expect(clippy::cast_precision_loss, reason = "53 bits are more than a ratio has")]
     pub(super) fn takes(self, trace: TraceId) -> bool {
@@ -54,6 +60,8 @@ impl Sampler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Action;
+    use crate::test_support::event;
 
     fn sampler(name: &str, argument: &str) -> Sampler {
         let variable = |wanted: &str| match wanted {
@@ -72,6 +80,14 @@ mod tests {
         assert_eq!(taken(sampler("parentbased_always_off", "")), 0);
         assert_eq!(taken(sampler("nonsense", "")), 1000);
         assert_eq!(taken(sampler("traceidratio", "2")), 1000);
+        let half = sampler("traceidratio", "0.5");
+        for event in (0..100).map(|seq| event(seq, Action::Attach, 7)) {
+            assert_eq!(half.takes_event(&event), half.takes(TraceId::of(&event.event_id())));
+            assert_eq!(
+                [Sampler::ALL, Sampler { ratio: 0.0 }].map(|some| some.takes_event(&event)),
+                [true, false]
+            );
+        }
         let part = taken(sampler("parentbased_traceidratio", "0.25"));
         assert!((200..300).contains(&part), "{part}");
     }

@@ -9,6 +9,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use super::NAME;
 use super::environment::{Environment, pairs};
 use super::sampler::Sampler;
+use super::spans::Value;
 
 /// A kind of telemetry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub struct Settings {
     pub(super) metrics: Option<Target>,
     pub(super) logs: Option<Target>,
     pub(super) sampler: Sampler,
-    pub(super) resource: Vec<(String, String)>,
+    pub(super) resource: Vec<(String, Value)>,
     pub(super) span_batch: BatchSettings,
     pub(super) log_batch: BatchSettings,
     pub(super) metric_interval: Duration,
@@ -241,19 +242,23 @@ fn headers(env: &mut Environment<'_>, names: &Names) -> Vec<(HeaderName, HeaderV
     let own = names.variable("HEADERS");
     let Some((name, text)) = env.first(&[&own, "OTEL_EXPORTER_OTLP_HEADERS"]) else { return Vec::new() };
     let mut headers = Vec::new();
-    for (key, value) in pairs(&text) {
-        match (HeaderName::try_from(&key), HeaderValue::try_from(&value)) {
-            (Ok(key), Ok(mut value)) => {
-                value.set_sensitive(true);
-                headers.push((key, value));
-            }
-            // Not its value: that is a secret.
-            _ => env
-                .warnings
-                .push(format!("{name}: {:?} is no header, and is left out", crate::error::shown(&key))),
+    for (at, part) in text.split(',').enumerate().filter(|(_, part)| !part.trim().is_empty()) {
+        if let Some(header) = header(part) {
+            headers.push(header);
+        } else {
+            // By its place alone: a token that is written wrong may be in either half.
+            let expected = "is no header as name=value, and is left out";
+            env.warnings.push(format!("{name}: entry {} {expected}", at + 1));
         }
     }
     headers
+}
+
+fn header(part: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (key, value) = pairs(part).into_iter().next()?;
+    let mut value = HeaderValue::try_from(value).ok()?;
+    value.set_sensitive(true);
+    Some((HeaderName::try_from(key).ok()?, value))
 }
 
 fn timeout(env: &mut Environment<'_>, names: &Names) -> Duration {
@@ -284,14 +289,16 @@ fn batch(env: &mut Environment<'_>, processor: &str, default_delay: u64) -> Batc
 }
 
 /// What each export says of who sends it. The variables go before what we know.
-fn resource(env: &Environment<'_>) -> Vec<(String, String)> {
-    let mut resource: Vec<(String, String)> = [
-        ("service.name", NAME.to_owned()),
-        ("service.version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("telemetry.sdk.language", "rust".to_owned()),
-        ("telemetry.sdk.name", "opentelemetry".to_owned()),
-        ("host.name", rustix::system::uname().nodename().to_string_lossy().into_owned()),
-        ("process.pid", std::process::id().to_string()),
+fn resource(env: &Environment<'_>) -> Vec<(String, Value)> {
+    let mut resource: Vec<(String, Value)> = [
+        ("service.name", NAME.into()),
+        ("service.version", env!("CARGO_PKG_VERSION").into()),
+        ("telemetry.sdk.language", "rust".into()),
+        // The name opentelemetry is that of its own.
+        ("telemetry.sdk.name", NAME.into()),
+        ("telemetry.sdk.version", env!("CARGO_PKG_VERSION").into()),
+        ("host.name", rustix::system::uname().nodename().to_string_lossy().into_owned().into()),
+        ("process.pid", Value::Whole(std::process::id().into())),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into();
@@ -299,7 +306,7 @@ fn resource(env: &Environment<'_>) -> Vec<(String, String)> {
     let name = env.text("OTEL_SERVICE_NAME").map(|name| ("service.name".to_owned(), name));
     for (key, value) in given.into_iter().chain(name) {
         resource.retain(|(known, _)| *known != key);
-        resource.push((key, value));
+        resource.push((key, value.into()));
     }
     resource
 }
@@ -361,8 +368,14 @@ mod tests {
                 &["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is no http:// or https:// URL: nothing goes there"],
             ),
             (
-                &[("OTEL_LOGS_EXPORTER", "otlp"), ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "a b=hush,ok=1")],
-                &["OTEL_EXPORTER_OTLP_LOGS_HEADERS: \"a b\" is no header, and is left out"],
+                &[
+                    ("OTEL_LOGS_EXPORTER", "otlp"),
+                    ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "ok=1,Authorization: Bearer dG9rZW4ZQ==,hush,"),
+                ],
+                &[
+                    "OTEL_EXPORTER_OTLP_LOGS_HEADERS: entry 2 is no header as name=value, and is left out",
+                    "OTEL_EXPORTER_OTLP_LOGS_HEADERS: entry 3 is no header as name=value, and is left out",
+                ],
             ),
             (
                 &[
@@ -409,9 +422,17 @@ mod tests {
                 .resource
                 .iter()
                 .filter(|(name, _)| name == key)
-                .map(|(_, value)| value.as_str())
+                .map(|(_, value)| value.clone())
                 .collect::<Vec<_>>()
         };
-        assert_eq!((of("service.name"), of("deployment.environment.name")), (vec!["mine"], vec!["lab"]));
+        assert_eq!(
+            (of("service.name"), of("deployment.environment.name")),
+            (vec!["mine".into()], vec!["lab".into()])
+        );
+        assert_eq!(
+            of("process.pid"),
+            [Value::Whole(std::process::id().into())],
+            "a number, as the conventions say"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! An event's spans: made once it has taken its way, of the moments that it remembers.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
@@ -102,11 +103,11 @@ pub(super) struct Moments {
 impl Moments {
     /// What an event remembers by now.
     pub(super) fn of(event: &Event) -> Self {
-        let Some(observed) = event.journey.observed() else {
+        if event.journey.observed().is_none() {
             return Self { published: Some(SystemTime::now()), ..Self::default() };
-        };
-        // The clock is asked once, so that all of them are on one scale.
-        let observed = SystemTime::now() - observed.elapsed();
+        }
+        // All of them are on one scale, which began then: that of `Instant` stands still while the machine sleeps.
+        let observed = told(event);
         let at = |step| event.journey.at(step).map(|after| observed + after);
         let seen = event.journey.seen().map(|(source, micros)| {
             let distance = Duration::from_micros(micros.unsigned_abs());
@@ -126,8 +127,13 @@ impl Moments {
 /// Where it was published.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    pub(super) stream: String,
+    pub(super) stream: Arc<str>,
     pub(super) id: String,
+}
+
+/// When it was observed, as it says itself.
+fn told(event: &Event) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(event.timestamp_ms)
 }
 
 /// The event's own span, and one of each step that is known.
@@ -135,8 +141,7 @@ pub(super) fn spans_of(event: &Event, moments: &Moments, entry: Option<&Entry>) 
     let event_id = event.event_id();
     let trace = TraceId::of(&event_id);
     let root = SpanId::of(&event_id, ROOT);
-    let told = UNIX_EPOCH + Duration::from_millis(event.timestamp_ms);
-    let observed = moments.observed.unwrap_or(told);
+    let observed = moments.observed.unwrap_or_else(|| told(event));
     // Whoever saw it first began it.
     let start = moments.seen.iter().map(|sighting| sighting.at).fold(observed, SystemTime::min);
     let mut spans = vec![Span {
@@ -225,7 +230,7 @@ fn sending(entry: &Entry) -> Attributes {
         ("messaging.system", "redis".into()),
         ("messaging.operation.type", "send".into()),
         ("messaging.operation.name", "XADD".into()),
-        ("messaging.destination.name", entry.stream.as_str().into()),
+        ("messaging.destination.name", (&*entry.stream).into()),
     ];
     // Where the reply was lost, nobody knows it.
     if !entry.id.is_empty() {
@@ -236,7 +241,10 @@ fn sending(entry: &Entry) -> Attributes {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::journey::Journey;
     use crate::test_support::event;
 
     fn at(ms: u64) -> SystemTime {
@@ -276,6 +284,13 @@ mod tests {
         let root = spans[0].id;
         assert!(spans[1..].iter().all(|span| span.parent == Some(root) && span.trace == spans[0].trace));
         assert_eq!(spans[5].kind, Kind::Producer);
+    }
+
+    #[test]
+    fn an_event_begins_when_it_says_however_long_the_machine_has_slept_since() {
+        let mut told = (*event(7, Action::Attach, 7)).clone();
+        told.journey = Journey::observed_at(Instant::now());
+        assert_eq!(Moments::of(&told).observed, Some(at(told.timestamp_ms)));
     }
 
     #[test]
