@@ -82,7 +82,7 @@ describe('a token', () => {
   it('that is empty is refused, so that no server is open by mistake', async () => {
     const said = (name) => `monitoring.token (${name}) is empty: give ${name} the token, or leave it out to have none`;
     const env = { USB_DAEMON_HTTP_TOKEN: '' };
-    for (const args of [['--no-redis'], ['run', '--http-port', 'x'], ['health'], ['health', '--http-token='], ['config', '--http-token=']]) {
+    for (const args of [['config'], ['--no-redis'], ['run', '--http-port', 'x'], ['health'], ['health', '--http-token='], ['config', '--http-token=']]) {
       const { code, stdout, stderr } = await finished(args, { env });
       const name = args.includes('--http-token=') ? '--http-token' : 'USB_DAEMON_HTTP_TOKEN';
       expect([args, code, stdout, stderr.join()]).toEqual([args, 2, [], expect.stringContaining(said(name))]);
