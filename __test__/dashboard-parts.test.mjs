@@ -113,6 +113,16 @@ describe('what the page remembers', () => {
     expect(model.rows).toHaveLength(3);
   });
 
+  it('is found by the words that stand on a row, and by IDs as code and lsusb write them', () => {
+    const model = new Model();
+    const withheld = { timestamp: 1500, action: 'attach', reason: 'filtered', source: 'netlink', name: '1-2', vendorId: 0x0403, productId: 0x6001, serialNumber: 'A1B2C3', detail: 'filters.vendor_blacklist' };
+    model.takeWithheld([withheld]);
+    model.take('attach', transition(1));
+    const found = (search) => model.rows.filter((row) => matches(row, wordsOf(search))).map(({ kind }) => kind);
+    for (const search of ['no event', 'held back', '0x0403', 'ID 0403:6001', 'a1b2c3']) expect([search, found(search)]).toEqual([search, ['withheld']]);
+    expect(model.rates.columns(2000).reduce((sum, { withheld: count }) => sum + count, 0)).toBe(1);
+  });
+
   it('is found by all words of a search, in any order and case', () => {
     const row = new Model().take('detach', transition(1, { type: 'detach', name: '1-4.2' }));
     for (const [search, found] of [['046D:', true], ['detach 1-4.2', true], ['1-4.2 attach', false], ['', true]]) expect(matches(row, wordsOf(search)), search).toBe(found);
@@ -195,6 +205,11 @@ describe('reasons', () => {
     expect(verdicts(model({ redis: { connected: true, address: 'x', lagMs: 60_000 } })).published).toBe('note');
     expect(verdicts(model({ sources: [{ source: 'netlink', state: 'up', reason: '' }, { source: 'libusb', state: 'failed', reason: 'Access denied (insufficient permissions)' }] })).allowed).toBe('note');
     expect(verdicts(model({}, { link: { state: 'lost' } })).answers).toBe('bad');
+  });
+
+  it('say that the program is busy, where it is one in JavaScript', () => {
+    const taken = (eventLoop) => verdicts(model({ eventLoop })).taken;
+    expect([taken(undefined), taken({ responding: true, delayMs: 0.1 }), taken({ responding: false, delayMs: 4000 })]).toEqual([undefined, 'ok', 'bad']);
   });
 
   it('tell of what is no news while that is recent', () => {

@@ -54,7 +54,7 @@ it('what a filter holds back is told as withheld, and listed', async () => {
   await stream.waitUntil((stream) => transitions(1)(stream) && stream.of('withheld').length > 0, 'both');
   const expected = {
     timestamp: expect.any(Number), action: 'attach', reason: 'filtered', source: 'simulated', name: '201-1.3', vendorId: 0x1234, productId: 1,
-    product: 'Held', detail: 'filters.vendor_blacklist',
+    busNumber: 201, deviceAddress: expect.any(Number), product: 'Held', detail: 'filters.vendor_blacklist',
   };
   expect(stream.of('withheld')).toEqual([{ event: 'withheld', id: undefined, data: expected }]);
   expect(JSON.parse((await ask(port, '/withheld')).text)).toEqual({ withheld: [expected] });

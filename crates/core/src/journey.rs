@@ -90,11 +90,9 @@ impl Journey {
         self.observed
     }
 
-    /// A step is done. The first time counts.
-    pub fn note(&self, step: Step, at: Instant) {
-        if let Some(slot) = self.steps.get(step as usize) {
-            self.set(slot, at);
-        }
+    /// A step is done. The first time counts: whether this is it, as far as the journey is known.
+    pub fn note(&self, step: Step, at: Instant) -> bool {
+        self.steps.get(step as usize).is_some_and(|slot| self.set(slot, at))
     }
 
     /// How long after the observation a step was done.
@@ -103,15 +101,17 @@ impl Journey {
         (micros != UNKNOWN).then(|| Duration::from_micros(micros.max(0).unsigned_abs()))
     }
 
+    /// How long a step has taken.
+    pub fn took(&self, step: Step) -> Option<Duration> {
+        let at = self.at(step)?;
+        let before = Step::ALL.into_iter().take(step as usize).filter_map(|before| self.at(before)).max();
+        Some(at.saturating_sub(before.unwrap_or_default()))
+    }
+
     /// How long each step has taken.
     pub fn steps(&self) -> Steps {
-        let mut before = Duration::ZERO;
-        let [describe, announce, store, publish] = Step::ALL.map(|step| {
-            let at = self.at(step)?;
-            let took = at.saturating_sub(before);
-            before = before.max(at);
-            Some(took.as_secs_f64() * 1000.0)
-        });
+        let [describe, announce, store, publish] =
+            Step::ALL.map(|step| self.took(step).map(|took| took.as_secs_f64() * 1000.0));
         Steps { describe, announce, store, publish }
     }
 
@@ -141,15 +141,15 @@ impl Journey {
         WITNESSES.into_iter().zip(times).filter(|(_, micros)| *micros != UNKNOWN)
     }
 
-    fn set(&self, slot: &AtomicI64, at: Instant) {
-        let Some(observed) = self.observed else { return };
+    fn set(&self, slot: &AtomicI64, at: Instant) -> bool {
+        let Some(observed) = self.observed else { return false };
         let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         let offset = match at.checked_duration_since(observed) {
             Some(after) => micros(after),
             None => -micros(observed.duration_since(at)),
         };
         // Only the first one finds the slot empty.
-        let _ = slot.compare_exchange(UNKNOWN, offset, Ordering::Relaxed, Ordering::Relaxed);
+        slot.compare_exchange(UNKNOWN, offset, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 }
 
@@ -185,8 +185,8 @@ mod tests {
         let journey = Journey::observed_at(start);
         assert_eq!(journey.steps(), Steps::default());
         journey.note(Step::Announce, at(start, 2));
-        journey.note(Step::Store, at(start, 5));
-        journey.note(Step::Store, at(start, 50));
+        assert!(journey.note(Step::Store, at(start, 5)));
+        assert!(!journey.note(Step::Store, at(start, 50)), "it is done again");
         journey.note(Step::Publish, at(start, 11));
         let took = Steps { describe: None, announce: Some(2.0), store: Some(3.0), publish: Some(6.0) };
         assert_eq!(journey.steps(), took);
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn of_what_an_earlier_run_has_observed_nothing_is_known() {
         let journey = Journey::default();
-        journey.note(Step::Publish, Instant::now());
+        assert!(!journey.note(Step::Publish, Instant::now()));
         journey.witness(name::NETLINK, Instant::now());
         assert_eq!((journey.at(Step::Publish), journey.first_witness()), (None, None));
     }

@@ -27,6 +27,8 @@ pub enum Notice {
         event: Arc<Event>,
         /// The ID of its entry.
         stream_id: String,
+        /// It had been acknowledged before, by a server that has lost it.
+        is_again: bool,
     },
     /// What a program has reported is dealt with, and stored if it is an event.
     Injected {
@@ -166,7 +168,7 @@ impl Serialize for Notice {
                 map.serialize_entry("type", event.action.as_str())?;
                 map.serialize_entry("info", &event.info())?;
             }
-            Self::Published { event, stream_id } => {
+            Self::Published { event, stream_id, .. } => {
                 map.serialize_entry("type", "published")?;
                 map.serialize_entry("eventId", &event.event_id())?;
                 map.serialize_entry("streamId", stream_id)?;

@@ -25,6 +25,8 @@ pub enum Fact<'a> {
         events: &'a [Arc<Event>],
         /// Nothing is published: their way ends here.
         is_end: bool,
+        /// It had them before, under other numbers.
+        is_again: bool,
     },
     /// A source has reported something, news or not.
     Reported {

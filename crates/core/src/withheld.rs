@@ -59,6 +59,9 @@ pub struct Withheld {
     /// The device's own, which may hold any character.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product: Option<String>,
+    /// The device's own, which may hold any character.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial_number: Option<String>,
     /// Which list or rule; the event that told of it before; empty where there is nothing to add.
     pub detail: String,
 }
@@ -85,6 +88,7 @@ impl Withheld {
             product_id: device.descriptor.id_product,
             manufacturer: device.manufacturer.clone(),
             product: device.product.clone(),
+            serial_number: device.serial_number.clone(),
             detail,
         }
     }

@@ -237,7 +237,8 @@ fn what_waits_is_counted_and_so_is_what_a_subscriber_was_told_to_have_missed() {
 fn acknowledgements_that_find_no_room_are_not_told() {
     let delivery = queue(2);
     delivery.set_wants_published(true);
-    let published = || Notice::Published { event: event(1, Action::Attach, 1), stream_id: "1-0".into() };
+    let published =
+        || Notice::Published { event: event(1, Action::Attach, 1), stream_id: "1-0".into(), is_again: false };
     for _ in 0..3 {
         delivery.push(published());
     }

@@ -70,7 +70,7 @@ impl Onlooker for Feed {
                 *self.lock() = Some((Arc::clone(&event.producer), event.seq));
                 self.say(|| Happening::Transition(Arc::clone(event)));
             }
-            Notice::Published { event, stream_id } => {
+            Notice::Published { event, stream_id, .. } => {
                 self.say(|| Happening::Progress(Arc::clone(event), Some(stream_id.as_str().into())));
             }
             Notice::Gap(_) | Notice::Source(_) | Notice::Redis(_) | Notice::Error { .. } => {

@@ -1,13 +1,12 @@
 //! What is counted while the daemon works: an onlooker that adds ones. It waits for nobody and allocates nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use super::groups::Groups;
 use super::histogram::Durations;
 use crate::clock;
 use crate::event::{Action, Event, Synthetic};
-use crate::journey::{Step, Steps, WITNESSES};
+use crate::journey::{Step, WITNESSES};
 use crate::notice::{GapCause, Notice};
 use crate::onlooker::{Fact, Onlooker};
 use crate::source::name;
@@ -122,25 +121,44 @@ impl Figures {
         if let Some(cause) = event.synthetic {
             self.synthetic.count(cause.as_str());
         }
+        if is_timed(event) {
+            if let Some(duration) = event.journey.at(Step::Announce) {
+                self.processing.add(duration);
+            }
+            self.took(event, Step::Describe);
+            self.took(event, Step::Announce);
+        }
+    }
+
+    /// Whoever was to witness it has, as a rule, by the time it is stored: the kernel's uevents are looked at before libusb's.
+    fn stored(&self, event: &Event) {
         if let Some(source) = event.journey.first_witness() {
             self.first.count(source);
         }
-        if let Some(duration) = event.journey.at(Step::Announce) {
-            self.processing.add(duration);
+        if is_timed(event) {
+            self.took(event, Step::Store);
         }
-        let Steps { describe, announce, .. } = event.journey.steps();
-        self.took(Step::Describe, describe);
-        self.took(Step::Announce, announce);
+    }
+
+    fn published(&self, event: &Event) {
+        if let Some(duration) = event.journey.at(Step::Publish).filter(|_| is_timed(event)) {
+            self.publishing.add(duration);
+            self.took(event, Step::Publish);
+        }
     }
 
     /// Counts how long a step has taken. Of what an earlier run has observed nothing is known.
-    fn took(&self, step: Step, ms: Option<f64>) {
-        if let Some(ms) = ms {
-            self.stages[step as usize].add(Duration::from_secs_f64(ms / 1000.0));
+    fn took(&self, event: &Event, step: Step) {
+        if let Some(took) = event.journey.took(step) {
+            self.stages[step as usize].add(took);
         }
     }
 
     fn redis(&self, connected: bool) {
+        if !connected {
+            // What was learned of them gets old, and nothing new is.
+            self.groups.set(&[]);
+        }
         let was_connected = self.redis_is_connected.swap(connected, Ordering::Relaxed);
         if connected && !was_connected && self.redis_was_connected.swap(true, Ordering::Relaxed) {
             self.redis_reconnects.fetch_add(1, Ordering::Relaxed);
@@ -152,27 +170,23 @@ impl Onlooker for Figures {
     fn notice(&self, notice: &Notice) {
         match notice {
             Notice::Transition(event) | Notice::Stayed(event) => self.told(event),
-            Notice::Published { event, .. } => {
-                if let Some(duration) = event.journey.at(Step::Publish) {
-                    self.publishing.add(duration);
-                }
-                self.took(Step::Publish, event.journey.steps().publish);
-            }
+            Notice::Published { event, is_again: false, .. } => self.published(event),
             Notice::Gap(gap) => self.gaps.count(gap.cause.as_str()),
             Notice::Redis(status) => self.redis(status.connected),
             Notice::Started
             | Notice::Stopped
             | Notice::Injected { .. }
             | Notice::Source(_)
+            | Notice::Published { .. }
             | Notice::Error { .. } => {}
         }
     }
 
     fn fact(&self, fact: &Fact<'_>) {
         match fact {
-            Fact::Stored { events, .. } => {
+            Fact::Stored { events, is_again: false, .. } => {
                 for event in *events {
-                    self.took(Step::Store, event.journey.steps().store);
+                    self.stored(event);
                 }
             }
             Fact::Reported { source } => {
@@ -188,10 +202,16 @@ impl Onlooker for Figures {
                 self.redis_errors.fetch_add(1, Ordering::Relaxed);
             }
             Fact::Groups(groups) => self.groups.set(groups),
-            // Who saw an event first was said when it was told.
-            Fact::Witnessed { .. } => {}
+            // Who saw an event first is counted once it is stored.
+            Fact::Witnessed { .. } | Fact::Stored { .. } => {}
         }
     }
+}
+
+/// Of those that reconciliation makes, all of one look have one moment of observation: the last of many has waited for the
+/// others, which tells nothing of how fast the daemon is.
+fn is_timed(event: &Event) -> bool {
+    event.synthetic.is_none()
 }
 
 fn read(count: &AtomicU64) -> u64 {
@@ -201,42 +221,80 @@ fn read(count: &AtomicU64) -> u64 {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::journey::Journey;
     use crate::notice::RedisStatus;
+    use crate::onlooker::GroupLag;
     use crate::test_support::event;
 
     fn counts<const N: usize>(counters: &Counters<N>) -> Vec<(&'static str, u64)> {
         counters.read().filter(|(_, count)| *count > 0).collect()
     }
 
-    #[test]
-    fn an_event_is_counted_by_what_established_it_and_by_who_saw_it_first() {
-        let figures = Figures::new();
+    /// A detach that took its way: told after 3 ms, stored after 5, published after 12.
+    fn passing(synthetic: Option<Synthetic>) -> Arc<Event> {
         let start = Instant::now();
-        let mut event = (*event(1, Action::Detach, 1)).clone();
-        event.synthetic = Some(Synthetic::Gap);
-        event.journey = Journey::observed_at(start);
-        event.journey.witness(name::LIBUSB, start);
-        event.journey.witness(name::NETLINK, start + Duration::from_millis(1));
-        event.journey.note(Step::Announce, start + Duration::from_millis(3));
-        let event = Arc::new(event);
+        let journey = Journey::observed_at(start);
+        journey.witness(name::NETLINK, start + Duration::from_millis(1));
+        for (step, ms) in [(Step::Announce, 3), (Step::Store, 5), (Step::Publish, 12)] {
+            journey.note(step, start + Duration::from_millis(ms));
+        }
+        Arc::new(Event { synthetic, journey, ..(*event(1, Action::Detach, 1)).clone() })
+    }
+
+    fn tell_all(figures: &Figures, event: &Arc<Event>, is_again: bool) {
+        let events = std::slice::from_ref(event);
+        figures.fact(&Fact::Stored { events, is_end: false, is_again });
+        let (event, stream_id) = (Arc::clone(event), "1-0".into());
+        figures.notice(&Notice::Published { event, stream_id, is_again });
+    }
+
+    fn durations(figures: &Figures) -> ([f64; 2], [f64; 4]) {
+        let sum = |durations: &Durations| durations.in_ms().sum;
+        ([&figures.processing, &figures.publishing].map(sum), figures.stages.each_ref().map(sum))
+    }
+
+    #[test]
+    fn an_event_is_counted_by_what_established_it_and_each_step_once_it_is_done() {
+        let figures = Figures::new();
+        let event = passing(None);
         figures.notice(&Notice::Transition(Arc::clone(&event)));
         assert_eq!(counts(&figures.events[Action::Detach as usize]), [("netlink", 1)]);
         assert_eq!(counts(&figures.events[Action::Attach as usize]), []);
-        assert_eq!(
-            (counts(&figures.first), counts(&figures.synthetic)),
-            (vec![("libusb", 1)], vec![("gap", 1)])
-        );
-        event.journey.note(Step::Store, start + Duration::from_millis(5));
-        figures.fact(&Fact::Stored { events: std::slice::from_ref(&event), is_end: false });
-        event.journey.note(Step::Publish, start + Duration::from_millis(12));
-        figures.notice(&Notice::Published { event, stream_id: "1-0".into() });
-        let sums = [&figures.processing, &figures.publishing].map(|durations| durations.in_ms().sum);
-        let stages = figures.stages.each_ref().map(|durations| durations.in_ms().sum);
-        assert_eq!((sums, stages), ([3.0, 12.0], [0.0, 3.0, 2.0, 7.0]));
+        assert_eq!(counts(&figures.synthetic), []);
+        assert_eq!(durations(&figures), ([3.0, 0.0], [0.0, 3.0, 0.0, 0.0]));
+        tell_all(&figures, &event, false);
+        assert_eq!(durations(&figures), ([3.0, 12.0], [0.0, 3.0, 2.0, 7.0]));
+    }
+
+    #[test]
+    fn who_saw_it_first_is_known_when_it_is_stored() {
+        let figures = Figures::new();
+        let event = passing(None);
+        figures.notice(&Notice::Transition(Arc::clone(&event)));
+        // The engine has looked at the uevent before libusb's message, which is older.
+        event.journey.witness(name::LIBUSB, event.journey.observed().expect("observed"));
+        tell_all(&figures, &event, false);
+        assert_eq!(counts(&figures.first), [("libusb", 1)]);
+    }
+
+    #[test]
+    fn what_reconciliation_makes_is_counted_and_not_timed() {
+        let figures = Figures::new();
+        let event = passing(Some(Synthetic::Startup));
+        figures.notice(&Notice::Transition(Arc::clone(&event)));
+        tell_all(&figures, &event, false);
+        assert_eq!(counts(&figures.synthetic), [("startup", 1)]);
+        assert_eq!(durations(&figures), ([0.0; 2], [0.0; 4]));
+    }
+
+    #[test]
+    fn what_is_done_again_is_not_counted_again() {
+        let figures = Figures::new();
+        tell_all(&figures, &passing(None), true);
+        assert_eq!((durations(&figures), counts(&figures.first)), (([0.0; 2], [0.0; 4]), vec![]));
     }
 
     #[test]
@@ -264,7 +322,7 @@ mod tests {
     #[test]
     fn of_an_event_of_an_earlier_run_no_duration_is_counted() {
         let figures = Figures::new();
-        figures.notice(&Notice::Published { event: event(1, Action::Attach, 1), stream_id: "1-0".into() });
+        tell_all(&figures, &event(1, Action::Attach, 1), false);
         assert_eq!(figures.publishing.in_ms().count(), 0);
     }
 
@@ -276,7 +334,19 @@ mod tests {
             let status = RedisStatus { connected, address, delivery: None, reason: None, waiting: 0 };
             figures.notice(&Notice::Redis(status));
         };
-        for connected in [false, true, true, false, false, true] {
+        for connected in [false, true, true] {
+            tell(connected);
+        }
+        let group = GroupLag { name: "plugin-loader".into(), unread: Some(2), pending: 1 };
+        figures.fact(&Fact::Groups(&[group]));
+        assert_eq!((figures.redis_reconnects(), figures.groups.read().len()), (0, 2));
+        tell(false);
+        assert_eq!(
+            figures.groups.read().len(),
+            1,
+            "how far a group is behind nobody knows while redis is away"
+        );
+        for connected in [false, true] {
             tell(connected);
         }
         assert_eq!(figures.redis_reconnects(), 1);

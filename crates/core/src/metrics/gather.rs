@@ -7,7 +7,7 @@ use super::Metrics;
 use super::figures::{ACTIONS, Figures, SOURCES};
 use super::names;
 use super::process::ProcessUse;
-use super::snapshot::{Family, Value, crossed, labelled, single};
+use super::snapshot::{Family, Value, crossed, known, labelled, single};
 use crate::delivery::Backlog;
 use crate::host::LoopDelay;
 use crate::hub::{Health, HealthStatus};
@@ -35,7 +35,6 @@ pub(super) fn families(metrics: &Metrics, event_loop: Option<LoopDelay>) -> Vec<
     let health = metrics.hub.health();
     let backlog = metrics.hub.backlog();
     let figures = &*metrics.figures;
-    let event_loop = event_loop.unwrap_or(LoopDelay { responding: true, delay_ms: 0.0 });
     let mut families = events(figures, &health);
     families.push(gaps(figures, backlog));
     families.extend(sources(figures, &health));
@@ -49,8 +48,8 @@ pub(super) fn families(metrics: &Metrics, event_loop: Option<LoopDelay>) -> Vec<
     ]);
     families.extend(groups(figures));
     families.extend([
-        single(&names::LOOP_DELAY, event_loop.delay_ms / 1000.0),
-        single(&names::LOOP_BLOCKED, !event_loop.responding),
+        known(&names::LOOP_DELAY, event_loop.as_ref().map(|event_loop| event_loop.delay_ms / 1000.0)),
+        known(&names::LOOP_BLOCKED, event_loop.as_ref().map(|event_loop| !event_loop.responding)),
         single(&names::BACKLOG, backlog.waiting),
         labelled(&names::HEALTH, "status", STATUSES.map(|(status, word)| (word, health.status == status))),
         labelled(&names::BUILD, "version", [(health.version, 1)]),

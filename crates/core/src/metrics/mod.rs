@@ -99,12 +99,22 @@ mod tests {
         let delivery = Arc::new(Delivery::new(1, Box::new(|| ())));
         let hub = Hub::new(delivery, StatusBoard::default(), vec![counting.onlooker()]);
         let settings = Settings { publishes: true, capacity: 7 };
-        let snapshot = counting.of(hub, None, settings).snapshot(None);
+        let metrics = counting.of(hub, None, settings);
+        let snapshot = metrics.snapshot(Some(LoopDelay { responding: true, delay_ms: 0.5 }));
         let told: Vec<&names::Metric> = snapshot.families.iter().map(|family| family.metric).collect();
         assert_eq!(told, names::ALL.iter().collect::<Vec<_>>());
         assert!(snapshot.families.iter().all(|family| !family.series.is_empty()));
         for format in [Format::Text, Format::OpenMetrics] {
             assert!(format.write(snapshot.clone()).is_ok());
         }
+        let unasked = metrics.snapshot(None);
+        let absent = unasked.families.iter().filter(|family| family.series.is_empty());
+        let absent: Vec<&names::Metric> = absent.map(|family| family.metric).collect();
+        assert_eq!(
+            absent,
+            [&names::LOOP_DELAY, &names::LOOP_BLOCKED],
+            "of who was not asked nothing is known"
+        );
+        assert!(Format::Text.write(unasked).is_ok_and(|text| !text.contains("\nusb_event_loop")));
     }
 }

@@ -105,13 +105,13 @@ metrics! {
     DEVICES = UpDownCounter None "usb_devices_connected",
         "Devices that have been told of and have not left";
     PROCESSING_MS = Histogram Milliseconds "usb_event_processing_duration_ms",
-        "From when a transition was observed to when subscribers were told, in milliseconds";
+        "From when a transition was observed to when subscribers were told, in milliseconds; those that reconciliation made are left out";
     PROCESSING = Histogram Seconds "usb_event_processing_duration_seconds",
-        "From when a transition was observed to when subscribers were told";
+        "From when a transition was observed to when subscribers were told; those that reconciliation made are left out";
     PUBLISHING = Histogram Seconds "usb_event_publish_duration_seconds",
-        "From when a transition was observed to when Redis acknowledged it, outages and pacing included";
+        "From when a transition was observed to when Redis acknowledged it for the first time, outages and pacing included; those that reconciliation made are left out";
     STAGES = Histogram Seconds "usb_event_stage_duration_seconds",
-        "Time in each stage: describe (observed to described), announce (to told), store (to stored), publish (to acknowledged)";
+        "Time in each stage: describe (observed to described), announce (to told), store (to stored), publish (to acknowledged); transitions that reconciliation made are left out";
     SYNTHETIC = Counter None "usb_events_synthetic_total",
         "Transitions that reconciliation made because no source reported them, by cause; usb_events_total has them too";
     WITHHELD = Counter None "usb_events_withheld_total",
@@ -125,7 +125,7 @@ metrics! {
     SOURCE_REPORTS = Counter None "usb_source_reports_total",
         "What each source has reported, whether or not it was news";
     SOURCE_FIRST = Counter None "usb_source_first_reports_total",
-        "Transitions that this source reported before any other did";
+        "Transitions that this source reported before any other did, as far as is known when each is stored";
     SOURCE_OVERFLOWS = Counter None "usb_source_overflows_total",
         "How often the source's buffer overflowed; each brings a gap";
     SOURCE_LAST = Gauge Seconds "usb_source_last_report_timestamp_seconds",
@@ -165,9 +165,9 @@ metrics! {
     GROUP_PENDING = Gauge None "usb_consumer_group_pending",
         "Entries of the stream that the consumer group was given and has not acknowledged";
     LOOP_DELAY = Gauge Seconds "usb_event_loop_delay_seconds",
-        "How long JavaScript's event loop let the scrape wait for it; at least that, where it has not answered";
+        "How long JavaScript's event loop let the scrape wait for it; at least that, where it has not answered; absent where it is not asked (command line, JavaScript's own meter)";
     LOOP_BLOCKED = Gauge None "usb_event_loop_blocked",
-        "1 where JavaScript's event loop did not answer within the scrape's patience";
+        "1 where JavaScript's event loop did not answer within the scrape's patience; absent where it is not asked";
     BACKLOG = Gauge None "usb_delivery_backlog",
         "Notices that JavaScript has not taken yet";
     HEALTH = Gauge None "usb_health_status",

@@ -13,7 +13,8 @@
 //! - [`Kind::Histogram`]: [`Value::Distribution`], whose `bounds` and `counts` are OTLP's `explicit_bounds` and
 //!   `bucket_counts` as they are: one count more than there are bounds, and none of them cumulative.
 //!
-//! All of them are as of [`Snapshot::taken_at_ms`]. Every series is there from the start, at 0.
+//! All of them are as of [`Snapshot::taken_at_ms`]. Every series is there from the start, at 0; those of the event loop are
+//! where it was asked.
 //!
 //! [`Kind::Counter`]: super::names::Kind::Counter
 //! [`Kind::UpDownCounter`]: super::names::Kind::UpDownCounter
@@ -46,7 +47,7 @@ pub struct Family {
     /// What it is.
     #[serde(flatten)]
     pub metric: &'static Metric,
-    /// Its values; without labels there is one.
+    /// Its values; without labels there is one, or none where it is not known.
     pub series: Vec<Series>,
 }
 
@@ -128,6 +129,12 @@ impl From<Distribution> for Value {
 /// A family of one value without labels.
 pub(super) fn single(metric: &'static Metric, value: impl Into<Value>) -> Family {
     Family { metric, series: vec![Series { labels: Vec::new(), value: value.into() }] }
+}
+
+/// A family of one value without labels, where it is known.
+pub(super) fn known(metric: &'static Metric, value: Option<impl Into<Value>>) -> Family {
+    let series = value.map(|value| Series { labels: Vec::new(), value: value.into() });
+    Family { metric, series: series.into_iter().collect() }
 }
 
 /// A family with one label, which is called `name`.

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 
 use super::laws::{Folder, config, filled, seqs, taken};
 use super::*;
+use crate::journey::Journey;
 
 fn damage(folder: &Folder, statement: &str) {
     rusqlite::Connection::open(folder.file())
@@ -14,6 +15,16 @@ fn damage(folder: &Folder, statement: &str) {
 
 fn open(folder: &Folder, publishes: bool) -> Outbox {
     Outbox::open(&config(folder.file()), publishes, "test", "boot").expect("the same file").outbox
+}
+
+/// As from the engine: their journeys have begun.
+fn observed_now(seqs: std::ops::RangeInclusive<u64>) -> Taken {
+    let mut taken = taken(seqs);
+    for incoming in &mut taken.events {
+        let journey = Journey::observed_at(Instant::now());
+        incoming.event = Arc::new(Event { journey, ..(*incoming.event).clone() });
+    }
+    taken
 }
 
 fn balance(outbox: &Outbox) -> (u64, u64) {
@@ -106,6 +117,37 @@ fn what_no_file_holds_is_published_again_from_memory() {
     outbox.acknowledge(&batch);
     assert_eq!(outbox.rewind(150), 50);
     assert_eq!(seqs(&outbox.batch(1)), [151]);
+}
+
+#[test]
+fn what_a_server_has_lost_is_published_again_and_known_as_such_be_it_at_hand_or_not() {
+    let folder = Folder::new();
+    let mut outbox = open(&folder, true);
+    outbox.append(observed_now(1..=2000));
+    let Stored { first, again } = outbox.take_stored();
+    assert_eq!((first.len(), again.len()), (2000, 0));
+    let publish = |outbox: &mut Outbox, count| {
+        let batch = outbox.batch(count);
+        outbox.acknowledge(&batch);
+        let again = batch.iter().filter(|placed| outbox.is_published_again(placed, Instant::now())).count();
+        (batch.len(), again)
+    };
+    assert_eq!(publish(&mut outbox, 1000), (1000, 0));
+    assert_eq!(publish(&mut outbox, 900), (900, 0));
+    assert_eq!(outbox.rewind(900), 1000, "many of them are in the file only");
+    assert_eq!(publish(&mut outbox, 1100), (1100, 1000));
+}
+
+#[test]
+fn what_gets_another_number_is_stored_again_and_known_as_such() {
+    let folder = Folder::new();
+    let mut outbox = open(&folder, true);
+    let intake = Intake::new(outbox.series(), &config(folder.file()));
+    outbox.append(observed_now(1..=3));
+    assert_eq!(outbox.take_stored().first.len(), 3);
+    outbox.begin_series("other", &intake);
+    let Stored { first, again } = outbox.take_stored();
+    assert_eq!((first.len(), again.len()), (0, 3));
 }
 
 #[test]

@@ -73,10 +73,20 @@ pub struct Outbox {
     reason: Option<String>,
     retry_at: Option<Instant>,
     faults: Vec<Error>,
-    /// Stored since this was last asked.
-    stored: Vec<Arc<Event>>,
+    stored: Stored,
+    /// Up to this place events had been acknowledged when a server was found to have lost some.
+    reached: i64,
     /// The first place that waits, and when the event there was observed.
     oldest: Option<(i64, u64)>,
+}
+
+/// What has been stored of late, in order.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// For the first time.
+    pub first: Vec<Arc<Event>>,
+    /// Under new numbers, after it had been stored under others.
+    pub again: Vec<Arc<Event>>,
 }
 
 struct Settings {
@@ -179,7 +189,8 @@ impl Outbox {
             reason: None,
             retry_at: None,
             faults: Vec::new(),
-            stored: Vec::new(),
+            stored: Stored::default(),
+            reached: 0,
             oldest: None,
             progress,
             store,
@@ -309,14 +320,17 @@ impl Outbox {
     fn note_saved(&mut self) {
         let now = Instant::now();
         let unsaved = self.recent.iter().rev().take_while(|placed| placed.position > self.saved).count();
+        // As a rule all are new: one allocation for a commit.
+        self.stored.first.reserve(unsaved);
         for placed in self.recent.range(self.recent.len() - unsaved..) {
-            placed.event.journey.note(Step::Store, now);
+            let is_first = placed.event.journey.note(Step::Store, now);
             tracing::debug!(
                 event_id = placed.event.event_id(),
                 durable = self.settings.path.is_some(),
                 "stored"
             );
-            self.stored.push(Arc::clone(&placed.event));
+            let stored = if is_first { &mut self.stored.first } else { &mut self.stored.again };
+            stored.push(Arc::clone(&placed.event));
         }
         self.saved = self.progress.last;
         self.changes.clear();
@@ -357,8 +371,8 @@ impl Outbox {
         std::mem::take(&mut self.lost)
     }
 
-    /// What has been stored since this was last asked, in order.
-    pub fn take_stored(&mut self) -> Vec<Arc<Event>> {
+    /// What has been stored since this was last asked.
+    pub fn take_stored(&mut self) -> Stored {
         std::mem::take(&mut self.stored)
     }
 

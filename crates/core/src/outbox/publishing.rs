@@ -3,11 +3,13 @@
 use super::Outbox;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::file::{explain, is_beyond_repair, unusable};
 use super::store::{Mark, Placed};
 use crate::error::{Code, Error};
 use crate::event::Event;
+use crate::journey::Step;
 
 /// So many events are told of to the file, or forgotten, in one go.
 const IN_ONE_GO: i64 = 256;
@@ -75,6 +77,13 @@ impl Outbox {
         self.progress.published = last;
         self.has_progress = true;
         count
+    }
+
+    /// Whether an event that Redis has acknowledged `now` had been acknowledged before. It remembers itself; one that was read
+    /// back from the file does not, and its place has to tell.
+    pub fn is_published_again(&self, placed: &Placed, now: Instant) -> bool {
+        let is_first = placed.event.journey.note(Step::Publish, now);
+        !is_first && placed.position <= self.reached
     }
 
     /// Redis has acknowledged these events, which [`Outbox::batch`] gave.
@@ -203,6 +212,7 @@ impl Outbox {
         let place = place.unwrap_or(self.progress.published).min(self.progress.published);
         let again = (self.progress.published - place).cast_unsigned();
         self.accounts.carried_over += again;
+        self.reached = self.reached.max(self.progress.published);
         self.progress.published = place;
         self.progress.published_seq = seq;
         self.save_progress();

@@ -29,10 +29,9 @@ use crate::config::RedisConfig;
 use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::hub::Hub;
-use crate::journey::Step;
 use crate::notice::Notice;
 use crate::onlooker::Fact;
-use crate::outbox::{Intake, Outbox, Placed};
+use crate::outbox::{Intake, Outbox, Placed, Stored};
 use crate::redis_connection::{self, LONGEST_PAUSE};
 use crate::telemetry::Sampler;
 use crate::threads;
@@ -291,12 +290,14 @@ impl Task {
     }
 
     fn note_stored(&self) {
-        let (events, is_end) = {
+        let (Stored { first, again }, is_end) = {
             let mut outbox = self.outbox.borrow_mut();
             (outbox.take_stored(), !outbox.publishes())
         };
-        if !events.is_empty() {
-            self.hub.note(&Fact::Stored { events: &events, is_end });
+        for (events, is_again) in [(again, true), (first, false)] {
+            if !events.is_empty() {
+                self.hub.note(&Fact::Stored { events: &events, is_end, is_again });
+            }
         }
     }
 
@@ -412,9 +413,9 @@ impl Task {
         self.outbox.borrow_mut().acknowledge(batch);
         let now = std::time::Instant::now();
         for (placed, stream_id) in batch.iter().zip(stream_ids) {
-            placed.event.journey.note(Step::Publish, now);
+            let is_again = self.outbox.borrow().is_published_again(placed, now);
             tracing::debug!(event_id = placed.event.event_id(), stream_id, "published");
-            self.hub.tell(&Notice::Published { event: Arc::clone(&placed.event), stream_id });
+            self.hub.tell(&Notice::Published { event: Arc::clone(&placed.event), stream_id, is_again });
         }
         self.acknowledged.notify_one();
         let mut outbox = self.outbox.borrow_mut();

@@ -27,6 +27,7 @@ pub(super) fn metrics(snapshot: Snapshot, number: usize) -> Vec<Metric> {
     snapshot
         .families
         .into_iter()
+        .filter(|family| !family.series.is_empty())
         .map(|family| {
             // A process has one of each of its own, whichever daemon tells it.
             let (started, mark) = if family.metric.is_of_process() {

@@ -310,10 +310,11 @@ impl Drop for Member {
 impl Onlooker for Member {
     fn notice(&self, notice: &Notice) {
         match notice {
-            Notice::Published { event, stream_id } => {
+            Notice::Published { event, stream_id, is_again: false } => {
                 self.passed(event, Some(Entry { stream: Arc::clone(&self.stream), id: stream_id.clone() }));
             }
-            Notice::Transition(event) if self.telemetry.shared.relay.figures => {
+            // Of those that reconciliation makes, many wait for one another.
+            Notice::Transition(event) if event.synthetic.is_none() && self.telemetry.shared.relay.figures => {
                 if let Some(took) = event.journey.at(Step::Announce) {
                     self.telemetry.shared.durations.push(took.as_secs_f64() * 1000.0);
                 }
@@ -323,7 +324,7 @@ impl Onlooker for Member {
     }
 
     fn fact(&self, fact: &Fact<'_>) {
-        if let Fact::Stored { events, is_end: true } = fact {
+        if let Fact::Stored { events, is_end: true, is_again: false } = fact {
             for event in *events {
                 self.passed(event, None);
             }
@@ -334,5 +335,33 @@ impl Onlooker for Member {
 impl Passed {
     fn spans(self) -> Vec<Span> {
         spans_of(&self.event, &Moments::of(&self.event), self.entry.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Action, Synthetic};
+    use crate::journey::Journey;
+    use crate::test_support::event;
+
+    #[test]
+    fn the_host_gets_a_trace_once_and_no_duration_of_what_reconciliation_made() {
+        let (settings, _) = Settings::read(&|_| None);
+        let relay = Relay { traces: Some(Box::new(|| ())), figures: true };
+        let telemetry = Telemetry::new(settings, relay, None).expect("random numbers");
+        let member = telemetry.join(None).expect("no thread is needed");
+        for synthetic in [None, Some(Synthetic::Startup)] {
+            let journey = Journey::observed_at(std::time::Instant::now());
+            journey.note(Step::Announce, std::time::Instant::now());
+            let told = Event { synthetic, journey, ..(*event(1, Action::Attach, 1)).clone() };
+            member.notice(&Notice::Transition(Arc::new(told)));
+        }
+        assert_eq!(telemetry.take_durations().len(), 1);
+        for is_again in [false, true] {
+            let (event, stream_id) = (event(1, Action::Attach, 1), "1-0".into());
+            member.notice(&Notice::Published { event, stream_id, is_again });
+        }
+        assert_eq!(telemetry.take_traces().traces.len(), 1);
     }
 }

@@ -55,7 +55,10 @@ export class Model {
     const known = new Set(this.withheld.map(sameness));
     const news = list.filter((one) => !known.has(sameness(one)));
     this.withheld = [...this.withheld, ...news].sort((one, other) => one.timestamp - other.timestamp).slice(-MOST_WITHHELD);
-    for (const data of news) this.#row({ kind: 'withheld', at: data.timestamp, data });
+    for (const data of news) {
+      this.rates.count('withheld', data.timestamp);
+      this.#row({ kind: 'withheld', at: data.timestamp, data });
+    }
   }
 
   #transition(kind, data) {
@@ -99,6 +102,14 @@ function sameness({ timestamp, name, reason, action }) {
   return [timestamp, name, reason, action].join();
 }
 
+/** What stands on a row for what the daemon calls otherwise. */
+const SHOWN = {
+  withheld: ['no event'],
+  filtered: ['no event', 'held back'],
+  duplicate: ['no event', 'reported twice'],
+  unknown: ['no event', 'was not known'],
+};
+
 /** What a search looks through. */
 function haystack(kind, data) {
   const device = data.device ?? data;
@@ -106,7 +117,7 @@ function haystack(kind, data) {
     ? Object.values(data).filter((value) => typeof value !== 'object')
     : [nameOf(device, 300), device.manufacturer, device.product, device.serialNumber, ids(device), portOf(device), device.stableId, device.backend, device.synthetic,
       data.reason, data.detail, data.source, data.action, ...(device.tags ?? [])];
-  return [kind, ...texts].filter((text) => text !== undefined).join('\n').toLowerCase();
+  return [kind, ...(SHOWN[data.reason] ?? SHOWN[kind] ?? []), ...texts].filter((text) => text !== undefined).join('\n').toLowerCase();
 }
 
 /** Whether a row has all words of a search. */
@@ -114,8 +125,9 @@ export function matches(row, words) {
   return words.every((word) => row.hay.includes(word));
 }
 
+/** IDs may be written as code and as `lsusb` write them. */
 export function wordsOf(search) {
-  return search.toLowerCase().split(/\s+/).filter(Boolean);
+  return search.toLowerCase().replace(/\bid (?=[0-9a-f]{4}:)/g, '').split(/\s+/).map((word) => word.replace(/^0x(?=[0-9a-f]{1,4}$)/, '')).filter(Boolean);
 }
 
 /** How many of each kind there were in each of the last seconds. */

@@ -8,7 +8,7 @@ import { ago, clock, count, ids, nameOf, portOf, span, visible } from './text.js
 export function checks(model) {
   const { health } = model;
   if (!health) return [];
-  const list = [hears(health), isAllowed(health), isFiltered(model), isKnown(model), isMissed(health, model), reachesRedis(health)];
+  const list = [hears(health), isAllowed(health), isFiltered(model), isKnown(model), isMissed(health, model), reachesRedis(health), ...isTaken(health)];
   if (model.link.state === 'lost') {
     list.unshift({ id: 'answers', question: 'Does the daemon answer?', verdict: 'bad', answer: 'No. All that this page shows is as it was when it last did.', findings: [] });
   }
@@ -168,6 +168,20 @@ function reachesRedis({ redis, outbox }) {
     todo: [[`${count(waiting, 'event waits', 'events wait')} and will be published in order. Who reads the stream does not see them yet.`]],
   }];
   return { ...base, verdict: waiting > 0 ? 'bad' : 'note', answer: redis.connected ? 'Redis is behind.' : 'Redis is away.', findings };
+}
+
+/** Only a program in JavaScript may keep itself from hearing. */
+function isTaken({ eventLoop }) {
+  if (!eventLoop) return [];
+  const base = { id: 'taken', question: 'Was it told, but not taken by the program?' };
+  if (eventLoop.responding) return [{ ...base, verdict: 'ok', answer: 'No: the program’s event loop answers.', findings: [] }];
+  const findings = [{
+    key: 'loop',
+    what: ['The event loop of the program that runs this daemon'],
+    why: [`It has not come round for ${span(eventLoop.delayMs)} at least: something in the program keeps it busy.`],
+    todo: [['Its listeners hear of everything, in order, once it is free. The stream in Redis is not held up by that.']],
+  }];
+  return [{ ...base, verdict: 'bad', answer: 'Yes: the program is busy, and its listeners hear nothing until it is done.', findings }];
 }
 
 /** What is known of the device that somebody looks for: { key, verdict, text } each, the most telling first; null without a search. */

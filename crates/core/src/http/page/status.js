@@ -72,11 +72,11 @@ function drawRedis({ redis, otherProducers = {} }) {
     others.length > 0 && h('p', { class: 'part-why warn' }, 'Another daemon publishes this machine’s events too: ', bdi(visible(others.join(', '), 200))));
 }
 
-function drawOutbox({ outbox }) {
+function drawOutbox({ outbox, redis }) {
   const { waiting, oldestMs, durable, path, reason, carriedOver, seen, published, filtered, dropped } = outbox;
   const grade = reason || dropped > 0 ? 'bad' : waiting > 0 ? 'note' : 'ok';
   const holds = carriedOver + seen === published + filtered + waiting + dropped;
-  const sum = [['carried over', carriedOver], ['seen', seen], ['published', published], ['filtered', filtered], ['waiting', waiting], ['dropped', dropped]];
+  const sum = [['carried over', carriedOver], ['seen', seen], [redis ? 'published' : 'stored', published], ['filtered', filtered], ['waiting', waiting], ['dropped', dropped]];
   return part('Outbox', badge(grade, waiting > 0 ? `${waiting.toLocaleString('en')} waiting` : 'empty'),
     h('p', { class: 'part-what' }, durable ? bdi(visible(path, 200)) : 'in memory: what waits ends with the process'),
     reason && h('p', { class: 'part-why' }, bdi(visible(reason, 400))),
@@ -96,5 +96,5 @@ function drawLoop({ eventLoop }) {
   if (!eventLoop) return part('Event loop', badge('none', 'none'), h('p', { class: 'part-why' }, 'No JavaScript stands in the way of events here.'));
   return part('Event loop', eventLoop.responding ? badge('ok', 'answers') : badge('bad', 'blocked'),
     !eventLoop.responding && h('p', { class: 'part-why' }, 'The program’s JavaScript does not come round: its listeners hear nothing meanwhile. Events are stored and published all the same.'),
-    facts([[eventLoop.responding ? 'Delay' : 'Blocked for', ms(eventLoop.delayMs)]]));
+    facts([[eventLoop.responding ? 'Delay' : 'Blocked for at least', ms(eventLoop.delayMs)]]));
 }
