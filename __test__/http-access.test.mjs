@@ -69,18 +69,31 @@ describe('a token', () => {
     const { port } = await served({ monitoring });
     const args = ['health', '--http-port', String(port)];
     const bare = await finished(args);
-    expect([bare.code, bare.stderr.join()]).toEqual([1, expect.stringContaining('a token is needed')]);
+    const advice = 'USB_DAEMON_HTTP_TOKEN, or --http-token, or give the daemon\'s --config [ERR_USB_CONFIG]';
+    expect([bare.code, bare.stderr.join()]).toEqual([2, expect.stringContaining(`a token is needed: set ${advice}`)]);
     expect((await finished([...args, '--http-token', 'hush-hush'])).code).toBe(0);
     expect((await finished(args, { env: { USB_DAEMON_HTTP_TOKEN: 'hush-hush' } })).code).toBe(0);
     expect((await finished(args, { env: { USB_DAEMON_SET: 'monitoring.token="hush-hush"' } })).code).toBe(0);
     const wrong = await finished(args, { env: { USB_DAEMON_HTTP_TOKEN: 'hush-hash' } });
-    expect([wrong.code, wrong.stderr.join().includes('hush')]).toEqual([1, false]);
+    expect([wrong.code, wrong.stderr.join()]).toEqual([2, expect.stringContaining(`this is not its token: correct ${advice}`)]);
+    expect(wrong.stderr.join()).not.toContain('hush');
+  });
+
+  it('that is empty is refused, so that no server is open by mistake', async () => {
+    const said = (name) => `monitoring.token (${name}) is empty: give ${name} the token, or leave it out to have none`;
+    const env = { USB_DAEMON_HTTP_TOKEN: '' };
+    for (const args of [['config'], ['--no-redis'], ['run', '--http-port', 'x'], ['health'], ['health', '--http-token='], ['config', '--http-token=']]) {
+      const { code, stdout, stderr } = await finished(args, { env });
+      const name = args.includes('--http-token=') ? '--http-token' : 'USB_DAEMON_HTTP_TOKEN';
+      expect([args, code, stdout, stderr.join()]).toEqual([args, 2, [], expect.stringContaining(said(name))]);
+    }
+    expect((await finished(['config', '--http-token', 'hush-hush'], { env })).code).toBe(0);
   });
 
   it('is shown by nothing', async () => {
     const { stdout } = await finished(['config'], { env: { USB_DAEMON_HTTP_TOKEN: 'hush-hush' } });
     expect(stdout.find((line) => line.startsWith('monitoring.token'))).toMatch(/"\*\*\*" +environment USB_DAEMON_HTTP_TOKEN/);
-    for (const token of ['', 'hush hush', 'h\u00fcsh']) {
+    for (const token of ['hush hush', 'h\u00fcsh']) {
       const { code, stderr } = await finished(['config', '--http-token', token]);
       expect([code, stderr.join()]).toEqual([2, expect.stringContaining('monitoring.token (--http-token) is a text: expected a text of visible ASCII characters')]);
       expect(stderr.join()).not.toMatch(/hush|h\u00fcsh/);

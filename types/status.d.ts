@@ -48,7 +48,7 @@ export interface USBRedisHealth extends USBRedisStatus {
 export interface USBEventLoopHealth {
   /** Whether it did within 20 ms. */
   responding: boolean;
-  /** How long that took, or how long it has been waited for, in ms. */
+  /** How long that took, or how long it has been waited for since the first question without an answer, in ms. */
   delayMs: number;
 }
 

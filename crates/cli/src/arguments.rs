@@ -9,7 +9,7 @@ use crate::doctor::{self, DoctorArguments};
 use crate::health::{self, HealthArguments};
 use crate::list::{self, ListArguments};
 use crate::origins::Origins;
-use crate::run_arguments::RunArguments;
+use crate::run_arguments::{RunArguments, TOKEN};
 use crate::simulate::{self, SimulateArguments};
 use crate::tail::{self, TailArguments};
 use crate::wait::{self, WaitArguments};
@@ -49,7 +49,8 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Reads `args`, which begin with the program's name. A variable that is set to nothing counts as not set.
+    /// Reads `args`, which begin with the program's name. A variable that is set to nothing counts as not set, but for the
+    /// token's: whoever sets that one means the server to be closed.
     pub(crate) fn read(args: impl IntoIterator<Item = String>) -> Result<Self, clap::Error> {
         let args: Vec<String> = args.into_iter().collect();
         let command = Self::command().mut_subcommands(|command| command.mut_args(without_empty_variable));
@@ -76,6 +77,7 @@ impl Arguments {
             Some(Command::Simulate(simulate)) => simulate.run.learn(origins),
             Some(Command::Doctor(doctor)) => doctor.run.learn(origins),
             Some(Command::Config(config)) => config.run.learn(origins),
+            Some(Command::Health(health)) => health.learn(&origins),
             Some(Command::List(list)) => list.learn(&origins),
             Some(Command::Watch(watch)) => watch.learn(&origins),
             _ => {}
@@ -101,7 +103,7 @@ pub(crate) fn variable_behind(named: &str, args: &[String]) -> Option<String> {
 
 fn without_empty_variable(arg: Arg) -> Arg {
     let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-    if empty { arg.env(Resettable::Reset) } else { arg }
+    if empty && arg.get_id() != TOKEN { arg.env(Resettable::Reset) } else { arg }
 }
 
 #[derive(Debug, Subcommand)]

@@ -12,13 +12,17 @@ use usb_daemon_core::{Code, Config, Error, Token};
 
 use crate::exit;
 use crate::line::on_one_line;
+use crate::origins::Origins;
 use crate::printer::print_once;
-use crate::run_arguments::read_with_variable;
+use crate::run_arguments::{TOKEN, no_token, read_with_variable};
+use crate::setting::Origin;
 use crate::style::{Ink, Style};
 use crate::wait::time;
 
 /// A daemon with ten thousand devices says no more; somebody else might never end.
 const LONGEST: u64 = 1 << 20;
+/// The server's code where it has a token and got none, or another.
+const WITHOUT_TOKEN: &str = "ERR_USB_HTTP_TOKEN";
 
 pub(crate) const AFTER_HELP: &str = "\
 Examples:
@@ -29,7 +33,7 @@ Examples:
 Exit codes:
   0  healthy, or degraded: it hears, but Redis is away or a source has failed
   1  unhealthy, or no daemon answers
-  2  bad arguments or configuration";
+  2  bad arguments or configuration, or not the daemon's token";
 
 #[derive(Args, Debug)]
 pub(crate) struct HealthArguments {
@@ -51,6 +55,16 @@ pub(crate) struct HealthArguments {
     /// Configuration file (JSON) of the daemon
     #[arg(long, value_name = "FILE", env = "USB_DAEMON_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
+    /// Whether the token comes from its option or its variable.
+    #[arg(skip)]
+    token_origin: Origin,
+}
+
+impl HealthArguments {
+    /// Notes where the token comes from.
+    pub(crate) fn learn(&mut self, origins: &Origins) {
+        self.token_origin = origins.of(TOKEN);
+    }
 }
 
 /// Asks, and gives the exit code.
@@ -64,6 +78,9 @@ pub(crate) fn health(arguments: &HealthArguments) -> Result<u8, Error> {
         get(address, token.as_ref(), arguments.timeout).map_err(|error| unreachable(explain(&error)))?;
     let health: Value = serde_json::from_slice(&body)
         .map_err(|_| unreachable("what answers there is something else: see --http-port".into()))?;
+    if health["error"]["code"] == WITHOUT_TOKEN {
+        return Err(Error::new(Code::Config, closed(address, token.is_some())));
+    }
     if let Some(message) = health["error"]["message"].as_str() {
         let message = format!("usb-daemon at {address} does not say: {}", on_one_line(message));
         return Err(Error::new(Code::NotRunning, message));
@@ -76,7 +93,18 @@ pub(crate) fn health(arguments: &HealthArguments) -> Result<u8, Error> {
     Ok(if matches!(status, "healthy" | "degraded") { exit::OK } else { exit::FAILED })
 }
 
+/// What whoever asks can do about it: the server's own message is for those who write requests.
+fn closed(address: SocketAddr, has_token: bool) -> String {
+    let why = if has_token { "this is not its token: correct" } else { "a token is needed: set" };
+    format!(
+        "usb-daemon at {address}: {why} USB_DAEMON_HTTP_TOKEN, or --http-token, or give the daemon's --config"
+    )
+}
+
 fn address_and_token(arguments: &HealthArguments) -> Result<(SocketAddr, Option<Token>), Error> {
+    if arguments.http_token.as_deref() == Some("") {
+        return Err(Error::of_faults(vec![no_token(&arguments.token_origin)]));
+    }
     let mut root = read_with_variable(arguments.config.as_deref(), &["monitoring"])?;
     if let Some(token) = &arguments.http_token
         && let Value::Object(monitoring) = root.entry("monitoring").or_insert_with(|| json!({}))

@@ -15,6 +15,8 @@ use crate::origins::Origins;
 use crate::setting::{self, Origin, Setting, is_at_or_within, number};
 
 const SET: &str = "USB_DAEMON_SET";
+/// The option of the token, by its name within clap.
+pub(crate) const TOKEN: &str = "http_token";
 
 #[derive(Args, Debug)]
 pub(crate) struct RunArguments {
@@ -201,7 +203,10 @@ impl RunArguments {
         set("vendor_blacklist", "filters.vendor_blacklist", list(&self.vendor_blacklist));
         set("http_host", "monitoring.host", text(&self.http_host));
         set("http_port", "monitoring.healthcheck_port", number(&self.http_port));
-        set("http_token", "monitoring.token", text(&self.http_token));
+        match self.http_token.as_deref() {
+            Some("") => faults.push(no_token(&self.origins.of(TOKEN))),
+            _ => set(TOKEN, "monitoring.token", text(&self.http_token)),
+        }
         set("http_allowed_hosts", "monitoring.allowed_hosts", list(&self.http_allowed_hosts));
         set("no_http", "monitoring.enabled", self.no_http.map(|is_off| (!is_off).into()));
         set("interval", "monitoring.interval", number(&self.interval));
@@ -236,6 +241,12 @@ impl RunArguments {
         }
         texts
     }
+}
+
+/// What is wrong with a token that is empty, as that of a file that is not there: nothing at all would be asked of anybody.
+pub(crate) fn no_token(origin: &Origin) -> String {
+    let name = origin.name();
+    format!("monitoring.token ({name}) is empty: give {name} the token, or leave it out to have none")
 }
 
 /// What `USB_DAEMON_SET` says, line by line.

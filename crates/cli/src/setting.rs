@@ -3,8 +3,9 @@
 use serde_json::{Map, Number, Value};
 
 /// Where a value comes from. What goes before what is the order of these.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Origin {
+    #[default]
     Default,
     File(String),
     Environment(String),
