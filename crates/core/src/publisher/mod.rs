@@ -328,7 +328,11 @@ impl Task {
         let mut session = self.unless_stopped(Session::open(self, destination, presence)).await??;
         let mut told = false;
         loop {
-            self.unless_stopped(session.turn()).await??;
+            let turned = self.unless_stopped(session.turn()).await;
+            if turned.is_err() {
+                self.leave(&mut session).await;
+            }
+            turned??;
             if !std::mem::replace(&mut told, true) {
                 *pauses = redis_connection::pauses();
                 self.tell_redis(destination, Ok(session.guarantee()));
@@ -336,14 +340,19 @@ impl Task {
             self.tell_lost();
             if self.is_drained() {
                 if self.stopping.borrow().is_some() {
-                    let until = self.stopping.borrow().unwrap_or_else(Instant::now);
-                    // What is left behind is cleared away later.
-                    let _ = timeout_at(until.min(Instant::now() + LEAVE), session.leave()).await;
+                    self.leave(&mut session).await;
                     return Err(Halt::Stopped);
                 }
                 self.wait_for_events(session.next_beat()).await;
             }
         }
+    }
+
+    /// Takes our sign away, as far as the stop has time for that.
+    async fn leave(&self, session: &mut Session<'_>) {
+        let until = self.stopping.borrow().unwrap_or_else(Instant::now);
+        // What is left behind is cleared away later.
+        let _ = timeout_at(until.min(Instant::now() + LEAVE), session.leave()).await;
     }
 
     /// How many events the next batch may carry; waits until that is at least one. A stop lifts the pace.

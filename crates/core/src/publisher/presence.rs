@@ -49,6 +49,11 @@ impl Presence {
         producer.clone_into(&mut self.producer);
     }
 
+    /// Whether no other producer is known to be alive.
+    pub(super) fn is_alone(&self) -> bool {
+        !self.seen.values().any(|seen| seen.live)
+    }
+
     /// Producers that are alive beside us, with what they say of themselves.
     pub(super) fn others(&self) -> BTreeMap<String, String> {
         self.seen

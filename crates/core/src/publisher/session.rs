@@ -107,8 +107,9 @@ impl<'a> Session<'a> {
             let keepalive = self.destination.config.keepalive;
             let pause = match self.quiet {
                 _ if has_more_to_trim => BETWEEN_TRIMS,
-                // Whoever looks for signs of life sees one that changes within three of their own beats.
-                QUIET.. => keepalive * 2,
+                // Whoever looks for signs of life sees one that changes within three of their own beats; whether one that was there
+                // still is shows after three of ours.
+                QUIET.. if self.presence.is_alone() => keepalive * 2,
                 _ => keepalive,
             };
             self.quiet = self.quiet.saturating_add(1);
