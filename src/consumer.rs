@@ -4,17 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use napi::bindgen_prelude::{Function, PromiseRaw};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, JsDeferred, JsValue, Status};
+use napi::{Env, JsDeferred, JsValue};
 use napi_derive::napi;
 use usb_daemon_core::{Abandonment, Code, Consumer, ConsumerConfig, Handover, LAST_FLUSH, Log, Member};
 
 use crate::failure::{Result, failure};
 use crate::log::NativeLog;
 use crate::telemetry::NativeTelemetry;
-
-/// Weak: whether a consumer keeps the process alive is the facade's to say.
-type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
+use crate::waking::{Waking, waking};
 
 type Answer = fn(Env) -> napi::Result<()>;
 
@@ -22,7 +19,7 @@ type Answer = fn(Env) -> napi::Result<()>;
 #[napi]
 pub struct NativeConsumer {
     config: ConsumerConfig,
-    wake: Arc<Wake>,
+    wake: Waking,
     log: Arc<Log>,
     // Behind a lock, because a stop under way shares this object with the calls that come meanwhile.
     run: Mutex<Run>,
@@ -54,22 +51,14 @@ impl NativeConsumer {
     #[napi(constructor, catch_unwind)]
     pub fn new(config: String, wake: Function<(), ()>, log: &NativeLog) -> Result<Self> {
         let config = ConsumerConfig::from_json(&config).map_err(failure)?;
-        let wake = wake
-            .build_threadsafe_function::<()>()
-            .weak::<true>()
-            .build()
-            .map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
-        Ok(Self { config, wake: Arc::new(wake), log: log.shared(), run: Mutex::default() })
+        Ok(Self { config, wake: waking(wake)?, log: log.shared(), run: Mutex::default() })
     }
 
     /// Starts its thread. Its lines go to `telemetry`, too.
     #[napi(catch_unwind)]
     pub fn start(&self, telemetry: Option<&NativeTelemetry>) -> Result<()> {
         let wake = Arc::clone(&self.wake);
-        let wake = Box::new(move || {
-            // Refused only while the environment is being torn down: nobody is left to be woken.
-            let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
-        });
+        let wake = Box::new(move || wake());
         let telemetry = telemetry.map(NativeTelemetry::shared);
         self.log.export(telemetry.clone());
         // The exporter's lines too: where there is no daemon, nobody else hears them.

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use napi::bindgen_prelude::{AsyncTask, Function, PromiseRaw};
-use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
-use napi::{Env, JsValue, Status, Task};
+use napi::{Env, JsValue, Task};
 use napi_derive::napi;
 use usb_daemon_core::{
     Answer, Code, Config, Daemon, Delivery, Error, Event, EventLoop, Host, Injection, Log, Reading,
@@ -16,10 +15,8 @@ use usb_daemon_core::{
 use crate::failure::{Result, answer_json, failure};
 use crate::log::NativeLog;
 use crate::telemetry::NativeTelemetry;
+use crate::waking::{Waking, waking};
 use crate::wire::Wire;
-
-/// Weak: whether a started daemon keeps the process alive is the facade's to say, and to take back.
-type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 const ADDRESSES: u16 = 126;
 
@@ -28,7 +25,7 @@ const ADDRESSES: u16 = 126;
 pub struct NativeDaemon {
     config: Config,
     warnings: Vec<String>,
-    wake: Arc<Wake>,
+    wake: Waking,
     log: Arc<Log>,
     // Behind a lock, because a stop under way shares this object with the calls that come meanwhile.
     run: Mutex<Run>,
@@ -51,15 +48,10 @@ impl NativeDaemon {
     #[napi(constructor, catch_unwind)]
     pub fn new(config: String, wake: Function<(), ()>, log: &NativeLog) -> Result<Self> {
         let Reading { config, warnings } = Config::read(&config).map_err(failure)?;
-        let wake = wake
-            .build_threadsafe_function::<()>()
-            .weak::<true>()
-            .build()
-            .map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
         Ok(Self {
             config,
             warnings,
-            wake: Arc::new(wake),
+            wake: waking(wake)?,
             log: log.shared(),
             run: Mutex::default(),
             plugged: AtomicU16::new(0),
@@ -112,18 +104,10 @@ impl NativeDaemon {
     #[napi(catch_unwind)]
     pub fn start(&self, telemetry: Option<&NativeTelemetry>) -> Result<()> {
         let wake = Arc::clone(&self.wake);
-        let delivery = Arc::new(Delivery::new(
-            self.config.outbox.max_events,
-            Box::new(move || {
-                // Refused only while the environment is being torn down: nobody is left to be woken.
-                let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
-            }),
-        ));
+        let delivery = Arc::new(Delivery::new(self.config.outbox.max_events, Box::new(move || wake())));
         let wake = Arc::clone(&self.wake);
         // Whoever is woken takes what waits, even where that is nothing: a sign of life.
-        let event_loop = Arc::new(EventLoop::new(Box::new(move || {
-            let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
-        })));
+        let event_loop = Arc::new(EventLoop::new(Box::new(move || wake())));
         let host = Host {
             event_loop: Some(Arc::clone(&event_loop)),
             telemetry: telemetry.map(NativeTelemetry::shared),

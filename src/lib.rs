@@ -10,4 +10,5 @@ mod failure;
 mod log;
 pub mod present;
 mod telemetry;
+mod waking;
 mod wire;

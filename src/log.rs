@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use napi::bindgen_prelude::Function;
-use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 use usb_daemon_core::{Code, Log, LogLevel};
 
 use crate::failure::{Result, failure};
+use crate::waking::waking;
 
 /// The least level that is heard.
 #[napi]
@@ -39,16 +39,8 @@ impl NativeLog {
     /// `wake` is called once whenever lines begin to wait.
     #[napi(constructor, catch_unwind)]
     pub fn new(level: &NativeLogLevel, wake: Function<(), ()>) -> Result<Self> {
-        let wake = wake
-            .build_threadsafe_function::<()>()
-            .weak::<true>()
-            .build()
-            .map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
-        let wake = Box::new(move || {
-            // Refused only while the environment is being torn down: nobody is left to be woken.
-            let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
-        });
-        Ok(Self { log: Arc::new(Log::new(Arc::clone(&level.0), wake)) })
+        let wake = waking(wake)?;
+        Ok(Self { log: Arc::new(Log::new(Arc::clone(&level.0), Box::new(move || wake()))) })
     }
 
     /// Whether somebody listens.

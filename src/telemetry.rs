@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use napi::bindgen_prelude::Function;
-use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi_derive::napi;
 use usb_daemon_core::{BOUNDS_MS, Code, Relay, Settings, Signal, Telemetry, Wake, metric_names};
 
 use crate::failure::{Result, failure};
+use crate::waking::waking;
 
 /// Where telemetry goes: given to each daemon that starts.
 #[napi]
@@ -31,16 +31,7 @@ impl NativeTelemetry {
         let system = |reason: String| napi::Error::new(Code::System, reason);
         let variables: BTreeMap<String, String> =
             serde_json::from_str(&variables).map_err(|error| system(format!("no variables: {error}")))?;
-        let relay = relay
-            .map(|relay| relay.build_threadsafe_function::<()>().weak::<true>().build())
-            .transpose()
-            .map_err(|error| system(error.reason.clone()))?
-            .map(|relay| {
-                Box::new(move || {
-                    // Refused only while the environment is being torn down: nobody is left to relay anything.
-                    let _ = relay.call((), ThreadsafeFunctionCallMode::NonBlocking);
-                }) as Wake
-            });
+        let relay = relay.map(waking).transpose()?.map(|relay| Box::new(move || relay()) as Wake);
         let (settings, warnings) = Settings::read(&|name| variables.get(name).cloned());
         let relay = Relay { traces: relay, figures: has_meter };
         let earlier = earlier.map(|earlier| &*earlier.telemetry);

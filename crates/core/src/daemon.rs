@@ -315,6 +315,7 @@ pub(crate) fn boot_id() -> String {
         .unwrap_or_default()
 }
 
-fn host_name() -> String {
+/// What this machine calls itself.
+pub(crate) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

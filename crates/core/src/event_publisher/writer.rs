@@ -213,7 +213,7 @@ impl Writer {
         Ground {
             stream: self.server.redis.stream.clone(),
             producer: self.producer.to_string(),
-            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            host: crate::daemon::host_name(),
             expires: Some(EXPIRES),
             // What others have published has no journey here.
             traces: None,

@@ -16,13 +16,8 @@ use crate::notice::{GapCause, SourceState};
 use crate::outbox::OutboxStatus;
 use crate::source::name;
 
-const STATES: [(SourceState, &str); 5] = [
-    (SourceState::Up, "up"),
-    (SourceState::Deaf, "deaf"),
-    (SourceState::Failed, "failed"),
-    (SourceState::Unavailable, "unavailable"),
-    (SourceState::Off, "off"),
-];
+const STATES: [SourceState; 5] =
+    [SourceState::Up, SourceState::Deaf, SourceState::Failed, SourceState::Unavailable, SourceState::Off];
 const STATUSES: [(HealthStatus, &str); 3] = [
     (HealthStatus::Healthy, "healthy"),
     (HealthStatus::Degraded, "degraded"),
@@ -98,7 +93,7 @@ fn sources(figures: &Figures, health: &Health) -> Vec<Family> {
     let with_state = || SOURCES.into_iter().filter(|source| *source != name::INJECTED);
     let states = with_state().flat_map(|source| {
         let now = state(source);
-        STATES.map(|(state, word)| ([source, word], now == Some(state)))
+        STATES.map(|state| ([source, state.as_str()], now == Some(state)))
     });
     vec![
         labelled(

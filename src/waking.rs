@@ -1,0 +1,26 @@
+//! Waking a thread of JavaScript's from any other thread.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::Function;
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
+use usb_daemon_core::Code;
+
+use crate::failure::Result;
+
+/// Calls a function of JavaScript's soon, and returns at once.
+pub(crate) type Waking = Arc<dyn Fn() + Send + Sync>;
+
+/// Has `function` called whenever the result is. Weak: whether anything keeps the process alive is the facade's to say, and to take
+/// back.
+pub(crate) fn waking(function: Function<(), ()>) -> Result<Waking> {
+    let function = function
+        .build_threadsafe_function::<()>()
+        .weak::<true>()
+        .build()
+        .map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
+    Ok(Arc::new(move || {
+        // Refused only while the environment is being torn down: nobody is left to be woken.
+        let _ = function.call((), ThreadsafeFunctionCallMode::NonBlocking);
+    }))
+}
