@@ -8,6 +8,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { openSimulatedBed } from './beds/simulated/index.mjs';
 import { packageRoot } from './daemon.mjs';
 import { answers, ask, follow, monitoringAt, raw } from './http-served.mjs';
+import { median } from './median.mjs';
 import { observe } from './observe.mjs';
 import { freePort } from './redis-server.mjs';
 import { until } from './until.mjs';
@@ -70,7 +71,6 @@ class Crowd {
   }
 }
 
-const median = (times) => times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)];
 
 it('hundreds of half requests keep nobody out, and take no more sockets than there may be', async () => {
   const { port, crowd, sockets } = await besieged();

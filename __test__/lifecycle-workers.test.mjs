@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { script } from './lifecycle/program.mjs';
+import { median } from './median.mjs';
 import { fieldsOf, freePort, seqsOf, startRedis, upTo } from './redis-server.mjs';
 
 const ROUNDS = 100;
@@ -26,10 +27,6 @@ function outboxFolder() {
 
 function churn(config, rounds = ROUNDS) {
   return script('worker-churn.cjs', [rounds, JSON.stringify({ ...BUSY, ...config })], { flags: ['--expose-gc'] });
-}
-
-function median(values) {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 describe(`${ROUNDS} workers that are terminated with a busy daemon`, () => {

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openNamespaceBed } from './beds/namespace/index.mjs';
 import { UNPACED } from './daemon.mjs';
+import { median } from './median.mjs';
 import { observe } from './observe.mjs';
 import { startRedis } from './redis-server.mjs';
 
@@ -22,10 +23,6 @@ const PORT = 8080;
 const QUIET_MS = 12_000;
 const IDLE_MS = 10_000;
 const watcher = fileURLToPath(new URL('./watched/watcher.cjs', import.meta.url));
-
-function median(values) {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-}
 
 /** How often each thread of a process has gone to sleep so far. */
 async function sleeps(pid) {
