@@ -18,6 +18,7 @@ const SUITES = {
   lint: { run: (io) => command('npm', ['run', '--silent', 'lint'], io), countless: true },
   unit: { run: cargoTest },
   simulated: { run: (io) => vitest(filesOf('simulated'), { workers: 3, ...io }) },
+  shipped: { run: (io) => vitest(filesOf('shipped'), io) },
   namespace: { run: (io) => vitest(filesOf('namespace'), io) },
   kernel: { run: (io) => vitest(filesOf('kernel'), io) },
   'simulated-alone': { run: (io) => vitest(filesOf('simulated-alone'), io) },
@@ -30,7 +31,7 @@ const ALONE = ['http', 'lifecycle-blocked', 'kernel-cycles', 'kernel-latency'].m
  * and what runs beside it gives way to it.
  */
 const STEPS = [
-  [{ suites: ['kernel'] }, { suites: ['lint', 'unit', 'simulated'], nice: 10 }],
+  [{ suites: ['kernel'] }, { suites: ['lint', 'unit', 'simulated', 'shipped'], nice: 10 }],
   [{ suites: ['namespace', 'simulated-alone', 'kernel-alone'] }],
 ];
 const RUNS = {
@@ -38,9 +39,9 @@ const RUNS = {
   full: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20', USB_DAEMON_CONNECTIONS: '10000' } },
 };
 
-/** Test files by their names: those that name no bed of their own run with simulated devices. */
+/** Test files by their names: `shipped` is what people install; those that name no bed of their own run with simulated devices. */
 function filesOf(suite) {
-  const bedOf = (name) => /^(namespace|kernel)/.exec(name)?.[0] ?? 'simulated';
+  const bedOf = (name) => /^(shipped|namespace|kernel)/.exec(name)?.[0] ?? 'simulated';
   const suiteOf = (name) => `${bedOf(name)}${ALONE.includes(name) ? '-alone' : ''}`;
   const names = readdirSync(join(checkout, '__test__')).filter((name) => name.endsWith('.test.mjs'));
   return names.filter((name) => suiteOf(name) === suite).map((name) => `__test__/${name}`);

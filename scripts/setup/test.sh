@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the tests need beyond the build: a Redis server, a Prometheus, a browser, a kernel to boot, the namespace bed.
+# What the tests need beyond the build: a Redis server, a Prometheus, a browser, a kernel to boot, what judges manifests.
 set -eu
 
 checkout=$(cd "$(dirname "$0")/../.." && pwd)
@@ -16,6 +16,7 @@ need "building the addon" gcc libc6-dev
 	sh scripts/setup/node-versions.sh
 	sh scripts/setup/qemu-kernel.sh
 	sh scripts/setup/python.sh
+	sh scripts/setup/tools.sh
 ) &
 fetching=$!
 built=0
