@@ -19,6 +19,8 @@ export interface USBDaemonConfig {
   outbox?: USBOutboxConfig;
   /** Which sources listen: names, or a switch or options for each. Default: all but `simulated`. */
   sources?: USBSourceName[] | USBSourceSwitches;
+  /** What events call this machine; its own name where absent. In a container that is the container's. */
+  host_name?: string;
   /** Time in ms that `stop()` gives to events that still wait for Redis; default 2000. A listener that is behind and goes on reading gets its own. */
   shutdown_ms?: number;
 }

@@ -9,7 +9,7 @@ use crate::doctor::{self, DoctorArguments};
 use crate::health::{self, HealthArguments};
 use crate::list::{self, ListArguments};
 use crate::origins::Origins;
-use crate::run_arguments::{RunArguments, TOKEN};
+use crate::run_arguments::{RunArguments, TOKEN, TOKEN_FILE};
 use crate::simulate::{self, SimulateArguments};
 use crate::tail::{self, TailArguments};
 use crate::wait::{self, WaitArguments};
@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     /// Reads `args`, which begin with the program's name. A variable that is set to nothing counts as not set, but for the
-    /// token's: whoever sets that one means the server to be closed.
+    /// token's and its file's: whoever sets one of them means the server to be closed.
     pub(crate) fn read(args: impl IntoIterator<Item = String>) -> Result<Self, clap::Error> {
         let args: Vec<String> = args.into_iter().collect();
         let command = Self::command().mut_subcommands(|command| command.mut_args(without_empty_variable));
@@ -103,7 +103,8 @@ pub(crate) fn variable_behind(named: &str, args: &[String]) -> Option<String> {
 
 fn without_empty_variable(arg: Arg) -> Arg {
     let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
-    if empty && arg.get_id() != TOKEN { arg.env(Resettable::Reset) } else { arg }
+    let closes_the_server = [TOKEN, TOKEN_FILE].contains(&arg.get_id().as_str());
+    if empty && !closes_the_server { arg.env(Resettable::Reset) } else { arg }
 }
 
 #[derive(Debug, Subcommand)]
@@ -147,7 +148,7 @@ pub(crate) enum Command {
 }
 
 /// Options of a run that mean something to a demonstration, and to a diagnosis.
-const SIMULATING: [&str; 19] = [
+const SIMULATING: [&str; 20] = [
     "count",
     "rate",
     "config",
@@ -161,6 +162,7 @@ const SIMULATING: [&str; 19] = [
     "redis_username",
     "redis_stream",
     "redis_password",
+    "redis_password_file",
     "redis_maxlen",
     "max_events_per_second",
     "batch_size",
@@ -168,7 +170,7 @@ const SIMULATING: [&str; 19] = [
     "vendor_blacklist",
     "class_filter",
 ];
-const DOCTORING: [&str; 13] = [
+const DOCTORING: [&str; 14] = [
     "config",
     "set",
     "json",
@@ -181,6 +183,7 @@ const DOCTORING: [&str; 13] = [
     "redis_username",
     "redis_stream",
     "redis_password",
+    "redis_password_file",
     "redis_maxlen",
 ];
 

@@ -14,7 +14,8 @@ use crate::exit;
 use crate::line::on_one_line;
 use crate::origins::Origins;
 use crate::printer::print_once;
-use crate::run_arguments::{TOKEN, no_token, read_with_variable};
+use crate::run_arguments::{TOKEN, TOKEN_FILE, given_twice, no_token, read_with_variable};
+use crate::secret;
 use crate::setting::Origin;
 use crate::style::{Ink, Style};
 use crate::wait::time;
@@ -46,6 +47,9 @@ pub(crate) struct HealthArguments {
     /// Token of the daemon [default: that of the configuration]; better given in the environment
     #[arg(long, value_name = "TOKEN", env = "USB_DAEMON_HTTP_TOKEN", hide_env_values = true)]
     http_token: Option<String>,
+    /// File that holds the token
+    #[arg(long, value_name = "FILE", env = "USB_DAEMON_HTTP_TOKEN_FILE", hide_env_values = true)]
+    http_token_file: Option<PathBuf>,
     /// How long an answer may take
     #[arg(long, value_name = "TIME", env = "USB_DAEMON_TIMEOUT", hide_env_values = true, default_value = "2s", value_parser = time)]
     timeout: Duration,
@@ -55,15 +59,40 @@ pub(crate) struct HealthArguments {
     /// Configuration file (JSON) of the daemon
     #[arg(long, value_name = "FILE", env = "USB_DAEMON_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
-    /// Whether the token comes from its option or its variable.
+    /// Whether the token and its file come from their option or their variable.
     #[arg(skip)]
     token_origin: Origin,
+    #[arg(skip)]
+    token_file_origin: Origin,
 }
 
 impl HealthArguments {
     /// Notes where the token comes from.
     pub(crate) fn learn(&mut self, origins: &Origins) {
         self.token_origin = origins.of(TOKEN);
+        self.token_file_origin = origins.of(TOKEN_FILE);
+    }
+
+    /// The token that is said, or lies in the file that is named; an option goes before a variable.
+    fn token(&self) -> Result<Option<String>, Error> {
+        let (said, file) = (&self.token_origin, &self.token_file_origin);
+        let fault = match (self.http_token.as_deref(), self.http_token_file.as_deref()) {
+            (Some(_), Some(_)) if said.is_option() == file.is_option() => {
+                given_twice("monitoring.token", file, said)
+            }
+            (Some(token), None) if !token.is_empty() => return Ok(Some(token.to_owned())),
+            (Some(token), Some(_)) if said.is_option() && !token.is_empty() => {
+                return Ok(Some(token.to_owned()));
+            }
+            (None, None) => return Ok(None),
+            (Some(_), None) => no_token(said),
+            (Some(_), Some(_)) if said.is_option() => no_token(said),
+            (_, Some(path)) => match secret::read(path, "monitoring.token", file) {
+                Ok(token) => return Ok(Some(token)),
+                Err(fault) => fault,
+            },
+        };
+        Err(Error::of_faults(vec![fault]))
     }
 }
 
@@ -102,14 +131,12 @@ fn closed(address: SocketAddr, has_token: bool) -> String {
 }
 
 fn address_and_token(arguments: &HealthArguments) -> Result<(SocketAddr, Option<Token>), Error> {
-    if arguments.http_token.as_deref() == Some("") {
-        return Err(Error::of_faults(vec![no_token(&arguments.token_origin)]));
-    }
+    let token = arguments.token()?;
     let mut root = read_with_variable(arguments.config.as_deref(), &["monitoring"])?;
-    if let Some(token) = &arguments.http_token
+    if let Some(token) = token
         && let Value::Object(monitoring) = root.entry("monitoring").or_insert_with(|| json!({}))
     {
-        monitoring.insert("token".into(), token.as_str().into());
+        monitoring.insert("token".into(), token.into());
     }
     let monitoring = Config::from_json(&Value::Object(root).to_string())?.monitoring;
     let given = arguments.http_host.is_some() || arguments.http_port.is_some();

@@ -20,6 +20,7 @@ mod printer;
 mod reload;
 mod run;
 mod run_arguments;
+mod secret;
 mod selection;
 mod setting;
 mod simulate;

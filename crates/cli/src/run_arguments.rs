@@ -12,11 +12,14 @@ use usb_daemon_core::{Code, Error};
 use crate::class;
 use crate::layers::Layers;
 use crate::origins::Origins;
+use crate::secret;
 use crate::setting::{self, Origin, Setting, is_at_or_within, number};
 
 const SET: &str = "USB_DAEMON_SET";
 /// The option of the token, by its name within clap.
 pub(crate) const TOKEN: &str = "http_token";
+/// That of the file which holds it.
+pub(crate) const TOKEN_FILE: &str = "http_token_file";
 
 #[derive(Args, Debug)]
 pub(crate) struct RunArguments {
@@ -78,6 +81,9 @@ pub(crate) struct RunArguments {
     /// Password of the Redis server; better given in the environment, where `ps` does not show it
     #[arg(long, value_name = "PASSWORD", env = "REDIS_PASSWORD", hide_env_values = true)]
     redis_password: Option<String>,
+    /// File that holds the password, as a container's secret or a credential of systemd's
+    #[arg(long, value_name = "FILE", env = "REDIS_PASSWORD_FILE", hide_env_values = true)]
+    redis_password_file: Option<PathBuf>,
     /// Entries that the stream keeps [default: all of them]
     #[arg(long, value_name = "N", env = "REDIS_MAXLEN", hide_env_values = true)]
     redis_maxlen: Option<String>,
@@ -123,6 +129,9 @@ pub(crate) struct RunArguments {
     /// Token that a client has to show; better given in the environment, where `ps` does not show it
     #[arg(long, value_name = "TOKEN", env = "USB_DAEMON_HTTP_TOKEN", hide_env_values = true)]
     http_token: Option<String>,
+    /// File that holds the token
+    #[arg(long, value_name = "FILE", env = "USB_DAEMON_HTTP_TOKEN_FILE", hide_env_values = true)]
+    http_token_file: Option<PathBuf>,
     /// Names by which a client may call the server, beyond localhost, IP addresses and this machine's own
     #[arg(
         long,
@@ -142,6 +151,9 @@ pub(crate) struct RunArguments {
     /// Reconcile period in ms [default: 5000]
     #[arg(long, value_name = "MS", env = "USB_DAEMON_INTERVAL", hide_env_values = true)]
     interval: Option<String>,
+    /// What events call this machine [default: its own name]; a container's own name says little
+    #[arg(long, value_name = "NAME", env = "USB_DAEMON_HOST_NAME", hide_env_values = true)]
+    host_name: Option<String>,
     /// Any key of the configuration, as in `redis.timeout_ms=500`: JSON, or else a text; goes before the option for the same
     /// key. May be repeated; in the variable, one a line
     #[arg(long, value_name = "PATH=VALUE", env = "USB_DAEMON_SET", hide_env_values = true)]
@@ -210,6 +222,7 @@ impl RunArguments {
         set("http_allowed_hosts", "monitoring.allowed_hosts", list(&self.http_allowed_hosts));
         set("no_http", "monitoring.enabled", self.no_http.map(|is_off| (!is_off).into()));
         set("interval", "monitoring.interval", number(&self.interval));
+        set("host_name", "host_name", text(&self.host_name));
         set("simulate", "sources.simulated", self.simulate.map(Value::from));
         match self.class_filter.as_deref().map(classes) {
             Some(Ok(classes)) => set("class_filter", "filters.device_class_filter", Some(classes)),
@@ -218,6 +231,12 @@ impl RunArguments {
                 faults.push(format!("filters.device_class_filter ({}) {why}", origin.name()));
             }
             None => {}
+        }
+        for secret in self.secrets_in_files() {
+            match secret {
+                Ok(secret) => settings.push(secret),
+                Err(fault) => faults.push(fault),
+            }
         }
         for (origin, text) in self.texts_to_set() {
             match setting::parse(&text, &origin) {
@@ -232,6 +251,30 @@ impl RunArguments {
         (settings, faults)
     }
 
+    /// Secrets whose files are named. The secret itself may be given beside that in another layer only.
+    fn secrets_in_files(&self) -> impl Iterator<Item = Result<Setting, String>> {
+        let named = [
+            (
+                "redis_password_file",
+                &self.redis_password_file,
+                "redis.password",
+                "redis_password",
+                self.redis_password.is_some(),
+            ),
+            (TOKEN_FILE, &self.http_token_file, "monitoring.token", TOKEN, self.http_token.is_some()),
+        ];
+        named.into_iter().filter_map(|(option, file, path, direct, is_given)| {
+            let (origin, other) = (self.origins.of(option), self.origins.of(direct));
+            let file = file.as_deref()?;
+            Some(if is_given && other.is_option() == origin.is_option() {
+                Err(given_twice(path, &origin, &other))
+            } else {
+                let path = path.to_owned();
+                secret::read(file, &path, &origin).map(|text| Setting { path, value: text.into(), origin })
+            })
+        })
+    }
+
     /// Those of the variable too where there are options: clap takes one or the other.
     fn texts_to_set(&self) -> Vec<(Origin, String)> {
         let mut texts = variable_to_set();
@@ -241,6 +284,11 @@ impl RunArguments {
         }
         texts
     }
+}
+
+/// What is wrong with a secret that is said and lies in a file as well.
+pub(crate) fn given_twice(path: &str, file: &Origin, other: &Origin) -> String {
+    format!("{path} is given twice, by {} and by {}: leave one out", file.name(), other.name())
 }
 
 /// What is wrong with a token that is empty, as that of a file that is not there: nothing at all would be asked of anybody.

@@ -140,7 +140,7 @@ impl Daemon {
             RedisSetting::Off => None,
         };
         let traces = self.telemetry.as_ref().and_then(|member| member.sampler());
-        let publisher = PublisherConfig { redis, keepalive: KEEPALIVE, host: host_name(), boot_id, traces };
+        let publisher = PublisherConfig { redis, keepalive: KEEPALIVE, host: config.host(), boot_id, traces };
         let limits = Limits::from(&config.performance);
         Publisher::start(publisher, limits, outbox, intake, self.hub.clone())
     }

@@ -46,6 +46,9 @@ pub struct Config {
     pub sources: SourcesConfig,
     /// What listens beside libusb.
     pub fallback: FallbackConfig,
+    /// What events call this machine; its own name where absent. In a container that is the container's.
+    #[schemars(length(min = 1, max = 253))]
+    pub host_name: Option<String>,
     /// Time in ms that `stop()` gives to what still waits for Redis. A listener that is behind and goes on reading gets its own.
     pub shutdown_ms: ShutdownMs,
 }
@@ -146,6 +149,11 @@ impl Config {
     /// Time that a stop gives to what still waits.
     pub fn shutdown(&self) -> Duration {
         Duration::from_millis(self.shutdown_ms.0.into())
+    }
+
+    /// What this machine is called in events.
+    pub(crate) fn host(&self) -> String {
+        self.host_name.clone().unwrap_or_else(crate::daemon::host_name)
     }
 
     /// Whether the kernel's uevents are listened to: two keys may say no.
