@@ -7,7 +7,7 @@ cd "$1"
 fresh=$(mktemp)
 trap 'rm -f "$fresh"' EXIT
 for file in *; do
-	[ "$file" != SHA256SUMS ] || continue
+	[ "$file" != SHA256SUMS ] && [ -e "$file" ] || continue
 	[ -f "$file" ] || { echo "checksums: $file is no file" >&2; exit 1; }
 	LC_ALL=C sha256sum -- "$file" >>"$fresh"
 done

@@ -64,18 +64,16 @@ function npm(...args) {
 }
 
 /** The digest of what the registry has under this name and version; undefined where it has none. */
-function published({ name, version }) {
-  try {
-    return JSON.parse(npm('view', `${name}@${version}`, 'dist.integrity', '--json') || 'null') ?? undefined;
-  } catch (error) {
-    if (/"code": "E404"/.test(error.stdout)) return undefined;
-    throw new Error(`npm does not say whether it has ${name}@${version}: ${error.stderr || error.stdout}`);
-  }
+async function published({ name, version }, registry) {
+  const answer = await fetch(new URL(name.replace('/', '%2f'), registry));
+  if (answer.status === 404) return undefined;
+  if (!answer.ok) throw new Error(`the registry does not say whether it has ${name}: ${answer.status} ${answer.statusText}`);
+  return (await answer.json()).versions[version]?.dist.integrity;
 }
 
-function publish(one) {
+async function publish(one, registry) {
   const { name, version, file, integrity } = one;
-  const there = published(one);
+  const there = await published(one, registry);
   if (there === integrity) return console.log(`${name}@${version} is there already`);
   if (there !== undefined) throw new Error(`${name}@${version} is there already and is another one: ${there}, not ${integrity}`);
   const tag = version.includes('-') ? 'next' : 'latest';
@@ -90,7 +88,8 @@ const wrong = faults();
 for (const each of wrong) console.error(`error: ${each}`);
 if (wrong.length > 0) process.exit(1);
 try {
-  for (const one of packages.sort((a, b) => Number(a.name === MAIN) - Number(b.name === MAIN) || a.name.localeCompare(b.name))) publish(one);
+  const registry = npm('config', 'get', 'registry').trim();
+  for (const one of packages.sort((a, b) => Number(a.name === MAIN) - Number(b.name === MAIN) || a.name.localeCompare(b.name))) await publish(one, registry);
 } catch (error) {
   console.error(`error: ${error.stderr || error.message}`);
   process.exitCode = 1;

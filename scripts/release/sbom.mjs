@@ -1,11 +1,11 @@
 // Writes the bill of materials of what is published, as CycloneDX 1.6: each crate of the addons of all targets, and the C that some
 // of them carry. What only takes part in the build is in it as "excluded". The same commit gives the same bytes.
 //
-//   node scripts/release/sbom.mjs [--target TRIPLE]... > sbom.cdx.json
+//   node scripts/release/sbom.mjs [--target TRIPLE]... [--output sbom.cdx.json]
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -23,7 +23,7 @@ const FOREIGN = {
   ring: { name: 'boringssl', license: 'Apache-2.0 AND ISC', version: undefined },
 };
 
-const { values } = parseArgs({ options: { target: { type: 'string', multiple: true, default: TARGETS } } });
+const { values } = parseArgs({ options: { target: { type: 'string', multiple: true, default: TARGETS }, output: { type: 'string' } } });
 const cargo = (...args) => execFileSync('cargo', args, { cwd: checkout, encoding: 'utf8', maxBuffer: 1 << 28 });
 const metadata = JSON.parse(cargo('metadata', '--format-version', '1', '--locked'));
 const byKey = new Map(metadata.packages.map((each) => [`${each.name}@${each.version}`, each]));
@@ -32,17 +32,17 @@ for (const [, name, version, sum] of readFileSync(join(checkout, 'Cargo.lock'), 
   checksums.set(`${name}@${version}`, sum);
 }
 
-/** The crates, as name@version, that a target's addon is made of (`-e normal,no-proc-macro`) or made with. */
-function crates(target, edges) {
-  const lines = cargo('tree', '--locked', '-p', ADDON, '--target', target, '-e', edges, '--prefix', 'none', '-f', '{p}').split('\n');
-  return lines.filter(Boolean).map((line) => line.replace(/^(\S+) v(\S+).*/, '$1@$2'));
+/** The crates, as name@version, that the addon of some targets is made of (`normal,no-proc-macro`) or made with. */
+function crates(targets, edges) {
+  const options = targets.flatMap((target) => ['--target', target]);
+  const lines = cargo('tree', '--locked', '-p', ADDON, ...options, '-e', edges, '--prefix', 'none', '-f', '{p}').split('\n');
+  return new Set(lines.filter(Boolean).map((line) => line.replace(/^(\S+) v(\S+).*/, '$1@$2')));
 }
 
+const used = crates(values.target, 'normal,build');
 const inside = new Map();
-const used = new Set();
 for (const target of values.target) {
-  for (const key of crates(target, 'normal,no-proc-macro')) inside.set(key, [...(inside.get(key) ?? []), target].filter((each, at, all) => all.indexOf(each) === at));
-  for (const key of crates(target, 'normal,build')) used.add(key);
+  for (const key of crates([target], 'normal,no-proc-macro')) inside.set(key, [...(inside.get(key) ?? []), target]);
 }
 
 /** The crates of this workspace have no version of their own to be found by. */
@@ -123,4 +123,6 @@ const bom = {
   },
   ...content,
 };
-console.log(JSON.stringify(bom, null, 2));
+const text = `${JSON.stringify(bom, null, 2)}\n`;
+if (values.output) writeFileSync(values.output, text);
+else process.stdout.write(text);
