@@ -10,8 +10,9 @@ image=$1
 platform=${2:-linux/amd64}
 folder=${3:-dist/npm}
 cd "$(dirname "$0")/.."
+folder=$(cd "$folder" && pwd)
 engine=$(command -v docker || command -v podman) || { echo "smoke-in: neither docker nor podman is there" >&2; exit 1; }
 
 "$engine" run --rm --platform "$platform" --network none --user 65534:65534 --cap-drop ALL --security-opt no-new-privileges \
 	--read-only --tmpfs /tmp:exec,mode=1777 --env HOME=/tmp --volume "$PWD/scripts/smoke.mjs:/smoke.mjs:ro" \
-	--volume "$(cd "$folder" && pwd):/packages:ro" "$image" node /smoke.mjs /packages
+	--volume "$folder:/packages:ro" "$image" node /smoke.mjs /packages
