@@ -3,7 +3,7 @@
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -108,6 +108,33 @@ describe('the checksums', () => {
   });
 });
 
+describe('the symbols', () => {
+  const FILES = ['usb-daemon.linux-x64-gnu.node', 'usb-daemon.linux-x64-gnu.debug', 'usb-daemon.darwin-x64.node', 'usb-daemon.darwin-x64.dSYM'];
+  const archive = () => join(folder, `symbols/usb-daemon-${version}-symbols.tar.gz`);
+  const symbols = () => run('sh', [script('release/symbols.sh'), join(folder, 'addons'), join(folder, 'symbols')]);
+
+  beforeEach(() => {
+    mkdirSync(join(folder, 'addons/usb-daemon.darwin-x64.dSYM'), { recursive: true });
+    writeFileSync(join(folder, 'addons/usb-daemon.darwin-x64.dSYM/Info.plist'), '');
+    for (const name of FILES.slice(0, 3)) writeFileSync(join(folder, 'addons', name), name);
+  });
+
+  it('of all addons are in one archive, the same for the same files', () => {
+    expect(symbols()).toEqual({ status: 0, stdout: '', stderr: '' });
+    const first = readFileSync(archive());
+    const names = execFileSync('tar', ['-tzf', archive()], { encoding: 'utf8' }).trim().split('\n');
+    expect(names).toEqual(['usb-daemon.darwin-x64.dSYM/', 'usb-daemon.darwin-x64.dSYM/Info.plist', 'usb-daemon.linux-x64-gnu.debug']);
+    utimesSync(join(folder, 'addons/usb-daemon.linux-x64-gnu.debug'), 1, 1);
+    symbols();
+    expect(readFileSync(archive()).equals(first)).toBe(true);
+  });
+
+  it('are refused where an addon has none', () => {
+    rmSync(join(folder, 'addons/usb-daemon.linux-x64-gnu.debug'));
+    expect(symbols()).toMatchObject({ status: 1, stderr: 'symbols: usb-daemon.linux-x64-gnu.node has none beside it\n' });
+  });
+});
+
 describe('publishing', () => {
   const MAIN = '@autoweave/usb-daemon';
   const PLATFORMS = ['linux-x64-gnu', 'win32-x64-msvc'].map((each) => `${MAIN}-${each}`);
@@ -154,6 +181,9 @@ describe('publishing', () => {
     const { status, stderr } = await publish();
     expect(status).toBe(1);
     expect(stderr).toMatch(/^error: @autoweave\/usb-daemon-win32-x64-msvc@1\.2\.3 is there already and is another one/);
+    // Between two releases every change has the version of the last one.
+    const tried = await publish('--dry-run');
+    expect(tried).toMatchObject({ status: 0, stdout: expect.stringContaining(`${PLATFORMS[1]}@1.2.3 is there already, as another one\n`) });
   });
 
   it('publishes nothing where it only tries, and would give what comes before a release a tag of its own', async () => {

@@ -75,6 +75,7 @@ async function publish(one, registry) {
   const { name, version, file, integrity } = one;
   const there = await published(one, registry);
   if (there === integrity) return console.log(`${name}@${version} is there already`);
+  if (there !== undefined && values['dry-run']) return console.log(`${name}@${version} is there already, as another one`);
   if (there !== undefined) throw new Error(`${name}@${version} is there already and is another one: ${there}, not ${integrity}`);
   const tag = version.includes('-') ? 'next' : 'latest';
   const options = ['--access', 'public', '--tag', tag, '--ignore-scripts'];
