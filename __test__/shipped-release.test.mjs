@@ -161,9 +161,13 @@ describe('publishing', () => {
   }
 
   async function publish(...options) {
-    const env = { ...process.env, NPM_CONFIG_USERCONFIG: join(folder, 'npmrc'), NPM_CONFIG_CACHE: join(folder, 'cache') };
+    return publishWith(['--no-provenance', ...options]);
+  }
+
+  async function publishWith(options, more = {}) {
+    const env = { ...process.env, ...more, NPM_CONFIG_USERCONFIG: join(folder, 'npmrc'), NPM_CONFIG_CACHE: join(folder, 'cache') };
     // Not synchronous: the registry answers in this process.
-    const child = spawn('node', [script('release/publish.mjs'), '--no-provenance', ...options, join(folder, 'packages')], { env });
+    const child = spawn('node', [script('release/publish.mjs'), ...options, join(folder, 'packages')], { env });
     const text = { stdout: '', stderr: '' };
     for (const each of ['stdout', 'stderr']) child[each].on('data', (data) => (text[each] += data));
     const [status] = await once(child, 'close');
@@ -191,6 +195,14 @@ describe('publishing', () => {
     const { status, stdout } = await publish('--dry-run');
     expect([status, registry.published]).toEqual([0, []]);
     expect(stdout).toContain(`${MAIN}@1.2.3-rc.1 would be published as next\n`);
+  });
+
+  it('with provenance is of the repository that each package names, or of nothing', async () => {
+    packAll({ repository: { type: 'git', url: 'git+https://github.com/AutoWeave/usb-daemon.git' } });
+    pack(PLATFORMS[0]);
+    const { status, stderr } = await publishWith([], { GITHUB_REPOSITORY: 'autoweave/usb-daemon' });
+    expect([status, registry.published]).toEqual([1, []]);
+    expect(stderr).toBe(`error: ${PLATFORMS[0]} names no repository, and github.com/autoweave/usb-daemon publishes it\n`);
   });
 
   it.each([

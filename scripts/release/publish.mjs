@@ -49,7 +49,14 @@ function faults() {
     const run = Object.keys(scripts).filter((script) => /^(pre|post)?install$|^prepare$/.test(script));
     if (run.length > 0) found.push(`${name} runs ${run.join(', ')} where it is installed`);
   }
-  if (values.provenance && !values['dry-run'] && isOlder(npm('--version').trim())) found.push(`npm is older than ${OLDEST_NPM.join('.')}`);
+  if (!values.provenance || values['dry-run']) return found;
+  // The registry refuses a provenance that is of another repository than the package names.
+  const own = `github.com/${process.env.GITHUB_REPOSITORY}`.toLowerCase();
+  for (const { name, repository } of packages) {
+    const url = String(repository?.url ?? repository).toLowerCase();
+    if (!url.replace(/\.git$/, '').endsWith(own)) found.push(`${name} names ${repository ? url : 'no repository'}, and ${own} publishes it`);
+  }
+  if (isOlder(npm('--version').trim())) found.push(`npm is older than ${OLDEST_NPM.join('.')}`);
   return found;
 }
 
