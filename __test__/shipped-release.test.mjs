@@ -34,6 +34,14 @@ function copyOfManifests() {
   }
 }
 
+/** What the chart and the images say of the version. */
+function addDeployment() {
+  for (const [path, text] of [['helm/Chart.yaml', `name: x\nversion: ${version}\nappVersion: "${version}"\n`], ['container/Dockerfile', `FROM x\nARG VERSION=${version}\n`]]) {
+    mkdirSync(dirname(join(folder, 'deploy', path)), { recursive: true });
+    writeFileSync(join(folder, 'deploy', path), text);
+  }
+}
+
 function change(path, from, to) {
   const text = readFileSync(join(folder, path), 'utf8');
   expect(text).toMatch(from);
@@ -50,8 +58,11 @@ describe('the version', () => {
     ['Cargo.toml', /^version = ".+"$/m, 'version = "9.9.9"'],
     ['Cargo.lock', /(name = "usb-daemon-core"\nversion = ").+"/, '$19.9.9"'],
     ['npm/linux-x64-gnu/package.json', /"version": "[^"]+"/, '"version": "9.9.9"'],
+    ['deploy/helm/Chart.yaml', /^appVersion: .+$/m, 'appVersion: 9.9.9'],
+    ['deploy/container/Dockerfile', /^ARG VERSION=.+$/m, 'ARG VERSION=9.9.9'],
   ])('that %s names is the one of package.json', (path, from, to) => {
     copyOfManifests();
+    addDeployment();
     change(path, from, to);
     const { status, stderr } = run('node', [join(folder, 'scripts/release/version.mjs')]);
     expect(status).toBe(1);
@@ -66,6 +77,18 @@ describe('the version', () => {
     expect(check(`v${version}`)).toMatchObject({ status: 0, stdout: `${version}\n` });
     expect(check('v9.9.9')).toMatchObject({ status: 1, stderr: `error: the tag is v9.9.9, package.json says ${version}\n` });
     expect(check(version)).toMatchObject({ status: 1 });
+  });
+
+  it('is set everywhere at once, and takes what the changelog calls unreleased', () => {
+    copyOfManifests();
+    addDeployment();
+    const set = (to) => run('node', [join(folder, 'scripts/release/version.mjs'), '--set', to]);
+    expect(set('7.8.9')).toEqual({ status: 0, stdout: '7.8.9\n', stderr: '' });
+    expect(run('node', [join(folder, 'scripts/release/version.mjs'), 'v7.8.9'])).toMatchObject({ status: 0 });
+    expect(readFileSync(join(folder, 'CHANGELOG.md'), 'utf8')).toMatch(/## Unreleased\n\n## 7\.8\.9 - \d{4}-\d\d-\d\d\n\n### Added\n/);
+    expect(readFileSync(join(folder, 'Cargo.lock'), 'utf8').split('7.8.9').length).toBeGreaterThan(4);
+    expect(set('7.8.9')).toMatchObject({ status: 1, stderr: 'error: CHANGELOG.md has a section for 7.8.9 already\n' });
+    expect(set('next')).toMatchObject({ status: 1, stderr: 'error: next is no version\n' });
   });
 });
 

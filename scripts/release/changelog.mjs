@@ -1,6 +1,7 @@
 // CHANGELOG.md, a section for each version: `## 1.2.3 - 2026-12-24`, newest first; what is to come stands under `## Unreleased`.
 
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 /** What a changelog says of a version, without its heading; undefined where it has no such section. */
 export function sectionOf(changelog, version) {
@@ -17,5 +18,5 @@ function headingOf(line) {
 }
 
 export function readChangelog(checkout) {
-  return readFileSync(new URL('CHANGELOG.md', checkout), 'utf8');
+  return readFileSync(join(checkout, 'CHANGELOG.md'), 'utf8');
 }

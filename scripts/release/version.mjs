@@ -1,44 +1,53 @@
 // Checks that every file that names this project's version names the same one, and with a tag that this is the tag's and that the
-// changelog has a section for it. Prints the version.
+// changelog has a section for it. Prints the version. With --set, writes another one everywhere, and gives what the changelog calls
+// unreleased to it.
 //
 //   node scripts/release/version.mjs [v1.2.3]
+//   node scripts/release/version.mjs --set 1.2.3
 
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { readChangelog, sectionOf } from './changelog.mjs';
+import { places, versionsAt } from './places.mjs';
 
-const checkout = new URL('../../', import.meta.url);
-const read = (path) => readFileSync(new URL(path, checkout), 'utf8');
-const tag = process.argv[2];
+const checkout = fileURLToPath(new URL('../../', import.meta.url));
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { set: { type: 'string' } } });
 
-const { version } = JSON.parse(read('package.json'));
-const wrong = [];
-
-/** One place that names the version. */
-function named(place, found) {
-  if (found !== version) wrong.push(`${place} says ${found ?? 'nothing'}, package.json ${version}`);
+function fail(...messages) {
+  for (const each of messages) console.error(`error: ${each}`);
+  process.exit(1);
 }
 
-const lock = JSON.parse(read('package-lock.json'));
-named('package-lock.json', lock.version);
-named('package-lock.json of its root', lock.packages[''].version);
-named('Cargo.toml', /^\[workspace\.package\]\n(?:[^[\n]*\n)*?version = "([^"]+)"/m.exec(read('Cargo.toml'))?.[1]);
-for (const [, name, found, rest] of read('Cargo.lock').matchAll(/^name = "(.+)"\nversion = "(.+)"\n(.*)$/gm)) {
-  // What comes from elsewhere has a source.
-  if (!rest.startsWith('source')) named(`Cargo.lock of ${name}`, found);
+function change(path, how) {
+  writeFileSync(join(checkout, path), how(readFileSync(join(checkout, path), 'utf8')));
 }
-for (const platform of readdirSync(new URL('npm', checkout))) {
-  named(`npm/${platform}/package.json`, JSON.parse(read(`npm/${platform}/package.json`)).version);
+
+/** Writes a version into every place, and its heading into the changelog. */
+function set(version) {
+  if (!/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/.test(version)) fail(`${version} is no version`);
+  if (sectionOf(readChangelog(checkout), version) !== undefined) fail(`CHANGELOG.md has a section for ${version} already`);
+  for (const { path, pattern } of places(checkout)) change(path, (text) => text.replace(pattern, (_, before) => before + version));
+  const today = new Date().toISOString().slice(0, 10);
+  change('CHANGELOG.md', (text) => text.replace(/^## Unreleased$/m, `## Unreleased\n\n## ${version} - ${today}`));
 }
-if (existsSync(new URL('deploy/helm/Chart.yaml', checkout))) {
-  for (const key of ['version', 'appVersion']) {
-    named(`deploy/helm/Chart.yaml (${key})`, new RegExp(`^${key}: ["']?([^"'\\s]+)`, 'm').exec(read('deploy/helm/Chart.yaml'))?.[1]);
+
+function faults(version, tag) {
+  const wrong = places(checkout).flatMap((place) => {
+    const found = versionsAt(checkout, place);
+    if (found.length === 0) return [`${place.path} says nothing where a version should be`];
+    return [...new Set(found)].filter((each) => each !== version).map((each) => `${place.path} says ${each}, package.json ${version}`);
+  });
+  if (tag !== undefined) {
+    if (tag !== `v${version}`) wrong.push(`the tag is ${tag}, package.json says ${version}`);
+    if (!sectionOf(readChangelog(checkout), version)) wrong.push(`CHANGELOG.md says nothing of version ${version}`);
   }
-}
-if (tag !== undefined) {
-  if (tag !== `v${version}`) wrong.push(`the tag is ${tag}, package.json says ${version}`);
-  if (!sectionOf(readChangelog(checkout), version)) wrong.push(`CHANGELOG.md says nothing of version ${version}`);
+  return wrong;
 }
 
-for (const each of wrong) console.error(`error: ${each}`);
-if (wrong.length > 0) process.exit(1);
+if (values.set !== undefined) set(values.set);
+const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
+const wrong = faults(version, values.set === undefined ? positionals[0] : `v${version}`);
+if (wrong.length > 0) fail(...wrong);
 console.log(version);
