@@ -17,6 +17,8 @@ need "building the addon" gcc libc6-dev
 	sh scripts/setup/qemu-kernel.sh
 	sh scripts/setup/python.sh
 	sh scripts/setup/tools.sh
+	# Those of other platforms, too: the bill of materials is of all.
+	cargo fetch --quiet --locked
 ) &
 fetching=$!
 built=0
