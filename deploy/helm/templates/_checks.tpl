@@ -78,6 +78,12 @@
 {{- if regexMatch "//[^/@]*:[^/@]*@" .externalRedis.url -}}
 {{- fail "externalRedis.url holds a password, which everybody could read: give it in externalRedis.existingSecret" -}}
 {{- end -}}
+{{- if and .redis.enabled (not .redis.image.tag) (not .redis.image.digest) -}}
+{{- fail "redis.image has neither a tag nor a digest" -}}
+{{- end -}}
+{{- if and (not .redis.enabled) .redis.auth.existingSecret -}}
+{{- fail "redis.auth.existingSecret is given and redis.enabled is false: for a server that is there already use externalRedis.existingSecret" -}}
+{{- end -}}
 {{- if and .redis.auth.existingSecret (not .redis.auth.enabled) -}}
 {{- fail "redis.auth.existingSecret is given and redis.auth.enabled is false: the server would ask for no password" -}}
 {{- end -}}

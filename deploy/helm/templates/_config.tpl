@@ -51,7 +51,7 @@
 {{- $service := include "usb-daemon.fullname" . -}}
 {{- $within := printf "%s.%s" $service .Release.Namespace -}}
 {{- $names := list $service $within (printf "%s.svc" $within) (printf "%s.svc.cluster.local" $within) -}}
-{{- $monitoring := dict "enabled" true "host" "0.0.0.0" "healthcheck_port" (int .Values.monitoring.port) "allowed_hosts" (concat $names .Values.monitoring.allowedHosts) -}}
+{{- $monitoring := dict "enabled" true "host" "0.0.0.0" "healthcheck_port" (int .Values.monitoring.port) "allowed_hosts" (concat $names (default (list) .Values.monitoring.allowedHosts)) -}}
 {{- $outbox := dict "path" "/var/lib/autoweave-usb-daemon/outbox.db" "required" (eq .Values.usbDaemon.outbox.type "hostPath") -}}
 {{- $own := dict "monitoring" $monitoring "outbox" $outbox "redis" (include "usb-daemon.config.redis" . | fromJson).redis -}}
 {{- $asked := deepCopy .Values.usbDaemon.config -}}
