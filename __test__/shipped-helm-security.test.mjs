@@ -59,6 +59,14 @@ describe('secrets', () => {
     expect(podOf(rendered().get('StatefulSet/it-redis')).volumes.find(({ name }) => name === 'password').secret.defaultMode).toBe(0o440);
   });
 
+  it('of a server without a password are not asked for', () => {
+    for (const values of [{ redis: { auth: { enabled: false } } }, { redis: { enabled: false } }, { redis: { enabled: false }, externalRedis: { host: 'x' } }]) {
+      const pod = podOf(daemon(values));
+      expect(pod.volumes.find(({ name }) => name === 'secrets').projected.sources.map(({ secret: { items } }) => items[0].path)).toEqual(['token']);
+      expect(variable(pod.containers[0], 'REDIS_PASSWORD_FILE')).toBe(undefined);
+    }
+  });
+
   it('are made where none is named, and not where one is', () => {
     const made = rendered();
     expect(Buffer.from(made.get('Secret/it').data.token, 'base64').toString()).toMatch(/^\w{40}$/);

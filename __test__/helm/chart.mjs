@@ -54,9 +54,13 @@ export function parsed(yaml) {
   return JSON.parse(execFileSync('python3', ['-c', program], { input: yaml, env: { ...process.env, PYTHONPATH: modules }, encoding: 'utf8', maxBuffer: 1 << 24 }));
 }
 
+const read = new Map();
+
 /** The manifests by `Kind/name`, the name without the release's own. */
 export function rendered(values, options) {
-  const all = parsed(text(values, options));
+  const manifests = text(values, options);
+  if (!read.has(manifests)) read.set(manifests, JSON.stringify(parsed(manifests)));
+  const all = JSON.parse(read.get(manifests));
   return new Map(all.map((manifest) => [`${manifest.kind}/${manifest.metadata.name.replace('usb-usb-daemon', 'it')}`, manifest]));
 }
 

@@ -6,7 +6,8 @@
 {{- if ne (int .replicaCount) 1 -}}
 {{- fail (printf "usbDaemon.replicaCount is %v, and has to be 1: a DaemonSet runs one daemon on each node that usbDaemon.nodeSelector, affinity and tolerations admit. Choose nodes instead" .replicaCount) -}}
 {{- end -}}
-{{- if and .securityContext.privileged (eq (toString .securityContext.allowPrivilegeEscalation) "false") -}}
+{{- $security := default (dict) .securityContext -}}
+{{- if and $security.privileged (eq (toString $security.allowPrivilegeEscalation) "false") -}}
 {{- fail "usbDaemon.securityContext.privileged is true: the daemon needs no privilege (README.md, section Rights). If you want it all the same, set allowPrivilegeEscalation to null too, with which Kubernetes refuses it" -}}
 {{- end -}}
 {{- if le (int64 .terminationGracePeriodSeconds | mul 1000) (int64 (default 2000 .config.shutdown_ms)) -}}

@@ -6,15 +6,15 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The secret and the key of Redis' password: JSON, empty where there is none. */}}
+{{/* The secret and the key of Redis' password, as JSON: nothing in it where there is none. */}}
 {{- define "usb-daemon.password" -}}
-{{- if .Values.redis.enabled -}}
-{{- if .Values.redis.auth.enabled -}}
-{{- dict "name" (include "usb-daemon.redis.secret" .) "key" (include "usb-daemon.redis.key" .) | toJson -}}
+{{- $password := dict -}}
+{{- if and .Values.redis.enabled .Values.redis.auth.enabled -}}
+{{- $password = dict "name" (include "usb-daemon.redis.secret" .) "key" (include "usb-daemon.redis.key" .) -}}
+{{- else if and (not .Values.redis.enabled) .Values.externalRedis.existingSecret -}}
+{{- $password = dict "name" .Values.externalRedis.existingSecret "key" .Values.externalRedis.existingSecretPasswordKey -}}
 {{- end -}}
-{{- else if .Values.externalRedis.existingSecret -}}
-{{- dict "name" .Values.externalRedis.existingSecret "key" .Values.externalRedis.existingSecretPasswordKey | toJson -}}
-{{- end -}}
+{{- $password | toJson -}}
 {{- end -}}
 
 {{- define "usb-daemon.config.redis" -}}
