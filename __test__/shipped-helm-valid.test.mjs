@@ -34,6 +34,13 @@ const SETS = {
     monitoring: { serviceMonitor: { labels: { release: 'r' } }, prometheusRule: { labels: { release: 'r' } }, dashboard: { annotations: { a: 'b' } } },
     networkPolicy: { redisFrom: [{ podSelector: {} }], otlpTo: [{ podSelector: {} }], monitoringFrom: [], dnsTo: [] },
   },
+  'with words that YAML takes for something else': {
+    fullnameOverride: 'null',
+    usbDaemon: { logLevel: 'off', priorityClassName: '123', serviceAccount: { name: 'true' }, nodeSelector: { a: 'true' }, outbox: { emptyDir: { sizeLimit: '100' } }, podAnnotations: { a: '1' } },
+    redis: { auth: { existingSecret: '0403', existingSecretPasswordKey: '1' }, persistence: { storageClass: 'yes', size: '1000' } },
+    monitoring: { token: { existingSecret: '12', existingSecretKey: 'off' } },
+    otlp: { endpoint: 'http://1', existingSecret: '1e3', existingSecretHeadersKey: 'on' },
+  },
   'with a claim of a class': { redis: { persistence: { storageClass: 'fast', size: '500Mi' } } },
 };
 

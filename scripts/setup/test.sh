@@ -17,6 +17,7 @@ need "building the addon" gcc libc6-dev
 	sh scripts/setup/qemu-kernel.sh
 	sh scripts/setup/python.sh
 	sh scripts/setup/tools.sh
+	sh scripts/setup/kubernetes.sh
 ) &
 fetching=$!
 built=0

@@ -8,7 +8,7 @@
 {{- end -}}
 {{- $security := default (dict) .securityContext -}}
 {{- if and $security.privileged (eq (toString $security.allowPrivilegeEscalation) "false") -}}
-{{- fail "usbDaemon.securityContext.privileged is true: the daemon needs no privilege (README.md, section Rights). If you want it all the same, set allowPrivilegeEscalation to null too, with which Kubernetes refuses it" -}}
+{{- fail "usbDaemon.securityContext.privileged is true: the daemon needs no privilege (README.md, section Rights). Kubernetes refuses it beside allowPrivilegeEscalation: false, so whoever wants it all the same sets that to null" -}}
 {{- end -}}
 {{- if le (int64 .terminationGracePeriodSeconds | mul 1000) (int64 (default 2000 .config.shutdown_ms)) -}}
 {{- fail (printf "usbDaemon.terminationGracePeriodSeconds is %v, and has to be more than the %v ms of usbDaemon.config.shutdown_ms: the daemon is killed before it has given to Redis what waits" .terminationGracePeriodSeconds (default 2000 .config.shutdown_ms)) -}}

@@ -18,17 +18,17 @@
 {{/* Takes a list: the root, and daemon or redis. */}}
 {{- define "usb-daemon.selector" -}}
 {{- $root := index . 0 -}}
-app.kubernetes.io/name: {{ include "usb-daemon.name" $root }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
-app.kubernetes.io/component: {{ index . 1 }}
+app.kubernetes.io/name: {{ include "usb-daemon.name" $root | quote }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
+app.kubernetes.io/component: {{ index . 1 | quote }}
 {{- end -}}
 
 {{- define "usb-daemon.labels" -}}
 {{- $root := index . 0 -}}
 {{ include "usb-daemon.selector" . }}
 app.kubernetes.io/part-of: autoweave
-app.kubernetes.io/managed-by: {{ $root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name ($root.Chart.Version | replace "+" "_") }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name ($root.Chart.Version | replace "+" "_") | quote }}
 {{- end -}}
 
 {{/* A pod of this namespace that may ask the chart's own Redis. */}}
