@@ -1,7 +1,7 @@
 // The Helm chart's pods: what they may do, what they know, and whom they may speak to.
 
 import { describe, expect, it } from 'vitest';
-import { configOf, containerOf, OPERATOR, podOf, rendered, text } from './helm/chart.mjs';
+import { configOf, containerOf, OPERATOR, podOf, rendered, text, upgraded } from './helm/chart.mjs';
 import { broken, RULES } from './helm/pod-security.mjs';
 
 const PODS = ['DaemonSet/it', 'StatefulSet/it-redis'];
@@ -77,6 +77,14 @@ describe('secrets', () => {
     expect(sources.map(({ secret }) => [secret.name, secret.items[0].key])).toEqual([['a', 'b'], ['c', 'd']]);
     expect(podOf(named.get('StatefulSet/it-redis')).volumes.find(({ name }) => name === 'password').secret).toMatchObject({ secretName: 'c', items: [{ key: 'd' }] });
     expect(named.get('ServiceMonitor/it').spec.endpoints[0].authorization.credentials).toEqual({ name: 'a', key: 'b' });
+  });
+
+  it('are kept by an upgrade, and made where the cluster has none of that name or key', async () => {
+    const kept = { 'usb-usb-daemon': { token: 'a token' }, 'usb-usb-daemon-redis': { 'redis-password': 'a password' } };
+    expect(await upgraded(kept)).toEqual(kept);
+    const { 'usb-usb-daemon': { token }, 'usb-usb-daemon-redis': redis } = await upgraded({ 'usb-usb-daemon-redis': { another: 'x' } });
+    expect([token, redis['redis-password']]).toEqual([expect.stringMatching(/^\w{40}$/), expect.stringMatching(/^\w{40}$/)]);
+    expect(token).not.toBe(redis['redis-password']);
   });
 
   it('of certificates are files as well', () => {

@@ -234,6 +234,15 @@ it('runs on the nodes that the values of the specification choose, and only on L
   expect(containerOf(rendered().get('DaemonSet/it')).resources).toEqual({ requests: { memory: '64Mi', cpu: '50m' }, limits: { memory: '256Mi', cpu: '200m' } });
 });
 
+it('has no example in its README that it refuses', () => {
+  const examples = [...read('deploy/helm/README.md').matchAll(/```yaml\n(.*?)```/gs)].map(([, example]) => parsed(example)[0]);
+  expect(examples).toHaveLength(2);
+  for (const values of examples) expect(refusal(values)).toBe(null);
+  const chosen = helm(['template', 'usb-daemon', chart, '--set-string', 'usbDaemon.nodeSelector.hardware/usb=true']);
+  expect(chosen.stdout).toContain('hardware/usb: "true"');
+  expect(read('deploy/helm/README.md')).toContain('--set-string usbDaemon.nodeSelector.hardware/usb=true');
+});
+
 it('takes the longest names that Kubernetes allows a release', () => {
   const names = [...text({ nameOverride: 'a'.repeat(40) }, { release: 'b'.repeat(53) }).matchAll(/^ {2}name: (.*)$/gm)].map(([, name]) => name);
   expect(names.length).toBeGreaterThan(8);
