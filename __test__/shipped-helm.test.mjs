@@ -141,6 +141,7 @@ describe('refuses', () => {
     ['a variable of the chart’s own', { usbDaemon: { extraEnv: [{ name: 'LOG_LEVEL', value: 'x' }] } }, 'extraEnv names LOG_LEVEL, which the chart sets itself'],
     ['two servers', { externalRedis: { host: 'x' } }, 'events go to one of them'],
     ['two names of one server', merged(EXTERNAL, at('externalRedis.url', 'redis://x')), 'externalRedis.host and externalRedis.url are both given'],
+    ['a database beside a URL', { redis: { enabled: false }, externalRedis: { url: 'redis://x', db: 1 } }, 'write both into the URL'],
     ['credentials for no server', { redis: { enabled: false }, externalRedis: { existingSecret: 'x' } }, 'no server: set externalRedis.host or externalRedis.url'],
     ['a password in a URL', { redis: { enabled: false }, externalRedis: { url: 'redis://u:hush@x' } }, 'externalRedis.url holds a password'],
     ['certificates without TLS', merged(EXTERNAL, at('externalRedis.tls.existingSecret', 'x')), 'externalRedis.tls.enabled is false'],
@@ -195,6 +196,7 @@ describe('what is said after an installation', () => {
     ['nothing is published', { redis: { enabled: false } }, 'WARNING: no Redis is named'],
     ['Redis asks for no password', { redis: { auth: { enabled: false } } }, 'WARNING: this Redis asks for no password'],
     ['Redis forgets', { redis: { persistence: { enabled: false } } }, 'WARNING: this Redis forgets the stream'],
+    ['a folder of the node is mounted', { usbDaemon: { devBusUsb: { enabled: true } } }, 'NOTE: the pods mount a folder of the node'],
     ['a container is privileged', { usbDaemon: { securityContext: { privileged: true, allowPrivilegeEscalation: null } } }, 'WARNING: usbDaemon.securityContext.privileged is true'],
   ])('warns where %s', (_, values, warning) => {
     expect(notes(values)).toContain(warning);

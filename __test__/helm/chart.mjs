@@ -90,9 +90,18 @@ export const containerOf = (manifest) => podOf(manifest).containers[0];
 export const configOf = (manifests) => JSON.parse(manifests.get('ConfigMap/it').data['usb-daemon.json']);
 export const DEFAULTS = parsed(readFileSync(join(chart, 'values.yaml'), 'utf8'))[0];
 
+/** kubernetes-validate itself, which else reads its schemas anew for each manifest, and YAML slowly. */
+const VALIDATE = `
+import functools, sys, yaml
+import kubernetes_validate.utils as utils
+from kubernetes_validate.__main__ import main
+utils.schema_contents = functools.lru_cache(maxsize=None)(utils.schema_contents)
+yaml.SafeLoader = yaml.CSafeLoader
+sys.exit(main())`;
+
 /** Runs kubernetes-validate on files with manifests; gives what it said, a line for each. */
 export function kubernetesValidate(files, versions) {
-  const args = ['-m', 'kubernetes_validate', '--strict', ...versions.flatMap((version) => ['-k', version]), ...files];
+  const args = ['-c', VALIDATE, '--strict', ...versions.flatMap((version) => ['-k', version]), ...files];
   const { status, stdout, stderr } = spawnSync('python3', args, { env: { ...process.env, PYTHONPATH: modules }, encoding: 'utf8' });
   if (stderr) throw new Error(stderr);
   return { code: status, lines: stdout.trim().split('\n') };

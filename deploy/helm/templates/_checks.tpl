@@ -70,6 +70,9 @@
 {{- if and .externalRedis.host .externalRedis.url -}}
 {{- fail "externalRedis.host and externalRedis.url are both given: leave one of them empty" -}}
 {{- end -}}
+{{- if and .externalRedis.url (or (ne (int .externalRedis.port) 6379) (ne (int .externalRedis.db) 0)) -}}
+{{- fail "externalRedis.port or db is given beside externalRedis.url: write both into the URL, as in redis://redis.example:7000/1" -}}
+{{- end -}}
 {{- if and (or .externalRedis.existingSecret .externalRedis.username .externalRedis.tls.enabled) (not (or .externalRedis.host .externalRedis.url)) -}}
 {{- fail "externalRedis has a user, a secret or TLS and no server: set externalRedis.host or externalRedis.url" -}}
 {{- end -}}
