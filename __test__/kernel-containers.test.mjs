@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openQemuBed } from './beds/qemu/index.mjs';
 import { prepareContainers, startContainer } from './containers/container.mjs';
 import { MODES } from './containers/modes.mjs';
+import { PROGRAM } from './containers/spec.mjs';
 
 const isTransition = ({ type }) => type === 'attach' || type === 'detach';
 const bySerial = (serial) => (line) => isTransition(line) && line.info.serialNumber === serial;
@@ -53,6 +54,12 @@ describe.each(MODES)('$name', (mode) => {
     const states = Object.fromEntries(sources.map(({ source, state }) => [source, state]));
     const nodes = deviceNodes ? 'up' : 'unavailable';
     expect(states).toMatchObject({ netlink, snapshot: 'up', libusb: nodes, inotify: nodes });
+  });
+
+  it(`is told by its doctor ${netlink === 'deaf' ? 'why it is deaf' : 'of nothing in the way of uevents'}`, async () => {
+    const { stdout } = await container.exec([process.execPath, PROGRAM, 'doctor', '--json']);
+    const findings = stdout.trim().split('\n').map((line) => JSON.parse(line));
+    expect(findings.find(({ subject }) => subject === 'namespaces').grade).toBe(netlink === 'deaf' ? 'warn' : 'ok');
   });
 
   it('needs no right: not root, no capability, the engine’s list of system calls, a root that is read-only', async () => {
