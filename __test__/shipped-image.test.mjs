@@ -5,6 +5,7 @@ import { lstatSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { buildImage } from './containers/image.mjs';
+import { compose } from './containers/manifests.mjs';
 
 const SIMULATED = { USB_DAEMON_SIMULATE: 'yes', USB_DAEMON_NO_REDIS: 'yes', USB_DAEMON_JSON: 'yes' };
 const BUILD_LIMIT = 3_600_000;
@@ -62,6 +63,17 @@ describe('the image', () => {
     running.kill(image.config.StopSignal);
     expect(await running.exit).toEqual({ code: 0, signal: null });
     expect(running.said.said.at(-1)).toEqual({ type: 'stopped' });
+  });
+
+  it('is healthy as compose.yaml has it, and tells nothing to who has no token', async () => {
+    const { environment } = compose().services['usb-daemon'];
+    for (const name of ['redis-password', 'http-token']) image.keepSecret(name, 'a-secret\n');
+    const running = image.start({ ...environment, ...SIMULATED });
+    onTestFinished(() => running.end());
+    await running.said.waitFor(({ type }) => type === 'attach', 'a simulated device');
+    expect((await running.exec(image.config.Healthcheck.Test.slice(1))).code).toBe(0);
+    const ask = "fetch('http://localhost:8080/devices').then(({ status }) => console.log(status))";
+    expect((await running.exec(['node', '-e', ask])).stdout.trim()).toBe('401');
   });
 
   it('is unhealthy to its health check where no daemon answers', async () => {

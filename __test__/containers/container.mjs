@@ -8,6 +8,8 @@ import { POD_NETWORK } from './modes.mjs';
 const ROOTFS = '/run/bed/rootfs';
 const RUNTIME = '/run/bed/crun';
 const FIRST_PORT = 8100;
+/** Many start at once, on an emulated processor. */
+const START_MS = 180_000;
 
 /** Prepares the guest: a root file system, control groups, a pod's network, and what rootless engines need. */
 export async function prepareContainers(bed) {
@@ -41,7 +43,7 @@ export async function startContainer(bed, mode, at) {
   const { code } = await written.exit;
   if (code !== 0) throw new Error(`the container's bundle: ${written.stderrText()}`);
   const container = new Container(bed, mode, bundle);
-  await container.said.waitFor(({ type }) => type === 'started', `${mode.name} to have started`, { timeoutMs: 60_000 });
+  await container.said.waitFor(({ type }) => type === 'started', `${mode.name} to have started`, { timeoutMs: START_MS });
   return container;
 }
 

@@ -36,6 +36,13 @@ class Image {
     chownSync(this.state, user, group);
   }
 
+  /** Puts a secret where compose puts it. */
+  keepSecret(name, text) {
+    const folder = join(this.root, 'run/secrets');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, name), text, { mode: 0o444 });
+  }
+
   /** Runs the image's own program, with `env` beside its own variables. */
   start(env) {
     const variables = [...this.config.Env, ...Object.entries(env).map(([name, value]) => `${name}=${value}`)];

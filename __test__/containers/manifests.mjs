@@ -6,18 +6,16 @@ import { join } from 'node:path';
 import { packageRoot } from '../daemon.mjs';
 
 /** A program of scripts/setup/tools.sh. */
-export function tool(name, args, env = {}) {
-  const { status, stdout, stderr } = spawnSync(join(packageRoot, '.cache/tools/bin', name), args, { cwd: packageRoot, encoding: 'utf8', env: { PATH: process.env.PATH, ...env } });
+export function tool(name, args) {
+  const { status, stdout, stderr } = spawnSync(join(packageRoot, '.cache/tools/bin', name), args, { cwd: packageRoot, encoding: 'utf8', env: { PATH: process.env.PATH } });
   return { status, stdout, stderr };
 }
 
-/** Both secrets that deploy/compose.yaml asks for. */
-export const SECRETS = { REDIS_PASSWORD: 'of redis', USB_DAEMON_HTTP_TOKEN: 'of the daemon' };
-
 /** What docker-compose makes of deploy/compose.yaml. */
-export function compose(env = SECRETS) {
-  const { status, stdout, stderr } = tool('docker-compose', ['-f', 'deploy/compose.yaml', 'config', '--format', 'json'], env);
-  return { status, stderr, services: status === 0 ? JSON.parse(stdout).services : undefined, networks: status === 0 ? JSON.parse(stdout).networks : undefined };
+export function compose() {
+  const { status, stdout, stderr } = tool('docker-compose', ['-f', 'deploy/compose.yaml', 'config', '--format', 'json']);
+  if (status !== 0 || stderr !== '') throw new Error(`docker-compose: ${stderr}`);
+  return JSON.parse(stdout);
 }
 
 /** A Dockerfile's instructions, each as [word, rest], without comments. */
