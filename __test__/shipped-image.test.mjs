@@ -72,7 +72,7 @@ describe('the image', () => {
     onTestFinished(() => running.end());
     await running.said.waitFor(({ type }) => type === 'attach', 'a simulated device');
     expect((await running.exec(image.config.Healthcheck.Test.slice(1))).code).toBe(0);
-    const ask = "fetch('http://localhost:8080/devices').then(({ status }) => console.log(status))";
+    const ask = "fetch('http://127.0.0.1:8080/devices').then(({ status }) => console.log(status))";
     expect((await running.exec(['node', '-e', ask])).stdout.trim()).toBe('401');
   });
 
