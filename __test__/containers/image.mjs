@@ -15,6 +15,7 @@ const store = (...args) => run('sh', ['-c', 'checkout=$1; shift; . "$checkout/sc
 
 /** Carries out the Dockerfile; `stages` as scripts/container/build.sh takes them. */
 export function buildImage(stages) {
+  if (process.getuid() !== 0) throw new Error('an image is built and run by root: run this as root or with sudo');
   const id = run('sh', [join(scripts, 'build.sh'), stages]);
   const { config } = JSON.parse(store('inspect', '--type', 'image', id)).Docker;
   const container = store('from', id);
