@@ -36,7 +36,7 @@ const STEPS = [
 ];
 const RUNS = {
   gate: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '200' } },
-  full: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20', USB_DAEMON_CONNECTIONS: '10000' } },
+  full: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20', USB_DAEMON_CONNECTIONS: '10000', USB_DAEMON_IMAGE: 'whole' } },
 };
 
 /** Test files by their names: `shipped` is what people install; those that name no bed of their own run with simulated devices. */

@@ -103,7 +103,9 @@ pub(super) fn libusb(config: &Config, tell: Tell<'_>) {
         Err(reason) => tell(Finding::warn(
             subject,
             format!("{reason}; it only confirms what the kernel says, so nothing is missed"),
-            format!("give a container {DEVICE_NODES} (--device or a volume), or switch sources.libusb off"),
+            format!(
+                "give a container {DEVICE_NODES} (a volume: --device copies only the nodes of the moment), or switch sources.libusb off"
+            ),
         )),
     }
 }

@@ -156,7 +156,7 @@ impl Engine {
             if self.senses.wait(next.saturating_duration_since(now)) {
                 self.hub.note(&Fact::Reported { source: name::INOTIFY });
                 if let Some(delay) = self.registry.nodes_changed() {
-                    self.schedule.snapshot_within(delay);
+                    self.schedule.snapshot_now_and_after(delay);
                 }
             }
         }

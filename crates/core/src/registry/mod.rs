@@ -223,13 +223,12 @@ impl Registry {
         doubtful.then(|| if self.snapshot_decides() { Duration::ZERO } else { self.grace })
     }
 
-    /// Device nodes have come or gone: reason for a snapshot as long as no uevent proves that they can be heard.
+    /// Device nodes have come or gone: reason for a snapshot as long as no uevent proves that they can be heard, and for another one
+    /// after the time given: the kernel takes a device's node away before it takes the device out of sysfs.
     pub fn nodes_changed(&self) -> Option<Duration> {
         match self.trust {
             Trust::Uevents { heard: true } => None,
-            Trust::Uevents { heard: false } | Trust::NextSnapshot(_) | Trust::Snapshots => {
-                Some(Duration::ZERO)
-            }
+            Trust::Uevents { heard: false } | Trust::NextSnapshot(_) | Trust::Snapshots => Some(self.grace),
         }
     }
 
