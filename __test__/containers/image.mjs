@@ -81,16 +81,16 @@ class Running {
     return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim());
   }
 
-  /** Runs a program in the container, as the image's user; gives its exit code and stdout. */
+  /** Runs a program in the container, as the image's user. */
   async exec(argv) {
     const [user, group] = this.#image.config.User.split(':');
     const enter = ['--target', String(this.pid), '--mount', '--pid', '--net', '--ipc', '--uts', '--root', '--wd=/', '/usr/bin/env', '-i', ...this.#variables];
     const drop = ['setpriv', `--reuid=${user}`, `--regid=${group}`, '--clear-groups', '--bounding-set=-all', '--no-new-privs', '--'];
-    const child = spawn('nsenter', [...enter, ...drop, ...argv], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let stdout = '';
-    child.stdout.setEncoding('utf8').on('data', (text) => (stdout += text));
+    const child = spawn('nsenter', [...enter, ...drop, ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const said = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr']) child[stream].setEncoding('utf8').on('data', (text) => (said[stream] += text));
     const [code] = await once(child, 'close');
-    return { code, stdout };
+    return { code, ...said };
   }
 
   /** To process 1, as an engine sends it. */
