@@ -32,4 +32,6 @@ digest=$(store inspect --type image --format '{{.FromImageDigest}}' localhost/st
 store build --layers=false --iidfile "$work/id" --format docker --tag "localhost/autoweave-usb-daemon:$stages" \
 	--file deploy/container/Dockerfile --ignorefile deploy/container/Dockerfile.dockerignore \
 	--build-arg NODE_IMAGE="localhost/stand-in/node@$digest" "$@" . >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; exit 1; }
+# What had the tag before; one that still runs stays.
+store rmi --prune >/dev/null 2>&1 || :
 cat "$work/id"
