@@ -24,17 +24,21 @@ const commandLine = [
   'console=ttyS0 quiet panic=-1 nowatchdog mitigations=off random.trust_cpu=on rcupdate.rcu_cpu_stall_suppress=1',
   `bed.checkout=${checkout}`,
 ].join(' ')
+const systemdWords = 'bed.init=systemd systemd.unit=bed.target systemd.show_status=false systemd.log_target=journal'
 const usbModules = ['xhci_pci', 'usb_storage', 'sd_mod', 'uas', 'usbhid', 'hid_generic', 'cdc_acm', 'usbserial', 'ftdi_sio', 'evdev']
 
-/** Boots; resolves when every root hub is there. With `udev`, systemd-udevd runs in the guest; without, nothing of udev does. */
-export async function openQemuBed({ udev = false, controllers = 4, log = () => {} } = {}) {
+/**
+ * Boots; resolves when every root hub is there. With `udev`, systemd-udevd runs in the guest; without, nothing of udev does. With `systemd`, process 1 is
+ * systemd, and udevd runs as Debian's own unit; processes that the test starts are then in the cgroup of the agent's service.
+ */
+export async function openQemuBed({ systemd = false, udev = systemd, controllers = 4, log = () => {} } = {}) {
   const kernel = await openKernel()
   const initramfs = await buildGuestImage(kernel)
-  const machine = startMachine({ kernel: kernel.image, initramfs, controllers, memoryMb, commandLine })
+  const machine = startMachine({ kernel: kernel.image, initramfs, controllers, memoryMb, commandLine: systemd ? `${commandLine} ${systemdWords}` : commandLine })
   const ledger = new Ledger()
   const agent = new Agent(machine.agentSocket, (stamp, message) => ledger.record(stamp, message))
   machine.exited.then(() => ledger.end(new Error(`the guest has gone\nconsole:\n${machine.consoleTail()}`)))
-  const bed = new QemuBed({ udev, kernel, machine, agent, ledger, log })
+  const bed = new QemuBed({ systemd, udev, kernel, machine, agent, ledger, log })
   const deadline = new AbortController()
   try {
     await Promise.race([
@@ -63,7 +67,8 @@ class QemuBed {
   #vhci
   #watched = new WeakMap()
 
-  constructor({ udev, kernel, machine, agent, ledger, log }) {
+  constructor({ systemd, udev, kernel, machine, agent, ledger, log }) {
+    this.systemd = systemd
     this.udev = udev
     this.#kernel = kernel
     this.#machine = machine
@@ -78,7 +83,8 @@ class QemuBed {
     await this.#machine.qmp.negotiate()
     await this.#agent.ready
     this.#log('guest agent is up')
-    if (this.udev) await this.#startUdev()
+    if (this.systemd) await this.#must('systemctl is-system-running --wait >/dev/null; systemctl is-active bed.target systemd-udevd.service')
+    else if (this.udev) await this.#startUdev()
     await this.loadModule(...usbModules)
     this.#log('modules are in')
     const rootHubs = new Set()
