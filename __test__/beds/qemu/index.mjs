@@ -3,6 +3,8 @@
 // The guest's root is the host's file system, read-only under a tmpfs: same node, same checkout path; what the guest writes is gone with it. A file that the
 // host changes while the bed is open may be seen in its old state (the guest caches).
 
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -29,12 +31,17 @@ const usbModules = ['xhci_pci', 'usb_storage', 'sd_mod', 'uas', 'usbhid', 'hid_g
 
 /**
  * Boots; resolves when every root hub is there. With `udev`, systemd-udevd runs in the guest; without, nothing of udev does. With `systemd`, process 1 is
- * systemd, and udevd runs as Debian's own unit; processes that the test starts are then in the cgroup of the agent's service.
+ * systemd, and udevd runs as Debian's own unit; processes that the test starts are then in the cgroup of the agent's service. `prepare` is a shell script
+ * that the guest carries out before systemd starts, as one would on a machine that is then started again; the host's files are below /run/bed/host.
  */
-export async function openQemuBed({ systemd = false, udev = systemd, controllers = 4, log = () => {} } = {}) {
+export async function openQemuBed({ systemd = false, udev = systemd, prepare, controllers = 4, log = () => {} } = {}) {
   const kernel = await openKernel()
   const initramfs = await buildGuestImage(kernel)
-  const machine = startMachine({ kernel: kernel.image, initramfs, controllers, memoryMb, commandLine: systemd ? `${commandLine} ${systemdWords}` : commandLine })
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'qemu-bed-'))
+  const script = path.join(folder, 'prepare')
+  if (prepare) await writeFile(script, prepare)
+  const words = [commandLine, ...(prepare ? [`bed.prepare=${script}`] : []), ...(systemd ? [systemdWords] : [])]
+  const machine = startMachine({ kernel: kernel.image, initramfs, controllers, memoryMb, commandLine: words.join(' ') })
   const ledger = new Ledger()
   const agent = new Agent(machine.agentSocket, (stamp, message) => ledger.record(stamp, message))
   machine.exited.then(() => ledger.end(new Error(`the guest has gone\nconsole:\n${machine.consoleTail()}`)))
@@ -51,6 +58,7 @@ export async function openQemuBed({ systemd = false, udev = systemd, controllers
     throw new Error(`the QEMU bed did not come up: ${error.message}\nconsole:\n${machine.consoleTail()}`, { cause: error })
   } finally {
     deadline.abort()
+    await rm(folder, { recursive: true })
   }
   return bed
 }
