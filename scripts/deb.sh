@@ -3,9 +3,17 @@
 #   dist/autoweave-usb-daemon_<version>_<architecture>.deb
 # An addon from elsewhere (a cross build) can be named, with Debian's name of its architecture.
 #
-#   scripts/deb.sh [ADDON ARCHITECTURE]
+#   scripts/deb.sh [-o FOLDER] [ADDON ARCHITECTURE]
+#
+# DEB_LEVEL (0 to 9, default 6) is how hard it compresses.
 set -eu
 umask 022
+
+out=dist
+if [ "${1-}" = -o ]; then
+	out=$2
+	shift 2
+fi
 
 checkout=$(cd "$(dirname "$0")/.." && pwd)
 cd "$checkout"
@@ -73,9 +81,9 @@ libc=$(grep -ao 'GLIBC_2\.[0-9]*' "$lib/js/usb-daemon.$platform.node" | sed 's/G
 size=$(du -sk --apparent-size --exclude=DEBIAN "$root" | cut -f1)
 sed "s/@version@/$version-1/; s/@architecture@/$architecture/; s/@size@/$size/; s/@libc@/$libc/" scripts/deb/control >"$root/DEBIAN/control"
 
-mkdir -p dist
-deb=dist/${name}_$version-1_$architecture.deb
+mkdir -p "$out"
+deb=$out/${name}_$version-1_$architecture.deb
 # Under its name once it is whole.
-dpkg-deb --root-owner-group -Zxz --build "$root" "$work/package.deb" >/dev/null
+dpkg-deb --root-owner-group -Zxz -z"${DEB_LEVEL:-6}" --build "$root" "$work/package.deb" >/dev/null
 mv "$work/package.deb" "$deb"
 echo "$deb"
