@@ -16,7 +16,7 @@ import { Ledger } from './ledger.mjs'
 import { startMachine } from './machine.mjs'
 import { SyntheticDevices } from './synthetic.mjs'
 
-const bootDeadlineMs = 60_000
+const bootDeadlineMs = 100_000
 const settleDeadlineMs = 15_000
 // A port that is used again earlier than this after a departure may merge both in the kernel.
 const replugPauseMs = 200
