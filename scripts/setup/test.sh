@@ -12,6 +12,7 @@ need "building the addon" gcc libc6-dev
 # What waits for the network and the disk, beside what keeps the processors busy.
 (
 	need "the tests" redis-server qemu-system-x86 busybox-static udev xz-utils cpio strace openssl util-linux python3 prometheus chromium fonts-dejavu-core
+	need "the tests of the service" systemd init-system-helpers lintian
 	need "the tests of containers" crun uidmap iproute2 golang-github-containers-common buildah debootstrap
 	sh scripts/setup/redis-servers.sh
 	sh scripts/setup/node-versions.sh

@@ -14,6 +14,7 @@ const sources = fileURLToPath(new URL('./guest/', import.meta.url))
 const busybox = '/bin/busybox'
 const bootModules = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'overlay']
 const programs = { agent: ['agent.c', 'link.c', 'process.c', 'uevents.c'], synthetic: ['synthetic.c'] }
+const units = ['bed-agent.service', 'bed.target', 'masked']
 const staleAfterMs = 3_600_000
 
 /** Path of an initramfs for this kernel and these sources; built once for each content. */
@@ -38,8 +39,10 @@ export async function buildGuestImage(kernel) {
       { name: 'bin/busybox', data: await readFile(busybox) },
       { name: 'init', data: await readFile(path.join(sources, 'init')) },
       { name: 'modules', directory: true },
+      { name: 'units', directory: true },
     ]
     for (const [program, files] of Object.entries(programs)) entries.push({ name: program, data: await compile(program, files, work) })
+    for (const file of units) entries.push({ name: `units/${file}`, data: await readFile(path.join(sources, file)) })
     for (const [index, { name, file }] of plan.entries()) {
       entries.push({ name: `modules/${String(index).padStart(2, '0')}-${name}.ko`, data: await readFile(file) })
     }

@@ -3,6 +3,8 @@
 // The guest's root is the host's file system, read-only under a tmpfs: same node, same checkout path; what the guest writes is gone with it. A file that the
 // host changes while the bed is open may be seen in its old state (the guest caches).
 
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -14,7 +16,7 @@ import { Ledger } from './ledger.mjs'
 import { startMachine } from './machine.mjs'
 import { SyntheticDevices } from './synthetic.mjs'
 
-const bootDeadlineMs = 60_000
+const bootDeadlineMs = 100_000
 const settleDeadlineMs = 15_000
 // A port that is used again earlier than this after a departure may merge both in the kernel.
 const replugPauseMs = 200
@@ -24,17 +26,26 @@ const commandLine = [
   'console=ttyS0 quiet panic=-1 nowatchdog mitigations=off random.trust_cpu=on rcupdate.rcu_cpu_stall_suppress=1',
   `bed.checkout=${checkout}`,
 ].join(' ')
+const systemdWords = 'bed.init=systemd systemd.unit=bed.target systemd.show_status=false systemd.log_target=journal'
 const usbModules = ['xhci_pci', 'usb_storage', 'sd_mod', 'uas', 'usbhid', 'hid_generic', 'cdc_acm', 'usbserial', 'ftdi_sio', 'evdev']
 
-/** Boots; resolves when every root hub is there. With `udev`, systemd-udevd runs in the guest; without, nothing of udev does. */
-export async function openQemuBed({ udev = false, controllers = 4, log = () => {} } = {}) {
+/**
+ * Boots; resolves when every root hub is there. With `udev`, systemd-udevd runs in the guest; without, nothing of udev does. With `systemd`, process 1 is
+ * systemd, and udevd runs as Debian's own unit; processes that the test starts are then in the cgroup of the agent's service. `prepare` is a shell script
+ * that the guest carries out before systemd starts, as one would on a machine that is then started again; the host's files are below /run/bed/host.
+ */
+export async function openQemuBed({ systemd = false, udev = systemd, prepare, controllers = 4, log = () => {} } = {}) {
   const kernel = await openKernel()
   const initramfs = await buildGuestImage(kernel)
-  const machine = startMachine({ kernel: kernel.image, initramfs, controllers, memoryMb, commandLine })
+  const folder = await mkdtemp(path.join(os.tmpdir(), 'qemu-bed-'))
+  const script = path.join(folder, 'prepare')
+  if (prepare) await writeFile(script, prepare)
+  const words = [commandLine, ...(prepare ? [`bed.prepare=${script}`] : []), ...(systemd ? [systemdWords] : [])]
+  const machine = startMachine({ kernel: kernel.image, initramfs, controllers, memoryMb, commandLine: words.join(' ') })
   const ledger = new Ledger()
   const agent = new Agent(machine.agentSocket, (stamp, message) => ledger.record(stamp, message))
   machine.exited.then(() => ledger.end(new Error(`the guest has gone\nconsole:\n${machine.consoleTail()}`)))
-  const bed = new QemuBed({ udev, kernel, machine, agent, ledger, log })
+  const bed = new QemuBed({ systemd, udev, kernel, machine, agent, ledger, log })
   const deadline = new AbortController()
   try {
     await Promise.race([
@@ -47,6 +58,7 @@ export async function openQemuBed({ udev = false, controllers = 4, log = () => {
     throw new Error(`the QEMU bed did not come up: ${error.message}\nconsole:\n${machine.consoleTail()}`, { cause: error })
   } finally {
     deadline.abort()
+    await rm(folder, { recursive: true })
   }
   return bed
 }
@@ -63,7 +75,8 @@ class QemuBed {
   #vhci
   #watched = new WeakMap()
 
-  constructor({ udev, kernel, machine, agent, ledger, log }) {
+  constructor({ systemd, udev, kernel, machine, agent, ledger, log }) {
+    this.systemd = systemd
     this.udev = udev
     this.#kernel = kernel
     this.#machine = machine
@@ -78,7 +91,8 @@ class QemuBed {
     await this.#machine.qmp.negotiate()
     await this.#agent.ready
     this.#log('guest agent is up')
-    if (this.udev) await this.#startUdev()
+    if (this.systemd) await this.#must('systemctl is-system-running --wait >/dev/null; systemctl is-active bed.target systemd-udevd.service')
+    else if (this.udev) await this.#startUdev()
     await this.loadModule(...usbModules)
     this.#log('modules are in')
     const rootHubs = new Set()
