@@ -206,13 +206,21 @@ fn what_would_have_an_effect_that_it_cannot_have_is_refused_with_all_else() {
 }
 
 #[test]
-fn a_key_that_has_no_effect_yet_says_so() {
-    let warnings = |path: &str| {
-        let json = serde_json::json!({ "fallback": { "udev_script_path": path } }).to_string();
-        Config::read(&json).expect("valid").warnings
+fn what_becomes_a_part_of_a_rule_of_udev_is_a_plain_path() {
+    let read = |key: &str, value: serde_json::Value| {
+        Config::read(&serde_json::json!({ "fallback": { key: value } }).to_string())
     };
-    assert_eq!(warnings("/usr/local/bin/autoweave-udev-notify"), Vec::<String>::new(), "the default");
-    assert_eq!(warnings("/x"), ["fallback.udev_script_path has no effect yet: there is no helper for udev"]);
+    assert!(read("udev_script_path", "/opt/a+b/autoweave_udev-1.sh".into()).is_ok());
+    for path in ["relative", "/x y", "/x\", RUN+=\"/bin/sh", "/$kernel", "/folder/", "/x%k", "/x\n"] {
+        let error = read("udev_script_path", path.into()).expect_err("no plain path");
+        assert!(error.message.contains("fallback.udev_script_path"), "{error}");
+    }
+    assert!(read("spool_path", serde_json::Value::Null).expect("nowhere").config.spool().is_none());
+    assert!(
+        read("spool_path", "spool".into()).expect_err("relative").message.contains("fallback.spool_path")
+    );
+    let quiet = Config::from_json(r#"{ "fallback": { "enable_udev": false } }"#).expect("valid");
+    assert!(quiet.spool().is_none());
 }
 
 #[test]

@@ -105,7 +105,7 @@ impl Run {
             if action == Action::Attach {
                 self.model.attached.insert(key.clone(), seq);
             }
-            incoming.push(Incoming { key, event: event(seq, action, seq) });
+            incoming.push(Incoming { key, event: event(seq, action, seq), settles: None });
             if self.model.waiting.len() < self.config.max_events {
                 self.model.waiting.push_back(seq);
                 self.model.placed.push(seq);
@@ -205,7 +205,8 @@ pub(crate) fn config(path: PathBuf) -> OutboxConfig {
 /// Events with these numbers, as the intake gives them.
 pub(super) fn taken(seqs: std::ops::RangeInclusive<u64>) -> Taken {
     let last_seq = *seqs.end();
-    let incoming = |seq: u64| Incoming { key: seq.to_string(), event: event(seq, Action::Attach, seq) };
+    let incoming =
+        |seq: u64| Incoming { key: seq.to_string(), event: event(seq, Action::Attach, seq), settles: None };
     Taken { events: seqs.map(incoming).collect(), last_seq, ..Taken::default() }
 }
 
