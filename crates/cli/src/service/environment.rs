@@ -4,7 +4,8 @@ use std::os::fd::{BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::net::sockopt::socket_type;
 
 /// The first descriptor that is handed over.
 const FIRST: RawFd = 3;
@@ -16,8 +17,8 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// What the service manager has given to this process.
 #[derive(Debug, Default)]
 pub struct Service {
-    /// Sockets that were handed over, with their names.
-    pub(super) sockets: Vec<(String, OwnedFd)>,
+    /// What was handed over, with its name; none where it is no socket.
+    pub(super) sockets: Vec<(String, Option<OwnedFd>)>,
     /// Where notifications go.
     pub(super) notify: Option<String>,
     /// How long the manager waits for a sign of life.
@@ -32,9 +33,7 @@ impl Service {
             return Self::default();
         }
         let found = Found::of(|name| std::env::var(name).ok(), std::process::id());
-        let sockets = (FIRST..FIRST + found.sockets)
-            .zip(found.names)
-            .filter_map(|(fd, name)| take(fd).map(|fd| (name, fd)));
+        let sockets = (FIRST..FIRST + found.sockets).zip(found.names).map(|(fd, name)| (name, take(fd)));
         Self { sockets: sockets.collect(), notify: found.notify, watchdog: found.watchdog }
     }
 
@@ -50,11 +49,12 @@ impl Service {
     ];
 }
 
-/// A descriptor of this number, if it is open.
+/// The socket that was handed over under this number.
 fn take(fd: RawFd) -> Option<OwnedFd> {
-    // SAFETY: it is only asked whether it is open. A number that is not is answered with EBADF.
+    // SAFETY: it is only asked what it is, and marked. Where the number is not open, the answer is EBADF.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    fcntl_getfd(borrowed).ok()?;
+    // What is no socket has not been handed over: it may be anybody's in this process, and is not to be closed.
+    socket_type(borrowed).ok()?;
     fcntl_setfd(borrowed, FdFlags::CLOEXEC).ok()?;
     // SAFETY: it is open, and nobody else's: LISTEN_PID names this process, so that whoever started it has left this number
     // open for us, and TAKEN lets us come here once.

@@ -30,6 +30,14 @@ impl Service {
             );
             return Err(Error::new(Code::Source, message));
         }
-        Ok(sockets.pop().map(|(_, socket)| socket))
+        let Some((name, socket)) = sockets.pop() else { return Ok(None) };
+        let missing = || {
+            let message = format!(
+                "LISTEN_FDS says that {name} was handed over as descriptor 3, and that is no socket: keep to \
+                 ListenNetlink=kobject-uevent 1"
+            );
+            Error::new(Code::Source, message)
+        };
+        socket.ok_or_else(missing).map(Some)
     }
 }

@@ -165,10 +165,15 @@ impl Engine {
         if when == When::Later && !missed.is_empty() {
             self.handle_pending();
         }
+        let has_missed = !missed.is_empty();
         self.take_records(missed, when, &boot_id);
         let mut done: Vec<u64> = listing.passed_over;
         done.extend(heard.iter().map(|record| record.seqnum));
         self.remove_stored(&spool, done);
+        if has_missed && self.missed.due.is_none() {
+            // They are removed once they are stored.
+            self.missed.look_again();
+        }
     }
 
     fn take_records(&mut self, records: Vec<Record>, when: When, boot_id: &str) {
