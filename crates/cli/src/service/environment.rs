@@ -77,9 +77,9 @@ impl Found {
         let sockets = if is_ours("LISTEN_PID") { number("LISTEN_FDS").unwrap_or(0) } else { 0 };
         let sockets = RawFd::try_from(sockets).unwrap_or(MOST).min(MOST);
         let text = variable("LISTEN_FDNAMES").unwrap_or_default();
-        let named = text.split(':').filter(|_| !text.is_empty()).map(str::to_owned);
-        let names = named.chain(std::iter::repeat("unknown".to_owned()));
-        let names = names.take(usize::try_from(sockets).unwrap_or_default()).collect();
+        let said = text.split(':').filter(|_| !text.is_empty()).map(str::to_owned);
+        let all = said.chain(std::iter::repeat("unknown".to_owned()));
+        let names = all.take(usize::try_from(sockets).unwrap_or_default()).collect();
         let for_us = number("WATCHDOG_PID").is_none() || is_ours("WATCHDOG_PID");
         let watchdog = number("WATCHDOG_USEC").filter(|micros| for_us && *micros > 0);
         Self {

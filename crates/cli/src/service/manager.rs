@@ -15,6 +15,7 @@ enum Message {
     Ready,
     Reloading,
     Stopping(Duration),
+    End,
 }
 
 /// The way to the manager; nothing where there is none.
@@ -70,7 +71,7 @@ impl Manager {
 
     fn send(&self, message: Message) {
         if let Some(messages) = &self.messages {
-            // The thread ends only once nobody can send any more.
+            // Nobody is told any more once the thread has ended.
             let _ = messages.send(message);
         }
     }
@@ -78,10 +79,10 @@ impl Manager {
 
 impl Drop for Manager {
     fn drop(&mut self) {
-        drop(self.messages.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        let Some(thread) = self.thread.take() else { return };
+        // Said, because whoever looks on for us may outlive this.
+        self.send(Message::End);
+        if thread.join().is_err() {
             tracing::error!("the thread that tells the service manager panicked");
         }
     }
@@ -104,12 +105,12 @@ impl Teller {
                 None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match message {
+                Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(message) => self.tell(message),
                 Err(RecvTimeoutError::Timeout) => {
                     next = self.period.map(|period| Instant::now() + period);
                     self.show_life();
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
@@ -118,6 +119,7 @@ impl Teller {
         match message {
             Message::Asks(ask) => self.ask = Some(ask),
             Message::Ready if self.stopping => {}
+            Message::End => {}
             Message::Ready => {
                 let state = self.ask().unwrap_or_else(|silent| format!("{silent} does not answer"));
                 self.send(&["READY=1".to_owned(), status(&state)]);
