@@ -143,9 +143,8 @@ fn left_alone(file: &Wanted, state: State) -> Error {
             "{path} is ours, and somebody has changed it: it is left alone (--force takes it all the same)"
         )
     } else {
-        format!(
-            "{path} is none of ours, and is never touched: move it away, or set fallback.udev_script_path"
-        )
+        let or = if file.what == "helper" { ", or set fallback.udev_script_path" } else { "" };
+        format!("{path} is none of ours, and is never touched: move it away{or}")
     };
     Error::new(Code::Udev, message)
 }

@@ -104,7 +104,9 @@ pub(crate) struct StatusArguments {
 impl StatusArguments {
     fn config(&self) -> Result<Config, Error> {
         let root = serde_json::Value::Object(read_with_variable(self.config.as_deref(), &["fallback"])?);
-        Config::from_json(&root.to_string())
+        let config = Config::from_json(&root.to_string())?;
+        let faults = faults(&config);
+        if faults.is_empty() { Ok(config) } else { Err(Error::of_faults(faults)) }
     }
 
     /// Where a file of this absolute path really is.
@@ -114,6 +116,23 @@ impl StatusArguments {
             None => path.to_owned(),
         }
     }
+}
+
+/// What cannot become a part of a rule, where a blank begins an argument and a `$` is replaced, or of a program of the shell.
+fn faults(config: &Config) -> Vec<String> {
+    let fallback = &config.fallback;
+    let spool = fallback
+        .spool_path
+        .as_deref()
+        .map(|path| ("fallback.spool_path", path.to_string_lossy().into_owned()));
+    let paths = [("fallback.udev_script_path", fallback.udev_script_path.clone())].into_iter().chain(spool);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._+-".contains(&byte);
+    let bad = paths
+        .filter(|(_, path)| !path.starts_with('/') || path.ends_with('/') || !path.bytes().all(is_plain));
+    bad.map(|(key, path)| {
+        format!("{key} is {path:?}: expected an absolute path of letters, digits and / . _ + -")
+    })
+    .collect()
 }
 
 impl UdevCommand {
@@ -133,5 +152,33 @@ pub(crate) fn udev(arguments: &UdevArguments, stopper: &Arc<Stopper>) -> Result<
         UdevCommand::Uninstall(change) => install::uninstall(change),
         UdevCommand::Status(status) => state::status(status),
         UdevCommand::Publish(publish) => publish::publish(publish, stopper),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_becomes_a_part_of_a_rule_or_of_a_program_is_a_plain_path() {
+        let faults = |key: &str, path: &str| {
+            let json = serde_json::json!({ "fallback": { key: path } }).to_string();
+            faults(&Config::from_json(&json).expect("valid")).len()
+        };
+        for key in ["udev_script_path", "spool_path"] {
+            assert_eq!(faults(key, "/opt/a+b/autoweave_udev-1.sh"), 0);
+            for path in [
+                "relative",
+                "/x y",
+                "/x\", RUN+=\"/bin/sh",
+                "/$kernel",
+                "/folder/",
+                "/x%k",
+                "/x\n",
+                "/x}; rm",
+            ] {
+                assert_eq!(faults(key, path), 1, "{key}: {path}");
+            }
+        }
     }
 }

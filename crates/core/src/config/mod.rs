@@ -147,27 +147,6 @@ impl Default for FallbackConfig {
     }
 }
 
-impl FallbackConfig {
-    fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        // It becomes a part of a rule, where a blank begins an argument and a `$` is replaced.
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._+-".contains(&byte);
-        let script = &self.udev_script_path;
-        if !script.starts_with('/') || script.ends_with('/') || !script.bytes().all(is_plain) {
-            faults.push(format!(
-                "fallback.udev_script_path is {script:?}: expected an absolute path of letters, digits and / . _ + -"
-            ));
-        }
-        let spool = self.spool_path.as_deref().map(|path| path.to_string_lossy());
-        if let Some(spool) = spool.filter(|spool| !spool.starts_with('/') || !spool.bytes().all(is_plain)) {
-            faults.push(format!(
-                "fallback.spool_path is {spool:?}: expected an absolute path of letters, digits and / . _ + -, or null"
-            ));
-        }
-        faults
-    }
-}
-
 impl Config {
     /// The reconcile period.
     pub fn interval(&self) -> Duration {
@@ -201,7 +180,6 @@ impl Config {
             faults.extend(redis.fault());
         }
         faults.extend(self.outbox.fault());
-        faults.extend(self.fallback.faults());
         faults.extend(self.filters.faults());
         faults
     }

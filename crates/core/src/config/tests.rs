@@ -206,21 +206,12 @@ fn what_would_have_an_effect_that_it_cannot_have_is_refused_with_all_else() {
 }
 
 #[test]
-fn what_becomes_a_part_of_a_rule_of_udev_is_a_plain_path() {
-    let read = |key: &str, value: serde_json::Value| {
-        Config::read(&serde_json::json!({ "fallback": { key: value } }).to_string())
-    };
-    assert!(read("udev_script_path", "/opt/a+b/autoweave_udev-1.sh".into()).is_ok());
-    for path in ["relative", "/x y", "/x\", RUN+=\"/bin/sh", "/$kernel", "/folder/", "/x%k", "/x\n"] {
-        let error = read("udev_script_path", path.into()).expect_err("no plain path");
-        assert!(error.message.contains("fallback.udev_script_path"), "{error}");
-    }
-    assert!(read("spool_path", serde_json::Value::Null).expect("nowhere").config.spool().is_none());
-    assert!(
-        read("spool_path", "spool".into()).expect_err("relative").message.contains("fallback.spool_path")
-    );
-    let quiet = Config::from_json(r#"{ "fallback": { "enable_udev": false } }"#).expect("valid");
-    assert!(quiet.spool().is_none());
+fn records_are_looked_at_unless_udev_is_not_to_be_listened_to() {
+    let spool =
+        |json: &str| Config::from_json(json).expect("valid").spool().map(|path| path.display().to_string());
+    assert_eq!(spool("{}").as_deref(), Some("/run/autoweave-usb/spool"));
+    assert_eq!(spool(r#"{ "fallback": { "enable_udev": false } }"#), None);
+    assert_eq!(spool(r#"{ "fallback": { "spool_path": null } }"#), None);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::event::{Action, Backend};
 use crate::filter::Filters;
 use crate::hub::Hub;
 use crate::outbox::{Earlier, Intake};
-use crate::spool::plan::{Claims, Facts, Fate, When, plan};
-use crate::spool::{Record, Settled};
+use crate::spool::plan::{Facts, Fate, When, plan};
+use crate::spool::{Claims, Record, Settled};
 use crate::sysfs::{Description, StringsToRead, Sysfs};
 use crate::threads;
 

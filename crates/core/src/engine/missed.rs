@@ -12,8 +12,8 @@ use crate::notice::{Notice, SourceState};
 use crate::onlooker::Fact;
 use crate::registry::Transition;
 use crate::source::name;
-use crate::spool::plan::{Claims, Facts, Fate, When, Why, plan};
-use crate::spool::{Bad, Record, Settled, SettledBoard, Spool, SpoolWatch};
+use crate::spool::plan::{Facts, Fate, When, Why, plan};
+use crate::spool::{Bad, Claims, Record, Settled, SettledBoard, Spool, SpoolWatch};
 use crate::sysfs::{Description, Sysfs};
 
 /// How soon after a record has come the folder is looked at: several come together.
@@ -56,7 +56,11 @@ pub(super) struct Missed {
 }
 
 impl Missed {
-    pub(super) fn new(config: Option<SpoolConfig>, known: Settled, stored: SettledBoard) -> Self {
+    pub(super) fn new(
+        config: Option<SpoolConfig>,
+        (known, claims): (Settled, Claims),
+        stored: SettledBoard,
+    ) -> Self {
         Self {
             config,
             stored,
@@ -65,7 +69,7 @@ impl Missed {
             has_heard: false,
             horizon: None,
             began_ms: clock::now_ms(),
-            claims: Claims::default(),
+            claims,
             waiting: HashMap::new(),
             remembered: HashSet::new(),
             due: None,
@@ -98,7 +102,7 @@ impl Missed {
     /// A snapshot has told of an instance whose record may still come.
     pub(super) fn claim(&mut self, name: &str, address: crate::device::Address) {
         if self.config.is_some() {
-            self.claims.add(name, address);
+            self.claims.add(name, address, clock::now_ms());
         }
     }
 

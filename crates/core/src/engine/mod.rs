@@ -105,7 +105,8 @@ impl Engine {
         stored: SettledBoard,
         uevent_socket: Option<UeventSocket>,
     ) -> Self {
-        let missed = Missed::new(config.spool.clone(), earlier.settled().clone(), stored);
+        let missed =
+            Missed::new(config.spool.clone(), (earlier.settled().clone(), earlier.claims().clone()), stored);
         let senses = Senses::new(config.senses.clone(), hub.clone(), Arc::clone(&inbox), uevent_socket);
         Self {
             announcer: Announcer::new(hub.clone(), intake, earlier, Arc::clone(&config.filters)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::device::Address;
 use crate::event::{Event, Synthetic};
-use crate::spool::Settled;
+use crate::spool::{Claims, Settled};
 
 /// An attachment of which an earlier run has told.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Earlier {
     attachments: HashMap<String, EarlierAttachment>,
     /// Which uevents of this boot it has dealt with.
     settled: Settled,
+    /// Of which instances its snapshots have told of late.
+    claims: Claims,
     cause: Option<Synthetic>,
 }
 
@@ -48,16 +50,21 @@ impl Earlier {
                 (key, EarlierAttachment { attach: Arc::new(attach), same_boot, order })
             })
             .collect();
-        Self { attachments, settled: Settled::default(), cause }
+        Self { attachments, settled: Settled::default(), claims: Claims::default(), cause }
     }
 
-    pub(crate) fn with_settled(self, settled: Settled) -> Self {
-        Self { settled, ..self }
+    pub(crate) fn with_settled(self, settled: Settled, claims: Claims) -> Self {
+        Self { settled, claims, ..self }
     }
 
     /// Which uevents of this boot it has dealt with.
     pub fn settled(&self) -> &Settled {
         &self.settled
+    }
+
+    /// Of which instances its snapshots have told of late, in this boot.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
     }
 
     /// Whether it ran in this boot: what it told of then still holds, unless it has been missed.

@@ -32,7 +32,7 @@ CREATE TABLE state (
     id INTEGER PRIMARY KEY CHECK (id = 1), producer TEXT NOT NULL, last_seq INTEGER NOT NULL,
     last_position INTEGER NOT NULL, published_position INTEGER NOT NULL, published_seq INTEGER NOT NULL,
     trusted_position INTEGER NOT NULL, trusted_seq INTEGER NOT NULL, unfenced INTEGER NOT NULL, boot_id TEXT NOT NULL,
-    settled TEXT NOT NULL DEFAULT ''
+    settled TEXT NOT NULL DEFAULT '', claims TEXT NOT NULL DEFAULT ''
 ) STRICT;
 ";
 
@@ -149,7 +149,7 @@ fn verify(connection: &Connection) -> Result<bool, Refusal> {
 fn create(connection: &Connection, producer: &str) -> Result<(), rusqlite::Error> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(SCHEMA)?;
-    transaction.execute("INSERT INTO state VALUES (1, ?1, 0, 0, 0, 0, 0, 0, 0, '', '')", [producer])?;
+    transaction.execute("INSERT INTO state VALUES (1, ?1, 0, 0, 0, 0, 0, 0, 0, '', '', '')", [producer])?;
     transaction.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
     ))?;
@@ -162,7 +162,8 @@ fn upgrade(connection: &Connection) -> Result<(), rusqlite::Error> {
     if version == WITHOUT_SETTLED {
         let transaction = connection.unchecked_transaction()?;
         transaction.execute_batch(&format!(
-            "ALTER TABLE state ADD COLUMN settled TEXT NOT NULL DEFAULT ''; PRAGMA user_version = {VERSION};"
+            "ALTER TABLE state ADD COLUMN settled TEXT NOT NULL DEFAULT ''; \
+             ALTER TABLE state ADD COLUMN claims TEXT NOT NULL DEFAULT ''; PRAGMA user_version = {VERSION};"
         ))?;
         transaction.commit()?;
     }

@@ -36,7 +36,7 @@ pub use store::Placed;
 
 use crate::config::{OutboxConfig, WhenFull};
 use crate::error::{Code, Error};
-use crate::event::{Action, Event};
+use crate::event::{Action, Backend, Event};
 use crate::journey::Step;
 use crate::spool::SettledBoard;
 use file::{OutboxFile, explain, unusable};
@@ -165,7 +165,7 @@ impl Outbox {
         // What waits for Redis does not stop waiting because of a run without; what such a run adds waits behind it.
         let publishes = publishes || progress.published < progress.last;
         let earlier = Earlier::new(store.is_new(), attached, boot_id, &last_boot_id)
-            .with_settled(progress.settled.clone());
+            .with_settled(progress.settled.clone(), progress.claims.clone());
         let waiting = progress.last - progress.published;
         let mut outbox = Self {
             settings: Settings {
@@ -234,6 +234,9 @@ impl Outbox {
             self.accounts.seen += 1;
             if let Some(number) = settles {
                 self.progress.settled.insert(number, number);
+            }
+            if event.action == Action::Attach && event.backend == Backend::Snapshot {
+                self.progress.claims.add(&key, event.attachment.device.address, event.timestamp_ms);
             }
             let has_room = self.make_room();
             if has_room {

@@ -15,18 +15,23 @@
 //! bus and address) that is attached is no news, nor is a detach of one that is not. Before the first snapshot all the others are
 //! told in the kernel's order, and the snapshot then settles what has no record. Later they are told only where that cannot
 //! contradict what was told meanwhile: an attach has to have its device there, or its detach among the records, and its port
-//! free. What a snapshot has told already is remembered with its instance.
+//! free. What a snapshot has told already is remembered with its instance
+//! ([`Claims`]), over restarts as well.
 //!
 //! **Hostile records.** Whoever is in the folder's group can write there. Only regular files of bounded size are opened, never
 //! through a link; what is no record is removed and told with its name; a record can say that a device came or went, and
 //! nothing else.
 
+mod claims;
 mod folder;
 pub(crate) mod plan;
+#[cfg(test)]
+mod plan_laws;
 mod record;
 mod settled;
 mod watch;
 
+pub use claims::Claims;
 pub use folder::{Bad, Listing, Spool, waiting};
 pub use record::Record;
 pub use settled::{Settled, SettledBoard};

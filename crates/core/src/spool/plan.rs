@@ -1,32 +1,10 @@
 //! What becomes of records that were missed. Pure: no clock, no file.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
-use super::Record;
+use super::{Claims, Record};
 use crate::device::Address;
 use crate::event::Action;
-
-/// So many instances that snapshots have told of are remembered. Addresses come again only after a hundred others on a bus.
-const CLAIMS: usize = 1024;
-
-/// Instances whose attach has been told by something else than a uevent, while its record may still come.
-#[derive(Debug, Default)]
-pub(crate) struct Claims(VecDeque<(String, Address)>);
-
-impl Claims {
-    /// An attach has been told.
-    pub(crate) fn add(&mut self, name: &str, address: Address) {
-        if self.0.len() == CLAIMS {
-            self.0.pop_front();
-        }
-        self.0.push_back((name.to_owned(), address));
-    }
-
-    fn take(&mut self, name: &str, address: Address) -> bool {
-        let at = self.0.iter().position(|(told, at)| told == name && *at == address);
-        at.is_some_and(|at| self.0.remove(at).is_some())
-    }
-}
 
 /// When records are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,9 +102,14 @@ fn attach(
     let ends = next.is_some_and(|next| next.action == Action::Detach && next.address == address);
     let is_there = || present(name) == Some(address);
     match when {
+        // A snapshot may have told of it in an earlier run, too.
+        When::BeforeFirst { .. } | When::Later if claims.take(record) => Fate::Settle(Why::Told),
+        // The other one is there still: this record is older, and came too late for an earlier run.
+        When::BeforeFirst { .. } if holder.is_some() && present(name) == holder.copied() => {
+            Fate::Settle(Why::PortTaken)
+        }
         When::BeforeFirst { continues: false } if !ends && is_there() => Fate::Settle(Why::LeftToSnapshot),
         When::BeforeFirst { .. } | When::Alone => Fate::Tell,
-        When::Later if claims.take(name, address) => Fate::Settle(Why::Told),
         When::Later if holder.is_some() && is_there() => Fate::Wait,
         When::Later if holder.is_some() => Fate::Settle(Why::PortTaken),
         When::Later if ends || is_there() => Fate::Tell,
@@ -166,7 +149,7 @@ mod tests {
     ) -> Vec<Fate> {
         let mut claims = Claims::default();
         if let Some(device) = claimed {
-            claims.add(NAME, at(device));
+            claims.add(NAME, at(device), 0);
         }
         let facts = Facts {
             boot_id: "boot",
