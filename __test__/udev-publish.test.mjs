@@ -53,7 +53,7 @@ it('keeps what Redis has not taken for the next run, and a record that comes twi
 
 it('leaves it to a daemon that runs, which tells what was missed', async () => {
   const daemon = command(['run', '--config', config, '--no-http', '--no-redis', '--set', 'sources.libusb=false']);
-  await daemon.stderr.waitFor((line) => line.startsWith('snapshot'));
+  await daemon.stderr.waitFor(/^snapshot/);
   const { code, stderr } = await publish();
   expect([code, stderr]).toEqual([0, [expect.stringMatching(/^a daemon has this outbox/)]]);
   await daemon.end();

@@ -302,6 +302,30 @@ mod files {
     }
 
     #[test]
+    fn a_file_of_the_version_before_is_taken_over_with_all_that_it_holds() {
+        let folder = Folder::new();
+        filled(&folder, 3);
+        rusqlite::Connection::open(folder.file())
+            .and_then(|database| {
+                database.execute_batch(
+                    "ALTER TABLE state DROP COLUMN settled; ALTER TABLE state DROP COLUMN claims; PRAGMA user_version = 2;",
+                )
+            })
+            .expect("the version before");
+        let config = OutboxConfig { path: Some(folder.file()), required: true, ..OutboxConfig::default() };
+        let mut opened = Outbox::open(&config, true, "other", "boot").expect("opened");
+        assert_eq!((opened.outbox.waiting(), opened.earlier.settled().to_string().as_str()), (3, ""));
+        let settled = Taken { settled: vec![(5, 9)], last_seq: 3, ..Taken::default() };
+        opened.outbox.append(settled);
+        drop(opened);
+        let opened = Outbox::open(&config, true, "other", "boot").expect("opened again");
+        assert_eq!(opened.earlier.settled().to_string(), "5-9");
+        drop(opened);
+        let opened = Outbox::open(&config, true, "other", "another").expect("opened after another boot");
+        assert_eq!(opened.earlier.settled().to_string(), "", "numbers begin anew");
+    }
+
+    #[test]
     fn a_folder_that_cannot_be_written_to_is_said() {
         let error = refused("/proc/no-such-place/outbox.db".into());
         assert!(error.message.contains("/proc/no-such-place"), "{error}");
