@@ -143,7 +143,7 @@ it('every series is there from the start at 0, and nothing that a device says ma
   const before = seriesOf(await scrape());
   const counting = [...before].filter(([name]) => /_(total|count|sum|bucket)(\{|$)/.test(name) && !name.startsWith('process_') && !/^usb_source_reports_total\{source="inotify"\}/.test(name));
   expect(counting.filter(([, value]) => value !== 0)).toEqual([]);
-  const established = ['netlink', 'libusb', 'snapshot', 'simulated', 'injected'];
+  const established = ['netlink', 'libusb', 'snapshot', 'simulated', 'injected', 'udev-helper'];
   for (const action of ['attach', 'detach']) {
     for (const source of established) expect(before.has(`usb_events_total{action="${action}",source="${source}"}`)).toBe(true);
   }

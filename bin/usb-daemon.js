@@ -4,6 +4,8 @@
 const { NativeCli } = require('../js/native.js');
 
 const cli = new NativeCli(process.argv.slice(2));
+// What a service manager has given to this process is taken now: no child is to take it for its own.
+for (const name of NativeCli.ownVariables()) delete process.env[name];
 let asked = false;
 
 function stop(signal) {

@@ -169,6 +169,11 @@ export interface USBPerformanceConfig {
 export interface USBFallbackConfig {
   /** Whether the kernel's and udev's own events are heard; false leaves libusb and the snapshot. Default true on Linux. */
   enable_udev?: boolean;
-  /** Where a helper that udev calls is to be; there is none yet, so it has no effect. Default `/usr/local/bin/autoweave-udev-notify`. */
+  /** Where `usb-daemon udev install` puts the helper that udev calls. Default `/usr/local/bin/autoweave-udev-notify`. */
   udev_script_path?: string;
+  /**
+   * Folder in which that helper writes down what comes and goes: what a daemon has missed is told from there; `null`: nowhere.
+   * One daemon takes what is in there. Default `/run/autoweave-usb/spool`.
+   */
+  spool_path?: string | null;
 }

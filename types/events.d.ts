@@ -161,6 +161,8 @@ export interface USBError extends Error {
     | 'ERR_USB_REDIS_RESET'
     | 'ERR_USB_SECOND_PRODUCER'
     | 'ERR_USB_SOURCE'
+    | 'ERR_USB_SPOOL'
     | 'ERR_USB_SYSTEM'
-    | 'ERR_USB_TIMEOUT';
+    | 'ERR_USB_TIMEOUT'
+    | 'ERR_USB_UDEV';
 }

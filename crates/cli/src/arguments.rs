@@ -12,6 +12,7 @@ use crate::origins::Origins;
 use crate::run_arguments::{RunArguments, TOKEN, TOKEN_FILE};
 use crate::simulate::{self, SimulateArguments};
 use crate::tail::{self, TailArguments};
+use crate::udev::{self, UdevArguments};
 use crate::wait::{self, WaitArguments};
 use crate::watch::{self, WatchArguments};
 
@@ -53,7 +54,10 @@ impl Arguments {
     /// token's and its file's: whoever sets one of them means the server to be closed.
     pub(crate) fn read(args: impl IntoIterator<Item = String>) -> Result<Self, clap::Error> {
         let args: Vec<String> = args.into_iter().collect();
-        let command = Self::command().mut_subcommands(|command| command.mut_args(without_empty_variable));
+        let command = Self::command().mut_subcommands(|command| {
+            let command = command.mut_args(without_empty_variable);
+            command.mut_subcommands(|command| command.mut_args(without_empty_variable))
+        });
         // Variables of a run are none of another command's business.
         let alone = command.clone().mut_args(|arg| arg.env(Resettable::Reset));
         let matches = match alone.try_get_matches_from(&args) {
@@ -70,6 +74,10 @@ impl Arguments {
             Some((name, inner)) => (command.find_subcommand(name).unwrap_or(command), inner),
             None => (command, matches),
         };
+        let (command, matches) = match matches.subcommand() {
+            Some((name, inner)) => (command.find_subcommand(name).unwrap_or(command), inner),
+            None => (command, matches),
+        };
         let origins = Origins::learn(command, matches);
         match &mut self.command {
             None => self.run.learn(origins),
@@ -77,6 +85,11 @@ impl Arguments {
             Some(Command::Simulate(simulate)) => simulate.run.learn(origins),
             Some(Command::Doctor(doctor)) => doctor.run.learn(origins),
             Some(Command::Config(config)) => config.run.learn(origins),
+            Some(Command::Udev(udev)) => {
+                if let Some(run) = udev.command.run_arguments() {
+                    run.learn(origins);
+                }
+            }
             Some(Command::Health(health)) => health.learn(&origins),
             Some(Command::List(list)) => list.learn(&origins),
             Some(Command::Watch(watch)) => watch.learn(&origins),
@@ -96,6 +109,7 @@ pub(crate) fn variable_behind(named: &str, args: &[String]) -> Option<String> {
     let command = Arguments::command();
     // Each command has its own; the same option may have another variable elsewhere.
     let chosen = args.iter().find_map(|arg| command.find_subcommand(arg)).unwrap_or(&command);
+    let chosen = args.iter().find_map(|arg| chosen.find_subcommand(arg)).unwrap_or(chosen);
     let argument =
         chosen.get_arguments().find(|argument| argument.get_long() == option.strip_prefix("--"))?;
     argument.get_env().map(|name| name.to_string_lossy().into_owned())
@@ -142,6 +156,9 @@ pub(crate) enum Command {
         mut_arg("json", |arg| arg.help("Print each key, and each warning, as one JSON object a line"))
     )]
     Config(ConfigArguments),
+    /// Rules and a helper for udev, and publishing what that helper has written down.
+    #[command(after_help = udev::AFTER_HELP)]
+    Udev(UdevArguments),
     /// Print a script with which a shell completes commands and options.
     #[command(after_help = completions::AFTER_HELP)]
     Completions(CompletionsArguments),

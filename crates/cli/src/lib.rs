@@ -22,12 +22,14 @@ mod run;
 mod run_arguments;
 mod secret;
 mod selection;
+mod service;
 mod setting;
 mod simulate;
 mod stopper;
 mod style;
 mod tail;
 mod teller;
+mod udev;
 mod wait;
 mod watch;
 
@@ -37,6 +39,7 @@ use std::sync::Arc;
 use arguments::{Arguments, Command};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use exported::Exported;
+pub use service::Service;
 pub use stopper::Stopper;
 
 /// Exit codes, as `--help` documents them.
@@ -51,12 +54,13 @@ mod exit {
 pub struct Invocation {
     args: Vec<String>,
     stopper: Arc<Stopper>,
+    service: Service,
 }
 
 impl Invocation {
     /// `args` as after the program's name.
-    pub fn new(args: Vec<String>, stopper: Arc<Stopper>) -> Self {
-        Self { args, stopper }
+    pub fn new(args: Vec<String>, stopper: Arc<Stopper>, service: Service) -> Self {
+        Self { args, stopper, service }
     }
 
     /// Runs to the end and gives the exit code.
@@ -91,7 +95,9 @@ impl Invocation {
             return exit::USAGE;
         }
         let done = match command {
-            Command::Run(arguments) => run::run(&arguments, &self.stopper, exported).map(|()| exit::OK),
+            Command::Run(arguments) => {
+                run::run(&arguments, &self.stopper, exported, self.service).map(|()| exit::OK)
+            }
             Command::List(arguments) => list::list(&arguments).map(|()| exit::OK),
             Command::Watch(arguments) => watch::watch(arguments, &self.stopper).map(|()| exit::OK),
             Command::Wait(arguments) => wait::wait(&arguments, &self.stopper),
@@ -100,6 +106,7 @@ impl Invocation {
             Command::Health(arguments) => health::health(&arguments),
             Command::Doctor(arguments) => doctor::doctor(&arguments),
             Command::Config(arguments) => config::config(&arguments).map(|()| exit::OK),
+            Command::Udev(arguments) => udev::udev(&arguments, &self.stopper),
             Command::Completions(arguments) => completions::completions(&arguments).map(|()| exit::OK),
         };
         match done {

@@ -40,6 +40,7 @@ impl ListenArguments {
         root.remove("filters");
         // libusb only confirms, and its start reads every device.
         root.entry("sources").or_insert_with(|| json!({ "libusb": false }));
+        leave_records(&mut root);
         // Anything but an object is refused, by name, when the configuration is read.
         if let Value::Object(monitoring) = root.entry("monitoring").or_insert_with(|| json!({})) {
             monitoring.insert("enabled".into(), false.into());
@@ -49,6 +50,14 @@ impl ListenArguments {
             monitoring.entry("interval").or_insert(INTERVAL_MS.into());
         }
         Value::Object(root)
+    }
+}
+
+/// What the helper of udev has written down is a daemon's to take.
+pub(crate) fn leave_records(root: &mut Map<String, Value>) {
+    // Anything but an object is refused, by name, when the configuration is read.
+    if let Value::Object(fallback) = root.entry("fallback").or_insert_with(|| json!({})) {
+        fallback.insert("spool_path".into(), Value::Null);
     }
 }
 
@@ -71,6 +80,7 @@ mod tests {
         let over = |interval| ListenArguments { config: None, interval }.over(file.clone());
         let expected = json!({
             "redis": false, "outbox": {}, "sources": ["snapshot"], "monitoring": { "enabled": false, "interval": 50 },
+            "fallback": { "spool_path": null },
         });
         assert_eq!(over(None), expected);
         assert_eq!(over(Some(70))["monitoring"]["interval"], 70, "an argument goes before the file");

@@ -4,7 +4,7 @@ use std::io::StdoutLock;
 use std::sync::Arc;
 use std::time::Duration;
 
-use usb_daemon_core::{Daemon, Delivery, Error, Host, Notice, Reading};
+use usb_daemon_core::{Daemon, Delivery, Error, Host, Hub, Notice, Reading, Vitality};
 
 use crate::config_watch::ConfigWatch;
 use crate::exported::Exported;
@@ -13,10 +13,13 @@ use crate::listening::has_usb_bus;
 use crate::printer::Printer;
 use crate::reload::Reload;
 use crate::run_arguments::RunArguments;
+use crate::service::{Ask, Manager, Readiness, Service};
 use crate::status;
 use crate::stopper::Stopper;
 use crate::teller::Teller;
 
+/// What a stop takes beside publishing what waits.
+const BEYOND_SHUTDOWN: Duration = Duration::from_secs(5);
 const DEMONSTRATION_PAUSE: Duration = Duration::from_millis(800);
 
 /// Runs until stopped, or until nobody reads stdout any more.
@@ -24,6 +27,7 @@ pub(crate) fn run(
     arguments: &RunArguments,
     stopper: &Arc<Stopper>,
     exported: Option<Exported>,
+    mut service: Service,
 ) -> Result<(), Error> {
     stopper.take_reloads(arguments.config.is_some());
     let (teller, lines) = Teller::new(arguments.json, stopper);
@@ -38,7 +42,20 @@ pub(crate) fn run(
         let stopper = Arc::clone(stopper);
         Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())))
     };
-    let mut daemon = Daemon::start(&config, &delivery, Host { telemetry, ..Host::default() })?;
+    let manager = Manager::start(&service).unwrap_or_else(|why| {
+        status(&format!("warning: {why}"));
+        Manager::default()
+    });
+    let host = Host {
+        telemetry,
+        onlookers: vec![Arc::new(Readiness::new(&manager))],
+        uevent_socket: service.take_uevent_socket()?,
+        ..Host::default()
+    };
+    let mut daemon = Daemon::start(&config, &delivery, host)?;
+    if let Some(vitality) = daemon.vitality() {
+        manager.asks(ask(vitality, daemon.hub().clone()));
+    }
     if arguments.simulates() {
         daemon.demonstrate(DEMONSTRATION_PAUSE)?;
     }
@@ -54,10 +71,13 @@ pub(crate) fn run(
     let printed = Printer { delivery, stopper: Arc::clone(stopper), print, lines }.start()?;
     let reload = Reload::new(arguments, &config, teller);
     while stopper.wait_for_reload() {
+        manager.reloading();
         reload.reload(&daemon);
+        manager.ready();
     }
     drop(watch);
     let hub = daemon.hub().clone();
+    manager.stopping(config.shutdown() * 2 + BEYOND_SHUTDOWN);
     daemon.stop();
     stopper.complete();
     // What came while it stopped is printed too, but a reader that has fallen asleep must not hold the end.
@@ -67,4 +87,20 @@ pub(crate) fn run(
         status(&outbox(&left));
     }
     Ok(())
+}
+
+/// A sign of life of the daemon's threads, in a sentence.
+fn ask(vitality: Vitality, hub: Hub) -> Ask {
+    Box::new(move |patience| {
+        vitality.ask(patience)?;
+        let health = hub.health();
+        let devices = health.connected_devices;
+        let waiting = health.outbox.accounts.waiting;
+        let redis = match &health.redis {
+            None => "",
+            Some(redis) if redis.status.connected => ", Redis is there",
+            Some(_) => ", Redis is away",
+        };
+        Ok(format!("{devices} devices attached{redis}, {waiting} events wait"))
+    })
 }

@@ -171,9 +171,20 @@ impl RunArguments {
 
     /// The configuration file, with the environment over it, with the options over that.
     pub(crate) fn layers(&self) -> Result<Layers, Error> {
+        self.layers_with(&[])
+    }
+
+    /// The same, with these variables over the others: each one's name, and the key that it sets.
+    pub(crate) fn layers_with(&self, variables: &[(&str, &str)]) -> Result<Layers, Error> {
         let file = self.config.as_deref().map_or_else(|| Ok(Map::new()), read)?;
         let name = self.config.as_ref().map(|path| path.display().to_string());
-        let (settings, faults) = self.settings();
+        let (mut settings, faults) = self.settings();
+        for (variable, path) in variables {
+            let text = std::env::var(variable).ok().filter(|text| !text.is_empty());
+            let value = text.map(|text| if *path == "redis.port" { number(&text) } else { text.into() });
+            let origin = Origin::Environment((*variable).to_owned());
+            settings.extend(value.map(|value| Setting { path: (*path).to_owned(), value, origin }));
+        }
         Ok(Layers::new(file, name, settings, faults))
     }
 

@@ -12,6 +12,7 @@ use usb_daemon_core::{
 
 use crate::exit;
 use crate::line::print;
+use crate::listening::leave_records;
 use crate::printer::{Printer, print_once};
 use crate::run_arguments::RunArguments;
 use crate::stopper::Stopper;
@@ -97,6 +98,7 @@ pub(crate) fn simulate(arguments: &SimulateArguments, stopper: &Arc<Stopper>) ->
 /// Nothing of this machine's, and nothing that a daemon beside it might need.
 fn alone(root: &mut Map<String, Value>) {
     root.insert("sources".into(), json!(["simulated"]));
+    leave_records(root);
     root.insert("outbox".into(), json!({}));
     root.insert("monitoring".into(), json!({ "enabled": false }));
 }

@@ -1,7 +1,9 @@
 //! The daemon: owns every thread, starts them and joins them.
 
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -10,7 +12,7 @@ use tracing::dispatcher::with_default;
 
 use crate::config::{Config, RedisSetting};
 use crate::delivery::Delivery;
-use crate::engine::{Engine, EngineConfig, Inbox, Message, SenseConfig};
+use crate::engine::{Engine, EngineConfig, Inbox, Message, SenseConfig, SpoolConfig};
 use crate::error::{Code, Error};
 use crate::filter::Filters;
 use crate::host::Host;
@@ -25,7 +27,9 @@ use crate::publisher::{Answer, Limits, Publisher, PublisherConfig};
 use crate::settings::Settings;
 use crate::source::injected::Injection;
 use crate::source::name;
+use crate::source::netlink::UeventSocket;
 use crate::source::simulated::{Demonstration, SimulatedCommand};
+use crate::spool::{SettledBoard, Spool};
 use crate::sysfs::Sysfs;
 use crate::telemetry::{Member, Telemetry};
 use crate::threads;
@@ -65,7 +69,9 @@ impl Daemon {
             Outbox::open(&config.outbox, publishes, &producer::random()?, &boot_id)?;
         let intake = Arc::new(Intake::new(outbox.series(), &config.outbox));
         let in_file = !outbox.is_in_memory();
-        let Host { event_loop, mut onlookers, telemetry } = host;
+        let stored = outbox.settled_board();
+        let Host { event_loop, mut onlookers, telemetry, uevent_socket } = host;
+        let uevent_socket = uevent_socket.map(adopt).transpose()?;
         let telemetry = telemetry.map(|telemetry| join(&telemetry, config)).transpose()?;
         if let Some(member) = &telemetry {
             onlookers.push(Arc::clone(member) as Arc<dyn Onlooker>);
@@ -104,7 +110,7 @@ impl Daemon {
         if daemon.simulated {
             daemon.hub.tell_source(name::SIMULATED, SourceState::Up, "takes simulated devices");
         }
-        let outgoing = daemon.start_publisher(config, outbox, Arc::clone(&intake), boot_id)?;
+        let outgoing = daemon.start_publisher(config, outbox, Arc::clone(&intake), boot_id.clone())?;
         if in_file {
             subscriber.set_store(Box::new(outgoing.ask()));
         }
@@ -124,7 +130,7 @@ impl Daemon {
             };
             daemon.http = Some(HttpServer::start(&config.monitoring, served)?);
         }
-        daemon.start_engine(config, intake, earlier)?;
+        daemon.start_engine(config, intake, earlier, (stored, boot_id, uevent_socket))?;
         Ok(daemon)
     }
 
@@ -145,7 +151,13 @@ impl Daemon {
         Publisher::start(publisher, limits, outbox, intake, self.hub.clone())
     }
 
-    fn start_engine(&mut self, config: &Config, intake: Arc<Intake>, earlier: Earlier) -> Result<(), Error> {
+    fn start_engine(
+        &mut self,
+        config: &Config,
+        intake: Arc<Intake>,
+        earlier: Earlier,
+        (stored, boot_id, uevent_socket): (SettledBoard, String, Option<UeventSocket>),
+    ) -> Result<(), Error> {
         let engine = EngineConfig {
             sysfs: Sysfs::new("/sys"),
             interval: config.interval(),
@@ -157,8 +169,17 @@ impl Daemon {
             snapshot: config.sources.snapshot,
             patience: Duration::from_millis(config.performance.debounce_ms.into()),
             filters: Arc::new(Filters::new(&config.filters)),
+            spool: config.spool().map(|path| SpoolConfig { spool: Spool::new(path), boot_id }),
         };
-        let engine = Engine::new(engine, self.hub.clone(), Arc::clone(&self.inbox), intake, earlier);
+        let engine = Engine::new(
+            engine,
+            self.hub.clone(),
+            Arc::clone(&self.inbox),
+            intake,
+            earlier,
+            stored,
+            uevent_socket,
+        );
         let hub = self.hub.clone();
         let thread = threads::spawn("aw-engine", move || run_engine(engine, &hub))
             .map_err(|error| Error::new(Code::System, format!("no thread for the engine: {error}")))?;
@@ -194,6 +215,12 @@ impl Daemon {
         if let Some(publisher) = &self.publisher {
             publisher.ask()(after, limit, answer);
         }
+    }
+
+    /// What asks the daemon's threads for a sign of life.
+    pub fn vitality(&self) -> Option<Vitality> {
+        let ask = self.publisher.as_ref().map(|publisher| Box::new(publisher.ask()) as Box<_>)?;
+        Some(Vitality { inbox: Arc::clone(&self.inbox), ask })
     }
 
     /// Takes a report of a program's own. [`Notice::Injected`] says what has become of it.
@@ -266,6 +293,37 @@ impl Daemon {
     }
 }
 
+/// Asks the threads without which nothing is heard or stored: they have to answer themselves.
+pub struct Vitality {
+    inbox: Arc<Inbox>,
+    ask: Box<dyn Fn(u64, usize, Answer) + Send + Sync>,
+}
+
+impl Vitality {
+    /// Waits so long, at most, for each of them.
+    ///
+    /// # Errors
+    /// Which one has not answered.
+    pub fn ask(&self, patience: Duration) -> Result<(), &'static str> {
+        let until = Instant::now() + patience;
+        let (answer, engine) = sync_channel(1);
+        self.inbox.send(Message::Ping(answer));
+        let (answer, outbox) = sync_channel(1);
+        (self.ask)(
+            u64::MAX,
+            0,
+            Box::new(move |events| {
+                // Nobody waits any more where it comes too late.
+                let _ = answer.try_send(events.is_ok());
+            }),
+        );
+        let left = || until.saturating_duration_since(Instant::now());
+        engine.recv_timeout(left()).map_err(|_| "the engine")?;
+        // A file that cannot be read is told in another way: the thread has answered.
+        outbox.recv_timeout(left()).map(drop).map_err(|_| "the outbox")
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
         with_default(&self.hearer.clone(), || {
@@ -282,6 +340,15 @@ impl Drop for Daemon {
             }
         });
     }
+}
+
+/// Checks a socket that was handed over.
+fn adopt(fd: OwnedFd) -> Result<UeventSocket, Error> {
+    UeventSocket::adopt(fd).map_err(|why| {
+        let message =
+            format!("the socket that was handed over is none of the kernel's uevents: {why}; ListenNetlink=kobject-uevent 1");
+        Error::new(Code::Source, message)
+    })
 }
 
 /// The daemon's part in what its process exports.

@@ -35,6 +35,10 @@ pub enum Code {
     Entry,
     /// `ERR_USB_HANDLER`: a handler has failed.
     Handler,
+    /// `ERR_USB_SPOOL`: what the helper of udev writes down cannot be read or removed.
+    Spool,
+    /// `ERR_USB_UDEV`: rules and helper for udev cannot be installed or removed.
+    Udev,
 }
 
 impl Code {
@@ -56,6 +60,8 @@ impl Code {
             Self::Device => "ERR_USB_DEVICE",
             Self::Entry => "ERR_USB_ENTRY",
             Self::Handler => "ERR_USB_HANDLER",
+            Self::Spool => "ERR_USB_SPOOL",
+            Self::Udev => "ERR_USB_UDEV",
         }
     }
 }

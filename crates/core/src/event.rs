@@ -40,6 +40,8 @@ pub enum Backend {
     Simulated,
     /// A program that knows of it.
     Injected,
+    /// The helper that udev calls.
+    UdevHelper,
 }
 
 impl Backend {
@@ -50,6 +52,7 @@ impl Backend {
             Self::Snapshot => name::SNAPSHOT,
             Self::Simulated => name::SIMULATED,
             Self::Injected => name::INJECTED,
+            Self::UdevHelper => name::UDEV_HELPER,
         }
     }
 }

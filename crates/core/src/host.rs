@@ -1,5 +1,6 @@
 //! The host: what the process around a daemon has to give it.
 
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use crate::onlooker::Onlooker;
 use crate::telemetry::Telemetry;
 
 /// What a process gives to its daemon.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub struct Host {
     /// The event loop on which subscribers run, where there is one.
     pub event_loop: Option<Arc<EventLoop>>,
@@ -19,6 +20,8 @@ pub struct Host {
     pub onlookers: Vec<Arc<dyn Onlooker>>,
     /// Where telemetry goes, if anywhere.
     pub telemetry: Option<Arc<Telemetry>>,
+    /// A socket of the kernel's uevents that has been opened already, in which some may wait.
+    pub uevent_socket: Option<OwnedFd>,
 }
 
 /// A probe of an event loop: it is asked for a sign of life only when somebody wants to know.

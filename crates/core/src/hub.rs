@@ -189,6 +189,11 @@ impl Hub {
         }
     }
 
+    /// Whether anything has been told of this source.
+    pub fn knows_source(&self, source: &str) -> bool {
+        lock(&self.shared.board).sources.contains_key(source)
+    }
+
     /// Tells that a source is in this state, unless that is known already.
     pub fn tell_source(&self, source: &'static str, state: SourceState, reason: impl Into<String>) {
         let before = lock(&self.shared.board).sources.get(source).cloned();
@@ -332,8 +337,9 @@ impl Board {
     }
 
     fn status(&self, outbox: &OutboxStatus) -> HealthStatus {
-        // inotify only wakes the snapshot.
-        let mut ears = self.sources.values().filter(|status| status.source != name::INOTIFY);
+        // inotify only wakes the snapshot, and the helper may write down nothing.
+        let is_ear = |status: &&SourceStatus| ![name::INOTIFY, name::UDEV_HELPER].contains(&status.source);
+        let mut ears = self.sources.values().filter(is_ear);
         let hears = ears.any(|status| status.state == SourceState::Up);
         let failed = self
             .sources

@@ -39,8 +39,8 @@ impl Step {
 }
 
 /// Who may see a transition.
-pub const WITNESSES: [&str; 5] =
-    [name::NETLINK, name::LIBUSB, name::SNAPSHOT, name::SIMULATED, name::INJECTED];
+pub const WITNESSES: [&str; 6] =
+    [name::NETLINK, name::LIBUSB, name::SNAPSHOT, name::SIMULATED, name::INJECTED, name::UDEV_HELPER];
 
 const UNKNOWN: i64 = i64::MIN;
 

@@ -11,6 +11,7 @@ mod schema;
 mod sources;
 mod token;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -129,14 +130,20 @@ impl Default for PerformanceConfig {
 pub struct FallbackConfig {
     /// Whether the kernel's uevents are listened to; without, libusb and comparisons with sysfs are left.
     pub enable_udev: bool,
-    /// Where a helper that udev calls is to be. There is none yet, so it has no effect.
+    /// Where `usb-daemon udev install` puts the helper that udev calls: an absolute path without blanks.
     #[schemars(length(min = 1))]
     pub udev_script_path: String,
+    /// Folder in which that helper writes down what comes and goes: what a daemon has missed is told from there. `null`: nowhere.
+    pub spool_path: Option<PathBuf>,
 }
 
 impl Default for FallbackConfig {
     fn default() -> Self {
-        Self { enable_udev: true, udev_script_path: "/usr/local/bin/autoweave-udev-notify".into() }
+        Self {
+            enable_udev: true,
+            udev_script_path: "/usr/local/bin/autoweave-udev-notify".into(),
+            spool_path: Some("/run/autoweave-usb/spool".into()),
+        }
     }
 }
 
@@ -156,15 +163,14 @@ impl Config {
         self.host_name.clone().unwrap_or_else(crate::daemon::host_name)
     }
 
+    /// Where the helper of udev writes down what comes and goes, if that is to be looked at.
+    pub fn spool(&self) -> Option<&Path> {
+        self.fallback.spool_path.as_deref().filter(|_| self.fallback.enable_udev)
+    }
+
     /// Whether the kernel's uevents are listened to: two keys may say no.
     pub fn hears_uevents(&self) -> bool {
         self.sources.netlink && self.fallback.enable_udev
-    }
-
-    /// Defaults come from JavaScript as if somebody had said them.
-    fn warning(&self) -> Option<String> {
-        let is_said = self.fallback.udev_script_path != FallbackConfig::default().udev_script_path;
-        is_said.then(|| "fallback.udev_script_path has no effect yet: there is no helper for udev".into())
     }
 
     /// What no schema can say: faults of values that are good each by itself.

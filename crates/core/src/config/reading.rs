@@ -39,9 +39,8 @@ impl Config {
         if let Value::Object(object) = &mut root {
             object.remove("$schema");
         }
-        let Foreign { mut warnings, faults } = root.get_mut("redis").map(take_foreign).unwrap_or_default();
+        let Foreign { warnings, faults } = root.get_mut("redis").map(take_foreign).unwrap_or_default();
         let config: Self = check_and_read(root, "", faults)?;
-        warnings.extend(config.warning());
         let faults = config.faults();
         if faults.is_empty() { Ok(Reading { config, warnings }) } else { Err(bad(&faults)) }
     }

@@ -206,13 +206,12 @@ fn what_would_have_an_effect_that_it_cannot_have_is_refused_with_all_else() {
 }
 
 #[test]
-fn a_key_that_has_no_effect_yet_says_so() {
-    let warnings = |path: &str| {
-        let json = serde_json::json!({ "fallback": { "udev_script_path": path } }).to_string();
-        Config::read(&json).expect("valid").warnings
-    };
-    assert_eq!(warnings("/usr/local/bin/autoweave-udev-notify"), Vec::<String>::new(), "the default");
-    assert_eq!(warnings("/x"), ["fallback.udev_script_path has no effect yet: there is no helper for udev"]);
+fn records_are_looked_at_unless_udev_is_not_to_be_listened_to() {
+    let spool =
+        |json: &str| Config::from_json(json).expect("valid").spool().map(|path| path.display().to_string());
+    assert_eq!(spool("{}").as_deref(), Some("/run/autoweave-usb/spool"));
+    assert_eq!(spool(r#"{ "fallback": { "enable_udev": false } }"#), None);
+    assert_eq!(spool(r#"{ "fallback": { "spool_path": null } }"#), None);
 }
 
 #[test]

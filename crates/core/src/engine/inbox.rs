@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -29,6 +30,8 @@ pub enum Message {
     Injected(Injection),
     /// Other filters hold from now on.
     Filters(Arc<Filters>),
+    /// Somebody asks for a sign of life.
+    Ping(SyncSender<()>),
     /// The engine's thread is to end.
     Stop,
 }

@@ -5,8 +5,10 @@
 //! handle one uevent, drain again. Only when nothing waits does it see to messages, snapshots and retries, and only
 //! then does it sleep.
 
+mod alone;
 mod announcer;
 mod inbox;
+mod missed;
 mod schedule;
 mod senses;
 mod strings;
@@ -30,12 +32,17 @@ use crate::registry::{LEAST_GRACE, Registry, Transition, Verdict};
 use crate::source::injected::{Injection, Verdict as Injected};
 use crate::source::libusb::Report;
 use crate::source::name;
-use crate::source::netlink::{Received, Uevent};
+use crate::source::netlink::{Received, Uevent, UeventSocket};
 use crate::source::simulated::SimulatedCommand;
+use crate::spool::SettledBoard;
+use crate::spool::plan::When;
 use crate::sysfs::{Description, Entry, Sysfs};
 use crate::withheld::WithheldReason;
+pub use alone::Alone;
 use announcer::{Announcer, Cause, Fate, Key};
 pub use inbox::{Inbox, Message};
+use missed::Missed;
+pub use missed::SpoolConfig;
 use schedule::Schedule;
 pub use senses::SenseConfig;
 use senses::Senses;
@@ -62,6 +69,8 @@ pub struct EngineConfig {
     pub patience: Duration,
     /// Which devices are told of.
     pub filters: Arc<Filters>,
+    /// Where the helper of udev writes down what comes and goes.
+    pub spool: Option<SpoolConfig>,
 }
 
 struct Heard {
@@ -79,6 +88,7 @@ pub struct Engine {
     announcer: Announcer,
     schedule: Schedule,
     strings: Strings,
+    missed: Missed,
     pending: VecDeque<Heard>,
     /// The socket has lost messages; said once what waits has been handled and a snapshot has been taken.
     overflowed: Option<GapCause>,
@@ -92,13 +102,18 @@ impl Engine {
         inbox: Arc<Inbox>,
         intake: Arc<Intake>,
         earlier: Earlier,
+        stored: SettledBoard,
+        uevent_socket: Option<UeventSocket>,
     ) -> Self {
-        let senses = Senses::new(config.senses.clone(), hub.clone(), Arc::clone(&inbox));
+        let missed =
+            Missed::new(config.spool.clone(), (earlier.settled().clone(), earlier.claims().clone()), stored);
+        let senses = Senses::new(config.senses.clone(), hub.clone(), Arc::clone(&inbox), uevent_socket);
         Self {
             announcer: Announcer::new(hub.clone(), intake, earlier, Arc::clone(&config.filters)),
             schedule: Schedule::new(config.interval),
             registry: Registry::new(LEAST_GRACE + config.patience),
             strings: Strings::new(Arc::clone(&inbox)),
+            missed,
             pending: VecDeque::new(),
             overflowed: None,
             config,
@@ -117,6 +132,7 @@ impl Engine {
             self.hub.tell_source(name::SNAPSHOT, SourceState::Off, "switched off by configuration");
         }
         self.announcer.end_told(self.senses.libusb_is_alive());
+        self.tell_missed_before();
         self.snapshot();
         let mut started = false;
         // Devices that come meanwhile must not keep those that were there from being complete.
@@ -144,16 +160,27 @@ impl Engine {
                 self.senses.retry();
                 self.registry.set_uevents_open(self.senses.has_uevents());
                 if self.senses.has_uevents() && !had_uevents {
+                    self.missed.opened(&self.config.sysfs);
                     self.schedule.snapshot_within(Duration::ZERO);
                 }
             }
             if self.schedule.snapshot_is_due(now) {
                 self.snapshot();
+                self.look_at_spool(When::Later);
+                continue;
+            }
+            if self.missed.due().is_some_and(|due| now >= due) {
+                self.look_at_spool(When::Later);
                 continue;
             }
             let next = self.schedule.next(self.senses.lacks_something());
             let next = self.strings.next().map_or(next, |strings| strings.min(next));
-            if self.senses.wait(next.saturating_duration_since(now)) {
+            let next = self.missed.due().map_or(next, |due| due.min(next));
+            let woken = self.senses.wait(next.saturating_duration_since(now));
+            if woken.spool {
+                self.missed.look_soon();
+            }
+            if woken.nodes {
                 self.hub.note(&Fact::Reported { source: name::INOTIFY });
                 if let Some(delay) = self.registry.nodes_changed() {
                     self.schedule.snapshot_now_and_after(delay);
@@ -179,9 +206,8 @@ impl Engine {
     fn handle(&mut self, limit: usize) -> bool {
         for _ in 0..limit {
             self.drain();
-            let Some(Heard { uevent, at }) = self.pending.pop_front() else { return true };
-            let verdict = self.registry.uevent(uevent.change, uevent.name(), uevent.address, Instant::now());
-            self.carry_out(verdict, at, Some(&uevent));
+            let Some(heard) = self.pending.pop_front() else { return true };
+            self.handle_one(heard);
         }
         false
     }
@@ -190,6 +216,8 @@ impl Engine {
         loop {
             match self.senses.receive() {
                 Ok(Received::Uevent(uevent)) => {
+                    let (first, last) = self.missed.hear(uevent.seqnum);
+                    self.announcer.settle_range(first, last);
                     self.pending.push_back(Heard { uevent, at: Moment::now() });
                     self.hub.note(&Fact::Reported { source: name::NETLINK });
                 }
@@ -202,10 +230,12 @@ impl Engine {
                 }
                 Ok(Received::Unreadable(error)) => {
                     tracing::warn!(source = name::NETLINK, %error, "unreadable uevent");
+                    self.missed.lose();
                     self.schedule.snapshot_within(Duration::ZERO);
                 }
                 Ok(Received::Lost) => {
                     self.hub.note(&Fact::Overflowed { source: name::NETLINK });
+                    self.missed.lose();
                     self.overflowed = Some(GapCause::Overflow);
                 }
                 Ok(Received::Empty) => return,
@@ -225,6 +255,7 @@ impl Engine {
         );
         self.senses.close_uevents();
         self.registry.set_uevents_open(false);
+        self.missed.lose();
         self.overflowed = Some(GapCause::SocketLost);
         self.schedule.retry_soon();
     }
@@ -300,28 +331,34 @@ impl Engine {
         if let Some(cause) = verdict.gap {
             self.tell_gap(cause, synthesized(&verdict.transitions));
         }
-        for transition in verdict.transitions {
+        let last = verdict.transitions.len().saturating_sub(1);
+        for (place, transition) in verdict.transitions.into_iter().enumerate() {
             if uevent.is_none() {
                 self.hub.note(&Fact::Reported { source: name::SNAPSHOT });
             }
+            let seqnum = uevent.filter(|_| place == last).map(|uevent| uevent.seqnum);
             match transition {
                 Transition::Attach { name, address, backend, synthetic } => {
+                    if uevent.is_none() {
+                        self.missed.claim(&name, address);
+                    }
                     let libusb_alive = self.senses.libusb_is_alive();
                     if self.announcer.stay(&name, address, || self.config.sysfs.inode(&name), libusb_alive) {
+                        self.announcer.settle(seqnum);
                         continue;
                     }
                     let described = match uevent {
                         Some(uevent) => Some(self.config.sysfs.describe_uevent(uevent)),
                         None => self.config.sysfs.describe_name(&name, address),
                     };
-                    let cause = self.cause(backend, synthetic, at);
+                    let cause = Cause { seqnum, ..self.cause(backend, synthetic, at) };
                     match described {
                         Some(description) => self.attach(name, description, cause),
                         None => self.vanished(&name),
                     }
                 }
                 Transition::Detach { name, backend, synthetic } => {
-                    let cause = self.cause(backend, synthetic, at);
+                    let cause = Cause { seqnum, ..self.cause(backend, synthetic, at) };
                     if let Some((device, came)) = self.strings.take(&name) {
                         self.announce(name.clone(), device, came);
                     }
@@ -363,7 +400,7 @@ impl Engine {
     }
 
     fn cause(&self, backend: Backend, synthetic: Option<Synthetic>, observed: Moment) -> Cause {
-        Cause { backend, synthetic, observed, libusb_alive: self.senses.libusb_is_alive() }
+        Cause { backend, synthetic, observed, libusb_alive: self.senses.libusb_is_alive(), seqnum: None }
     }
 
     /// False once the engine has been told to stop.
@@ -383,6 +420,7 @@ impl Engine {
                 Message::Simulated(command) => self.simulate(command),
                 Message::Injected(injection) => self.inject(injection),
                 Message::Filters(filters) => self.announcer.set_filters(filters),
+                Message::Ping(answer) => drop(answer.try_send(())),
                 Message::Stop => return false,
             }
         }

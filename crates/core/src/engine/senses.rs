@@ -19,6 +19,7 @@ use crate::source::devnodes::{DEVICE_NODES, NodeWatch};
 use crate::source::libusb::{LibusbSource, Report, Sink};
 use crate::source::name;
 use crate::source::netlink::{Received, UeventSocket};
+use crate::spool::SpoolWatch;
 use crate::threads;
 
 /// Added to the niceness of libusb's threads.
@@ -53,14 +54,31 @@ pub(super) struct Senses {
     config: SenseConfig,
     hub: Hub,
     inbox: Arc<Inbox>,
+    /// Opened by whoever has started this process.
+    handed_over: Option<UeventSocket>,
     uevents: Option<UeventSocket>,
     nodes: Option<NodeWatch>,
     libusb: Libusb,
+    spool: Option<SpoolWatch>,
+}
+
+/// What has ended a wait, beside a message and a uevent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Woken {
+    /// Device nodes came or went.
+    pub(super) nodes: bool,
+    /// The helper of udev has written something down.
+    pub(super) spool: bool,
 }
 
 impl Senses {
-    pub(super) fn new(config: SenseConfig, hub: Hub, inbox: Arc<Inbox>) -> Self {
-        Self { config, hub, inbox, uevents: None, nodes: None, libusb: Libusb::Off }
+    pub(super) fn new(
+        config: SenseConfig,
+        hub: Hub,
+        inbox: Arc<Inbox>,
+        handed_over: Option<UeventSocket>,
+    ) -> Self {
+        Self { config, hub, inbox, handed_over, uevents: None, nodes: None, libusb: Libusb::Off, spool: None }
     }
 
     /// Opens all that can be opened. The uevent socket comes first: what it hears from here on is not missed.
@@ -92,6 +110,14 @@ impl Senses {
         self.uevents = None;
     }
 
+    pub(super) fn watches_spool(&self) -> bool {
+        self.spool.is_some()
+    }
+
+    pub(super) fn set_spool_watch(&mut self, watch: Option<SpoolWatch>) {
+        self.spool = watch;
+    }
+
     pub(super) fn receive(&mut self) -> Result<Received, Errno> {
         self.uevents.as_mut().map_or(Ok(Received::Empty), UeventSocket::receive)
     }
@@ -107,22 +133,30 @@ impl Senses {
             || matches!(self.libusb, Libusb::Dead)
     }
 
-    /// Waits for a file descriptor or the end of `timeout`. True where device nodes came or went.
-    pub(super) fn wait(&mut self, timeout: Duration) -> bool {
+    /// Waits for a file descriptor or the end of `timeout`.
+    pub(super) fn wait(&mut self, timeout: Duration) -> Woken {
         let mut fds = vec![PollFd::new(&*self.inbox, PollFlags::IN)];
         fds.extend(
             self.uevents.as_ref().map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)),
         );
         let nodes_at = fds.len();
         fds.extend(self.nodes.as_ref().map(|watch| PollFd::from_borrowed_fd(watch.as_fd(), PollFlags::IN)));
+        let spool_at = fds.len();
+        fds.extend(self.spool.as_ref().map(|watch| PollFd::from_borrowed_fd(watch.as_fd(), PollFlags::IN)));
         let timeout = Timespec {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: timeout.subsec_nanos().into(),
         };
         // Fails only when a signal interrupts it, which is a reason to look around like any other.
         let _ = poll(&mut fds, Some(&timeout));
-        let nodes_ready = fds.get(nodes_at).is_some_and(|fd| !fd.revents().is_empty());
-        nodes_ready && self.take_node_changes()
+        let is_ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        let nodes_ready = self.nodes.is_some() && is_ready(nodes_at);
+        let spool_ready = is_ready(spool_at);
+        drop(fds);
+        if spool_ready && !self.spool.as_ref().is_some_and(SpoolWatch::stands) {
+            self.spool = None;
+        }
+        Woken { nodes: nodes_ready && self.take_node_changes(), spool: spool_ready }
     }
 
     fn take_node_changes(&mut self) -> bool {
@@ -142,11 +176,12 @@ impl Senses {
     }
 
     fn open_uevents(&mut self) {
+        let handed_over = self.handed_over.take();
         if !self.config.netlink {
             self.hub.tell_source(name::NETLINK, SourceState::Off, "switched off by configuration");
             return;
         }
-        match UeventSocket::open(self.config.receive_buffer) {
+        match handed_over.map_or_else(|| UeventSocket::open(self.config.receive_buffer), Ok) {
             Ok(socket) => {
                 self.uevents = Some(socket);
                 self.tell_uevents(false);
@@ -166,7 +201,8 @@ impl Senses {
             let reason = "a snapshot found what no uevent had told: this network namespace gets none, snapshots decide";
             self.hub.tell_source(name::NETLINK, SourceState::Deaf, reason);
         } else {
-            let reason = format!("receive buffer {} bytes", socket.receive_buffer());
+            let whose = if socket.is_handed_over() { "handed over at start, " } else { "" };
+            let reason = format!("{whose}receive buffer {} bytes", socket.receive_buffer());
             self.hub.tell_source(name::NETLINK, SourceState::Up, reason);
         }
     }

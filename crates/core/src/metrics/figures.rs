@@ -13,8 +13,15 @@ use crate::source::name;
 use crate::withheld::WithheldReason;
 
 /// Whoever has a state and reports something.
-pub(super) const SOURCES: [&str; 6] =
-    [name::NETLINK, name::LIBUSB, name::SNAPSHOT, name::INOTIFY, name::SIMULATED, name::INJECTED];
+pub(super) const SOURCES: [&str; 7] = [
+    name::NETLINK,
+    name::LIBUSB,
+    name::SNAPSHOT,
+    name::INOTIFY,
+    name::SIMULATED,
+    name::INJECTED,
+    name::UDEV_HELPER,
+];
 pub(super) const ACTIONS: [Action; 2] = [Action::Attach, Action::Detach];
 const SYNTHETIC: [Synthetic; 4] =
     [Synthetic::Startup, Synthetic::Gap, Synthetic::MissedWhileDown, Synthetic::Reboot];

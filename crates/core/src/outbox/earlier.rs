@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::device::Address;
 use crate::event::{Event, Synthetic};
+use crate::spool::{Claims, Settled};
 
 /// An attachment of which an earlier run has told.
 #[derive(Clone, Debug)]
@@ -19,6 +21,10 @@ pub struct EarlierAttachment {
 #[derive(Debug, Default)]
 pub struct Earlier {
     attachments: HashMap<String, EarlierAttachment>,
+    /// Which uevents of this boot it has dealt with.
+    settled: Settled,
+    /// Of which instances its snapshots have told of late.
+    claims: Claims,
     cause: Option<Synthetic>,
 }
 
@@ -44,7 +50,32 @@ impl Earlier {
                 (key, EarlierAttachment { attach: Arc::new(attach), same_boot, order })
             })
             .collect();
-        Self { attachments, cause }
+        Self { attachments, settled: Settled::default(), claims: Claims::default(), cause }
+    }
+
+    pub(crate) fn with_settled(self, settled: Settled, claims: Claims) -> Self {
+        Self { settled, claims, ..self }
+    }
+
+    /// Which uevents of this boot it has dealt with.
+    pub fn settled(&self) -> &Settled {
+        &self.settled
+    }
+
+    /// Of which instances its snapshots have told of late, in this boot.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Whether it ran in this boot: what it told of then still holds, unless it has been missed.
+    pub fn continues(&self) -> bool {
+        self.cause == Some(Synthetic::MissedWhileDown)
+    }
+
+    /// Names and addresses of those that began in this boot.
+    pub fn addresses(&self) -> impl Iterator<Item = (&str, Address)> {
+        let of_this_boot = self.attachments.iter().filter(|(_, earlier)| earlier.same_boot);
+        of_this_boot.map(|(key, earlier)| (key.as_str(), earlier.attach.attachment.device.address))
     }
 
     /// Why a device that is present at start has not been told of before.
@@ -60,6 +91,11 @@ impl Earlier {
     /// Takes the attachment of this name.
     pub fn take(&mut self, key: &str) -> Option<EarlierAttachment> {
         self.attachments.remove(key)
+    }
+
+    /// Puts back what has been taken.
+    pub fn put_back(&mut self, key: String, attachment: EarlierAttachment) {
+        self.attachments.insert(key, attachment);
     }
 
     /// Takes all attachments whose name and self `left` accepts, the last one first: what hangs on a hub before it.

@@ -15,7 +15,9 @@ use crate::error::{Code, Error};
 
 /// `AWUS`: what SQLite keeps for telling whose file it is.
 const APPLICATION_ID: i32 = 0x4157_5553;
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
+/// What it was before it knew which uevents are settled.
+const WITHOUT_SETTLED: i32 = 2;
 /// How long a commit waits for somebody who reads the history.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -29,7 +31,8 @@ CREATE TABLE attached (
 CREATE TABLE state (
     id INTEGER PRIMARY KEY CHECK (id = 1), producer TEXT NOT NULL, last_seq INTEGER NOT NULL,
     last_position INTEGER NOT NULL, published_position INTEGER NOT NULL, published_seq INTEGER NOT NULL,
-    trusted_position INTEGER NOT NULL, trusted_seq INTEGER NOT NULL, unfenced INTEGER NOT NULL, boot_id TEXT NOT NULL
+    trusted_position INTEGER NOT NULL, trusted_seq INTEGER NOT NULL, unfenced INTEGER NOT NULL, boot_id TEXT NOT NULL,
+    settled TEXT NOT NULL DEFAULT '', claims TEXT NOT NULL DEFAULT ''
 ) STRICT;
 ";
 
@@ -114,6 +117,8 @@ fn prepare(connection: &Connection, fsync: bool, producer: &str) -> Result<bool,
     connection.execute_batch("PRAGMA wal_autocheckpoint = 0")?;
     if is_new {
         create(connection, producer)?;
+    } else {
+        upgrade(connection)?;
     }
     Ok(is_new)
 }
@@ -132,7 +137,7 @@ fn verify(connection: &Connection) -> Result<bool, Refusal> {
     let tables: i32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (application, version, tables) {
         (0, 0, 0) => Ok(false),
-        (APPLICATION_ID, VERSION, _) => Ok(true),
+        (APPLICATION_ID, VERSION | WITHOUT_SETTLED, _) => Ok(true),
         (APPLICATION_ID, other, _) => Err(Refusal::Foreign(format!(
             "it has version {other}, this daemon knows version {VERSION}: use the daemon that made it, or another \
              outbox.path"
@@ -144,11 +149,25 @@ fn verify(connection: &Connection) -> Result<bool, Refusal> {
 fn create(connection: &Connection, producer: &str) -> Result<(), rusqlite::Error> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(SCHEMA)?;
-    transaction.execute("INSERT INTO state VALUES (1, ?1, 0, 0, 0, 0, 0, 0, 0, '')", [producer])?;
+    transaction.execute("INSERT INTO state VALUES (1, ?1, 0, 0, 0, 0, 0, 0, 0, '', '', '')", [producer])?;
     transaction.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
     ))?;
     transaction.commit()
+}
+
+/// Adds what an earlier version did not have.
+fn upgrade(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version == WITHOUT_SETTLED {
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute_batch(&format!(
+            "ALTER TABLE state ADD COLUMN settled TEXT NOT NULL DEFAULT ''; \
+             ALTER TABLE state ADD COLUMN claims TEXT NOT NULL DEFAULT ''; PRAGMA user_version = {VERSION};"
+        ))?;
+        transaction.commit()?;
+    }
+    Ok(())
 }
 
 fn make_folder(path: &Path) -> Result<(), Error> {
@@ -190,6 +209,13 @@ fn lock(path: &Path) -> Result<File, Error> {
     let _ = file.set_len(0).and_then(|()| file.rewind());
     let _ = writeln!(file, "{}", std::process::id());
     Ok(file)
+}
+
+/// Whether a process has this outbox open. Only to be asked where it could not be opened: who asks holds the lock for an instant.
+pub(crate) fn is_held(path: &Path) -> bool {
+    let target = path.canonicalize();
+    let Ok(file) = File::open(lock_name(target.as_deref().unwrap_or(path))) else { return false };
+    flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
 }
 
 fn lock_name(path: &Path) -> PathBuf {

@@ -19,6 +19,8 @@ pub struct Incoming {
     pub key: String,
     /// The event.
     pub event: Arc<Event>,
+    /// Number of the kernel's uevent that is dealt with once this is stored.
+    pub settles: Option<u64>,
 }
 
 /// The way into the outbox.
@@ -40,6 +42,8 @@ pub struct Taken {
     pub last_seq: u64,
     /// How many transitions a filter has held back.
     pub filtered: u64,
+    /// Ranges of uevents that brought no event, or one that found no room.
+    pub settled: Vec<(u64, u64)>,
     /// What has become of reports whose events, if any, are among these.
     pub answers: Vec<(Ticket, Verdict)>,
 }
@@ -47,7 +51,11 @@ pub struct Taken {
 impl Taken {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.refused == 0 && self.filtered == 0 && self.answers.is_empty()
+        self.events.is_empty()
+            && self.refused == 0
+            && self.filtered == 0
+            && self.answers.is_empty()
+            && self.settled.is_empty()
     }
 }
 
@@ -59,6 +67,7 @@ struct State {
     queue: VecDeque<Incoming>,
     refused: u64,
     filtered: u64,
+    settled: Vec<(u64, u64)>,
     answers: Vec<(Ticket, Verdict)>,
 }
 
@@ -75,16 +84,24 @@ impl Intake {
     /// An intake that goes on after the series' last number. As many events as may wait for Redis find room: more than that
     /// wait only where a disk does not answer.
     pub fn new(series: Series, config: &OutboxConfig) -> Self {
-        let state = State { series, queue: VecDeque::new(), refused: 0, filtered: 0, answers: Vec::new() };
+        let state = State {
+            series,
+            queue: VecDeque::new(),
+            refused: 0,
+            filtered: 0,
+            settled: Vec::new(),
+            answers: Vec::new(),
+        };
         let capacity = config.max_events.max(LEAST);
         Self { state: Mutex::new(state), arrived: Notify::new(), capacity, when_full: config.when_full }
     }
 
     /// Numbers an event, which `make` builds from its producer and number, has `tell` tell of it, and queues it: nobody can
-    /// hear that it is published before they have heard of it. Wakes nobody.
+    /// hear that it is published before they have heard of it. Once it is stored, uevent `settles` is dealt with. Wakes nobody.
     pub fn number(
         &self,
         key: String,
+        settles: Option<u64>,
         make: impl FnOnce(Arc<str>, u64) -> Event,
         tell: impl FnOnce(&Arc<Event>),
     ) {
@@ -95,12 +112,26 @@ impl Intake {
         let is_full = state.queue.len() >= self.capacity;
         state.refused += u64::from(is_full);
         if is_full && self.when_full == WhenFull::DropNewest {
+            state.settled.extend(settles.map(|number| (number, number)));
             return;
         }
         if is_full {
-            state.queue.pop_front();
+            let given_up = state.queue.pop_front().and_then(|incoming| incoming.settles);
+            state.settled.extend(given_up.map(|number| (number, number)));
         }
-        state.queue.push_back(Incoming { key, event });
+        state.queue.push_back(Incoming { key, event, settles });
+    }
+
+    /// Uevents from `first` to `last` are dealt with, without any event. Stored with whatever is stored next.
+    pub fn settle(&self, first: u64, last: u64) {
+        if first > last {
+            return;
+        }
+        let mut state = self.lock();
+        match state.settled.last_mut() {
+            Some((start, end)) if *start <= first && first <= end.saturating_add(1) => *end = last.max(*end),
+            _ => state.settled.push((first, last)),
+        }
     }
 
     /// Wakes the outbox.
@@ -121,6 +152,7 @@ impl Intake {
             refused: std::mem::take(&mut state.refused),
             last_seq: state.series.last_seq,
             filtered: std::mem::take(&mut state.filtered),
+            settled: std::mem::take(&mut state.settled),
             answers: std::mem::take(&mut state.answers),
         }
     }
@@ -160,7 +192,12 @@ mod tests {
             let config = OutboxConfig { max_events: 10, when_full, ..OutboxConfig::default() };
             let intake = Intake::new(Series { producer: "test".into(), last_seq: 0 }, &config);
             for at in 1..=1034 {
-                intake.number(at.to_string(), |_, seq| (*event(seq, Action::Attach, seq)).clone(), |_| ());
+                intake.number(
+                    at.to_string(),
+                    None,
+                    |_, seq| (*event(seq, Action::Attach, seq)).clone(),
+                    |_| (),
+                );
             }
             let Taken { events, refused, last_seq, .. } = intake.take();
             let seqs: Vec<u64> = events.iter().map(|incoming| incoming.event.seq).collect();

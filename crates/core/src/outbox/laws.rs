@@ -105,7 +105,7 @@ impl Run {
             if action == Action::Attach {
                 self.model.attached.insert(key.clone(), seq);
             }
-            incoming.push(Incoming { key, event: event(seq, action, seq) });
+            incoming.push(Incoming { key, event: event(seq, action, seq), settles: None });
             if self.model.waiting.len() < self.config.max_events {
                 self.model.waiting.push_back(seq);
                 self.model.placed.push(seq);
@@ -205,7 +205,8 @@ pub(crate) fn config(path: PathBuf) -> OutboxConfig {
 /// Events with these numbers, as the intake gives them.
 pub(super) fn taken(seqs: std::ops::RangeInclusive<u64>) -> Taken {
     let last_seq = *seqs.end();
-    let incoming = |seq: u64| Incoming { key: seq.to_string(), event: event(seq, Action::Attach, seq) };
+    let incoming =
+        |seq: u64| Incoming { key: seq.to_string(), event: event(seq, Action::Attach, seq), settles: None };
     Taken { events: seqs.map(incoming).collect(), last_seq, ..Taken::default() }
 }
 
@@ -298,6 +299,30 @@ mod files {
             .expect("a later version");
         let error = refused(folder.file());
         assert!(error.message.contains("99"), "{error}");
+    }
+
+    #[test]
+    fn a_file_of_the_version_before_is_taken_over_with_all_that_it_holds() {
+        let folder = Folder::new();
+        filled(&folder, 3);
+        rusqlite::Connection::open(folder.file())
+            .and_then(|database| {
+                database.execute_batch(
+                    "ALTER TABLE state DROP COLUMN settled; ALTER TABLE state DROP COLUMN claims; PRAGMA user_version = 2;",
+                )
+            })
+            .expect("the version before");
+        let config = OutboxConfig { path: Some(folder.file()), required: true, ..OutboxConfig::default() };
+        let mut opened = Outbox::open(&config, true, "other", "boot").expect("opened");
+        assert_eq!((opened.outbox.waiting(), opened.earlier.settled().to_string().as_str()), (3, ""));
+        let settled = Taken { settled: vec![(5, 9)], last_seq: 3, ..Taken::default() };
+        opened.outbox.append(settled);
+        drop(opened);
+        let opened = Outbox::open(&config, true, "other", "boot").expect("opened again");
+        assert_eq!(opened.earlier.settled().to_string(), "5-9");
+        drop(opened);
+        let opened = Outbox::open(&config, true, "other", "another").expect("opened after another boot");
+        assert_eq!(opened.earlier.settled().to_string(), "", "numbers begin anew");
     }
 
     #[test]

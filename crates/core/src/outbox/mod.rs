@@ -29,14 +29,16 @@ use std::time::{Duration, Instant};
 
 pub use accounts::{Accounts, OutboxStatus, StatusBoard};
 pub use earlier::{Earlier, EarlierAttachment};
+pub(crate) use file::is_held;
 pub use history::{History, Since};
 pub use intake::{Incoming, Intake, Series, Taken};
 pub use store::Placed;
 
 use crate::config::{OutboxConfig, WhenFull};
 use crate::error::{Code, Error};
-use crate::event::{Action, Event};
+use crate::event::{Action, Backend, Event};
 use crate::journey::Step;
+use crate::spool::SettledBoard;
 use file::{OutboxFile, explain, unusable};
 use log_lines::log_refused;
 use store::{Changes, Mark, Progress, Store};
@@ -51,6 +53,7 @@ pub struct Outbox {
     store: Store,
     settings: Settings,
     board: StatusBoard,
+    settled_board: SettledBoard,
     progress: Progress,
     /// The newest events, those that have not been stored yet among them.
     recent: VecDeque<Placed>,
@@ -161,7 +164,8 @@ impl Outbox {
         store.check().map_err(damaged)?;
         // What waits for Redis does not stop waiting because of a run without; what such a run adds waits behind it.
         let publishes = publishes || progress.published < progress.last;
-        let earlier = Earlier::new(store.is_new(), attached, boot_id, &last_boot_id);
+        let earlier = Earlier::new(store.is_new(), attached, boot_id, &last_boot_id)
+            .with_settled(progress.settled.clone(), progress.claims.clone());
         let waiting = progress.last - progress.published;
         let mut outbox = Self {
             settings: Settings {
@@ -172,6 +176,7 @@ impl Outbox {
                 publishes,
             },
             board: StatusBoard::default(),
+            settled_board: SettledBoard::default(),
             recent: VecDeque::new(),
             changes: Changes::new(),
             saved: progress.last,
@@ -195,6 +200,7 @@ impl Outbox {
             progress,
             store,
         };
+        outbox.settled_board.set(&outbox.progress.settled);
         outbox.show();
         Ok(Opened { outbox, earlier, fault: None })
     }
@@ -204,6 +210,11 @@ impl Outbox {
         self.board.clone()
     }
 
+    /// Where any thread can see which uevents are stored as dealt with.
+    pub fn settled_board(&self) -> SettledBoard {
+        self.settled_board.clone()
+    }
+
     /// Whose numbers its events have, and the last one given.
     pub fn series(&self) -> Series {
         self.progress.series.clone()
@@ -211,13 +222,22 @@ impl Outbox {
 
     /// Takes events in and stores them: one commit for all.
     pub fn append(&mut self, taken: Taken) {
-        let Taken { events, refused, last_seq, filtered, .. } = taken;
+        let Taken { events, refused, last_seq, filtered, settled, .. } = taken;
+        for (first, last) in settled {
+            self.progress.settled.insert(first, last);
+        }
         self.drop_events(refused);
         self.accounts.seen += refused + filtered;
         self.accounts.filtered += filtered;
         self.progress.series.last_seq = last_seq;
-        for Incoming { key, event } in events {
+        for Incoming { key, event, settles } in events {
             self.accounts.seen += 1;
+            if let Some(number) = settles {
+                self.progress.settled.insert(number, number);
+            }
+            if event.action == Action::Attach && event.backend == Backend::Snapshot {
+                self.progress.claims.add(&key, event.attachment.device.address, event.timestamp_ms);
+            }
             let has_room = self.make_room();
             if has_room {
                 self.progress.last += 1;
@@ -333,6 +353,7 @@ impl Outbox {
             stored.push(Arc::clone(&placed.event));
         }
         self.saved = self.progress.last;
+        self.settled_board.set(&self.progress.settled);
         self.changes.clear();
         if self.retry_at.take().is_some() {
             self.reason = None;

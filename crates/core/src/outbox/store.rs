@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::file::OutboxFile;
 use super::intake::Series;
 use crate::event::Event;
+use crate::spool::{Claims, Settled};
 
 /// An event that has a place in the outbox. Places are without holes, whoever numbered the events.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,10 @@ pub(super) struct Progress {
     pub(super) trusted: Mark,
     /// Something was published without moving the watermark.
     pub(super) unfenced: bool,
+    /// Which uevents of this boot have been dealt with.
+    pub(super) settled: Settled,
+    /// Of which instances snapshots have told of late.
+    pub(super) claims: Claims,
 }
 
 /// A place and the number of the event there.
@@ -71,8 +76,19 @@ impl Store {
                 published_seq: unsigned(row, "published_seq")?,
                 trusted: Mark { position: row.get("trusted_position")?, seq: unsigned(row, "trusted_seq")? },
                 unfenced: row.get("unfenced")?,
+                settled: Settled::default(),
+                claims: Claims::default(),
             };
-            Ok((progress, row.get("boot_id")?))
+            let boot_id: String = row.get("boot_id")?;
+            let settled: String = row.get("settled")?;
+            // Numbers of another boot say nothing about this one's.
+            let claims: String = row.get("claims")?;
+            let progress = if boot_id == self.boot_id {
+                Progress { settled: Settled::parse(&settled), claims: Claims::parse(&claims), ..progress }
+            } else {
+                progress
+            };
+            Ok((progress, boot_id))
         })
     }
 
@@ -134,11 +150,13 @@ impl Store {
     }
 
     fn write_progress(&self, connection: &Connection, progress: &Progress) -> Result<(), rusqlite::Error> {
-        let Progress { series, last, published, published_seq, trusted, unfenced } = progress;
+        let Progress { series, last, published, published_seq, trusted, unfenced, settled, claims } =
+            progress;
         connection
             .prepare_cached(
                 "UPDATE state SET producer = ?1, last_seq = ?2, last_position = ?3, published_position = ?4, \
-                 published_seq = ?5, boot_id = ?6, trusted_position = ?7, trusted_seq = ?8, unfenced = ?9",
+                 published_seq = ?5, boot_id = ?6, trusted_position = ?7, trusted_seq = ?8, unfenced = ?9, \
+                 settled = ?10, claims = ?11",
             )?
             .execute(params![
                 &*series.producer,
@@ -149,7 +167,9 @@ impl Store {
                 self.boot_id,
                 trusted.position,
                 trusted.seq.cast_signed(),
-                unfenced
+                unfenced,
+                settled.to_string(),
+                claims.to_string()
             ])
             .map(drop)
     }

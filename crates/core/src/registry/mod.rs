@@ -24,7 +24,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::device::Address;
-use crate::event::{Backend, Synthetic};
+use crate::event::{Action, Backend, Synthetic};
 use crate::notice::GapCause;
 use crate::source::libusb::Report;
 use crate::source::netlink::Change;
@@ -206,6 +206,48 @@ impl Registry {
             (Change::Remove, None) => {}
         }
         verdict
+    }
+
+    /// What no uevent has told, and a record of its own does: it begins or ends an instance, and proves nothing about uevents.
+    pub fn missed(
+        &mut self,
+        action: Action,
+        name: &str,
+        address: Address,
+        synthetic: Option<Synthetic>,
+        now: Instant,
+    ) -> Verdict {
+        let mut verdict = Verdict::default();
+        let cause = Cause { backend: Backend::UdevHelper, synthetic };
+        let known = self.live.get(name).map(|instance| instance.address);
+        match (action, known) {
+            (Action::Attach, Some(known)) if known == address => verdict.repeated = true,
+            (Action::Attach, known) => {
+                if known.is_some() {
+                    self.end(name, cause, &mut verdict);
+                }
+                self.begin(name, address, None, cause, &mut verdict);
+            }
+            (Action::Detach, Some(known)) if known == address => {
+                if let Some(instance) = self.end(name, cause, &mut verdict) {
+                    self.ended.insert(name.to_owned(), Ended { instance, at: now, before_gap: false });
+                }
+            }
+            (Action::Detach, _) => {}
+        }
+        verdict
+    }
+
+    /// A uevent that was to be heard was not: as long as none is, snapshots decide.
+    pub fn doubt_uevents(&mut self) {
+        if self.trust == (Trust::Uevents { heard: false }) {
+            self.trust = Trust::Snapshots;
+        }
+    }
+
+    /// Names and addresses of what is there.
+    pub fn addresses(&self) -> impl Iterator<Item = (&str, Address)> {
+        self.live.iter().map(|(name, instance)| (name.as_str(), instance.address))
     }
 
     /// A device that was to be announced had gone before anything could be known of it.

@@ -23,4 +23,6 @@ pub mod name {
     pub const SIMULATED: &str = "simulated";
     /// What a program reports.
     pub const INJECTED: &str = "injected";
+    /// The helper that udev calls, which writes down what comes and goes.
+    pub const UDEV_HELPER: &str = "udev-helper";
 }

@@ -86,6 +86,11 @@ impl Sysfs {
         self.describe(directory, address, &format!("/{devpath}"))
     }
 
+    /// Bus and address of the device that is called `name` now.
+    pub fn address(&self, name: &str) -> Option<Address> {
+        address(&open_directory(CWD, &self.bus_links().join(name))?)
+    }
+
     /// Inode of the directory of the device that is called `name` now.
     pub fn inode(&self, name: &str) -> Option<u64> {
         stat(self.bus_links().join(name)).ok().map(|status| status.st_ino)
@@ -151,7 +156,7 @@ impl Sysfs {
 
     /// The host controller, as sysfs calls it, with the generation of the bus: the two buses of an xHCI controller
     /// number their ports alike, and bus numbers depend on the order in which controllers were found.
-    fn bus_path(&self, devpath: &str) -> Option<String> {
+    pub(crate) fn bus_path(&self, devpath: &str) -> Option<String> {
         let root_hub = &devpath[..root_hub_end(devpath)?];
         let mut known = self.bus_paths.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(path) = known.get(root_hub) {

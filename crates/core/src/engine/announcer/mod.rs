@@ -57,6 +57,8 @@ pub(super) struct Cause {
     pub(super) synthetic: Option<Synthetic>,
     pub(super) observed: Moment,
     pub(super) libusb_alive: bool,
+    /// Number of the kernel's uevent that is dealt with by this.
+    pub(super) seqnum: Option<u64>,
 }
 
 /// What has become of a device of which an earlier run has told.
@@ -126,6 +128,26 @@ impl Announcer {
 
     /// Announces a device that has come. One that is there already is left as it is.
     pub(super) fn attach(&mut self, key: &Key, device: Device, cause: Cause) -> Verdict {
+        let verdict = self.attach_unsettled(key, device, cause);
+        if verdict != Verdict::Announced {
+            self.settle(cause.seqnum);
+        }
+        verdict
+    }
+
+    /// This uevent brings no event, or has brought all that it does.
+    pub(super) fn settle(&self, seqnum: Option<u64>) {
+        if let Some(number) = seqnum {
+            self.intake.settle(number, number);
+        }
+    }
+
+    /// These uevents bring no event.
+    pub(super) fn settle_range(&self, first: u64, last: u64) {
+        self.intake.settle(first, last);
+    }
+
+    fn attach_unsettled(&mut self, key: &Key, device: Device, cause: Cause) -> Verdict {
         if self.attached.contains_key(key) || self.filtered.contains_key(key) {
             self.repeat(key, &device, cause);
             return Verdict::Duplicate;
@@ -234,11 +256,21 @@ impl Announcer {
 
     /// Announces that a device has left, with all that was known when it came. An unknown one is nobody's.
     pub(super) fn detach(&mut self, key: &Key, cause: Cause) -> Verdict {
+        let synthetic = match cause.synthetic {
+            // It had been told before the first snapshot, which did not find it.
+            Some(Synthetic::Startup) => Some(Synthetic::MissedWhileDown),
+            other => other,
+        };
+        let cause = Cause { synthetic, ..cause };
         if let Some((device, by)) = self.filtered.remove(key) {
             self.note_filtered(&device, Action::Detach, cause, &by);
+            self.settle(cause.seqnum);
             return Verdict::Filtered;
         }
-        let Some(Attached { name, attachment }) = self.attached.remove(key) else { return Verdict::Unknown };
+        let Some(Attached { name, attachment }) = self.attached.remove(key) else {
+            self.settle(cause.seqnum);
+            return Verdict::Unknown;
+        };
         self.serials.detach(&attachment.device);
         self.announce(name, Action::Detach, attachment, cause, None);
         Verdict::Announced
@@ -277,6 +309,78 @@ impl Announcer {
         true
     }
 
+    /// Announces that a device of which an earlier run has told has left: this very one. False where it is another one, or unknown.
+    pub(super) fn end_left(&mut self, name: &str, address: Address, cause: Cause) -> bool {
+        let Some(earlier) = self.earlier.take(name) else { return false };
+        if !is_same(&earlier, address, None) {
+            self.earlier.put_back(name.to_owned(), earlier);
+            return false;
+        }
+        self.instances += 1;
+        let attachment = Attachment { instance: self.instances, ..(*earlier.attach.attachment).clone() };
+        self.announce(name.to_owned(), Action::Detach, Arc::new(attachment), cause, None);
+        true
+    }
+
+    /// Has the outbox store which uevents are dealt with.
+    pub(super) fn store_settled(&self) {
+        self.intake.wake();
+    }
+
+    /// Names and addresses of all that has been told of and has not left, in an earlier run of this boot or in this one.
+    pub(super) fn attached_names(&self) -> HashMap<String, Address> {
+        let earlier = self.earlier.addresses().map(|(name, address)| (name.to_owned(), address));
+        let own = self
+            .attached
+            .values()
+            .map(|attached| (attached.name.clone(), attached.attachment.device.address));
+        earlier.chain(own).collect()
+    }
+
+    /// Whether a device of this name has been told of, or held back, in this run.
+    pub(super) fn is_attached(&self, key: &Key) -> bool {
+        self.attached.contains_key(key) || self.filtered.contains_key(key)
+    }
+
+    /// Whatever else was at this port has left, and nothing has told of that.
+    pub(super) fn leave(&mut self, key: &Key, address: Address, cause: Cause) {
+        let attached = self.attached.get(key).map(|attached| attached.attachment.device.address);
+        let filtered = self.filtered.get(key).map(|(device, _)| device.address);
+        if attached.or(filtered).is_some_and(|known| known != address) {
+            self.detach(key, Cause { seqnum: None, ..cause });
+        }
+    }
+
+    /// Announces that a device has left of whose attach nobody has told.
+    pub(super) fn detach_unknown(&mut self, key: &Key, device: Device, cause: Cause) -> Verdict {
+        let tags = match self.filters.admit(&device) {
+            Ok(tags) => tags,
+            Err(by) => {
+                self.note_filtered(&device, Action::Detach, cause, &by);
+                self.settle(cause.seqnum);
+                return Verdict::Filtered;
+            }
+        };
+        let stable_id = self.serials.attach(&device);
+        self.serials.detach(&device);
+        self.instances += 1;
+        let attachment = Arc::new(Attachment {
+            signature: device.signature(),
+            device,
+            stable_id,
+            attached_at_ms: cause.observed.ms,
+            tags,
+            instance: self.instances,
+        });
+        self.announce(key.to_string(), Action::Detach, attachment, cause, None);
+        Verdict::Announced
+    }
+
+    /// What an earlier run has left that is not settled yet.
+    pub(super) fn earlier(&self) -> &Earlier {
+        &self.earlier
+    }
+
     /// Announces the end of what an earlier run was only told of: that lasts no longer than its daemon.
     pub(super) fn end_told(&mut self, libusb_alive: bool) {
         let is_told = |key: &str| key.starts_with(SIMULATED) || key.starts_with(INJECTED);
@@ -311,6 +415,7 @@ impl Announcer {
             synthetic: Some(earlier.cause_of_detach()),
             observed: Moment::now(),
             libusb_alive,
+            seqnum: None,
         };
         self.instances += 1;
         let attachment = Attachment { instance: self.instances, ..(*earlier.attach.attachment).clone() };
@@ -340,7 +445,7 @@ impl Announcer {
             libusb_alive: cause.libusb_alive,
             journey,
         };
-        self.intake.number(key, make, |event| {
+        self.intake.number(key, cause.seqnum, make, |event| {
             let Device { port_path, descriptor, serial_number, product, .. } = &event.attachment.device;
             tracing::debug!(
                 event_id = event.event_id(),

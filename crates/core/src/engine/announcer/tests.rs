@@ -19,7 +19,13 @@ fn told(intake: &Intake) -> Vec<(Action, Option<Synthetic>)> {
 }
 
 fn cause(backend: Backend) -> Cause {
-    Cause { backend, synthetic: None, observed: Moment { ms: 1, at: Instant::now() }, libusb_alive: true }
+    Cause {
+        backend,
+        synthetic: None,
+        observed: Moment { ms: 1, at: Instant::now() },
+        libusb_alive: true,
+        seqnum: None,
+    }
 }
 
 fn nothing_earlier(filters: &FiltersConfig) -> (Announcer, Arc<Intake>) {

@@ -13,6 +13,7 @@ export const SOURCE_WORDS = {
   inotify: 'device nodes in /dev/bus/usb',
   simulated: 'devices for demonstration',
   injected: 'reports of a program',
+  'udev-helper': 'what udev’s helper has written down',
 };
 
 export function isPermission(reason) {
@@ -24,6 +25,7 @@ const PERMISSION = {
   libusb: ['Let the daemon’s user read the folder ', code('/dev/bus/usb'), '; give a container that folder (', code('-v /dev/bus/usb:/dev/bus/usb:ro'), ').'],
   inotify: ['Let the daemon’s user list ', code('/dev/bus/usb'), ' and the folders in it (', code('r-x'), '); no device is opened, so rights to the nodes are not needed.'],
   snapshot: ['Let the daemon’s user read ', code('/sys/bus/usb/devices'), ': a sandbox or a security module hides it.'],
+  'udev-helper': ['Put the daemon’s user into the group that the folder belongs to: ', code('autoweave'), '.'],
 };
 const DOCTOR = [code('usb-daemon doctor'), ', run as the same user in the same place, says what else is missing.'];
 

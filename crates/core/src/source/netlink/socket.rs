@@ -2,9 +2,12 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::io::Errno;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recvfrom, socket_with, sockopt};
+use rustix::net::{
+    AddressFamily, RecvFlags, SocketFlags, SocketType, bind, getsockname, recvfrom, socket_with, sockopt,
+};
 
 use super::{Uevent, UeventError};
 
@@ -18,6 +21,7 @@ pub struct UeventSocket {
     fd: OwnedFd,
     buffer: Vec<u8>,
     receive_buffer: usize,
+    handed_over: bool,
 }
 
 /// What one look at the socket gave.
@@ -60,7 +64,39 @@ impl UeventSocket {
         }
         bind(&fd, &SocketAddrNetlink::new(0, KERNEL_GROUP))?;
         let receive_buffer = sockopt::socket_recv_buffer_size(&fd)?;
-        Ok(Self { fd, buffer: vec![0; FIRST_MESSAGE_SIZE], receive_buffer })
+        Ok(Self { fd, buffer: vec![0; FIRST_MESSAGE_SIZE], receive_buffer, handed_over: false })
+    }
+
+    /// Takes a socket that whoever started this process has opened: what has waited in it is heard. Its buffer is left as it is.
+    ///
+    /// # Errors
+    /// A sentence, where it is another kind of socket, or none.
+    pub fn adopt(fd: OwnedFd) -> Result<Self, String> {
+        let system = |error: Errno| std::io::Error::from(error).to_string();
+        let domain = sockopt::socket_domain(&fd).map_err(system)?;
+        if domain != AddressFamily::NETLINK {
+            return Err(format!("it is of address family {}, not of netlink", domain.as_raw()));
+        }
+        let protocol = sockopt::socket_protocol(&fd).map_err(system)?;
+        if protocol != Some(KOBJECT_UEVENT) {
+            let number = protocol.map_or(0, |protocol| protocol.as_raw().get());
+            return Err(format!("it has netlink protocol {number}, not that of the kernel's uevents"));
+        }
+        let bound = getsockname(&fd).map_err(system)?;
+        let groups = SocketAddrNetlink::try_from(bound).map_err(system)?.groups();
+        if groups & KERNEL_GROUP == 0 {
+            return Err(format!("it listens to groups {groups:#x}, not to the kernel's, which is 1"));
+        }
+        let flags = fcntl_getfl(&fd).map_err(system)?;
+        fcntl_setfl(&fd, flags | OFlags::NONBLOCK).map_err(system)?;
+        fcntl_setfd(&fd, FdFlags::CLOEXEC).map_err(system)?;
+        let receive_buffer = sockopt::socket_recv_buffer_size(&fd).map_err(system)?;
+        Ok(Self { fd, buffer: vec![0; FIRST_MESSAGE_SIZE], receive_buffer, handed_over: true })
+    }
+
+    /// Whether somebody else has opened it.
+    pub fn is_handed_over(&self) -> bool {
+        self.handed_over
     }
 
     /// Bytes that the kernel keeps for messages not read yet, its own bookkeeping included.
@@ -115,5 +151,26 @@ mod tests {
         // The kernel doubles what it is asked for.
         assert_eq!(socket.receive_buffer(), 16384);
         assert_eq!(socket.receive(), Ok(Received::Empty));
+    }
+
+    #[test]
+    fn a_socket_that_was_handed_over_is_taken_as_it_is_if_it_is_one_of_the_kernels_uevents() {
+        let own = UeventSocket::open(Some(8192)).expect("a uevent socket");
+        let mut adopted = UeventSocket::adopt(own.fd).expect("a uevent socket");
+        assert_eq!((adopted.receive_buffer(), adopted.is_handed_over()), (16384, true));
+        assert_eq!(adopted.receive(), Ok(Received::Empty));
+        let refusal = |fd| UeventSocket::adopt(fd).err().expect("another kind of socket");
+        let netlink = |protocol, groups| {
+            let fd = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::empty(), protocol);
+            let fd = fd.expect("a socket");
+            bind(&fd, &SocketAddrNetlink::new(0, groups)).expect("bound");
+            fd
+        };
+        assert!(refusal(netlink(None, 0)).contains("protocol 0"));
+        // Group 2 is udev's: anybody may send there.
+        assert!(refusal(netlink(Some(KOBJECT_UEVENT), 2)).contains("groups 0x2"));
+        let stream = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::empty(), None);
+        assert!(refusal(stream.expect("a socket")).contains("address family 1"));
+        assert!(UeventSocket::adopt(std::fs::File::open("/dev/null").expect("a file").into()).is_err());
     }
 }

@@ -1,0 +1,81 @@
+//! `publish`: what the helper has written down goes to Redis, where no daemon is meant to run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Arg, Args};
+use usb_daemon_core::{Error, Publication, Reading, publish_records};
+
+use crate::exit;
+use crate::run_arguments::RunArguments;
+use crate::status;
+use crate::stopper::Stopper;
+
+pub(super) const AFTER_HELP: &str = "\
+Examples:
+  AUTOWEAVE_REDIS_HOST=far usb-daemon udev publish
+  usb-daemon udev publish --config /etc/autoweave/usb-daemon.json --timeout 60
+
+Listens to nothing and takes no snapshot: events come from the helper's records alone, in the kernel's order, each of them \
+once. They are stored in the outbox before they are published, and a device that leaves has there what was known when it \
+came. Where a daemon has that outbox, nothing is done: the daemon takes the records.
+
+AUTOWEAVE_REDIS_HOST and AUTOWEAVE_REDIS_PORT go before REDIS_HOST and REDIS_PORT.
+
+Exit codes:
+  0  all is published, or nothing waited, or a daemon runs that takes care of it
+  1  failed, or Redis has not taken it in time: it is stored, and goes with the next run
+  2  bad arguments or configuration";
+
+const VARIABLES: [(&str, &str); 2] =
+    [("AUTOWEAVE_REDIS_HOST", "redis.host"), ("AUTOWEAVE_REDIS_PORT", "redis.port")];
+const SHOWN: [&str; 15] = [
+    "timeout",
+    "config",
+    "set",
+    "outbox",
+    "outbox_fsync",
+    "redis_url",
+    "redis_host",
+    "redis_port",
+    "redis_db",
+    "redis_username",
+    "redis_stream",
+    "redis_password",
+    "redis_maxlen",
+    "max_events_per_second",
+    "batch_size",
+];
+
+/// Help shows what means something here.
+pub(super) fn shown(arg: Arg) -> Arg {
+    let hidden = !SHOWN.contains(&arg.get_id().as_str());
+    arg.hide(hidden)
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PublishArguments {
+    /// Seconds that Redis has to take something
+    #[arg(long, value_name = "SECONDS", env = "USB_DAEMON_TIMEOUT", hide_env_values = true, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    timeout: u32,
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+}
+
+/// Publishes, and gives the exit code.
+pub(super) fn publish(arguments: &PublishArguments, stopper: &Arc<Stopper>) -> Result<u8, Error> {
+    let Reading { config, warnings } = arguments.run.layers_with(&VARIABLES)?.read()?;
+    for warning in warnings {
+        status(&format!("warning: {warning}"));
+    }
+    let patience = Duration::from_secs(arguments.timeout.into());
+    let is_over = || stopper.is_stopped_within(Duration::from_millis(20));
+    status(&match publish_records(&config, patience, is_over)? {
+        Publication::DaemonRuns => {
+            "a daemon has this outbox, and takes the records by itself: nothing to do".to_owned()
+        }
+        Publication::Done { published: 0 } => "nothing waits".to_owned(),
+        Publication::Done { published } => format!("{published} events published"),
+    });
+    Ok(exit::OK)
+}

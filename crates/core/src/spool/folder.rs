@@ -1,0 +1,275 @@
+//! The folder: which records wait, and what each one says.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, unlinkat};
+use rustix::io::{Errno, read, retry_on_intr};
+
+use super::record::{LARGEST, Record};
+
+/// The helper writes no more records than this; further ones are looked at the next time.
+const MOST: usize = 10_000;
+const SUFFIX: &str = ".event";
+const DIGITS: usize = 20;
+
+/// A folder of records.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    path: PathBuf,
+}
+
+/// What a look has found.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Records that were asked for, in the kernel's order.
+    pub records: Vec<Record>,
+    /// Numbers of those that were not.
+    pub passed_over: Vec<u64>,
+    /// Files that are no records, and have been removed where that was possible.
+    pub bad: Vec<Bad>,
+}
+
+/// A file that is no record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bad {
+    /// Its name, ready to be shown.
+    pub name: String,
+    /// Why it is none.
+    pub why: String,
+    /// Whether it has been removed.
+    pub removed: bool,
+}
+
+impl Spool {
+    /// The spool at `path`, which need not be there.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads all records but those whose number is `known`.
+    ///
+    /// # Errors
+    /// Where the folder is not there or cannot be read.
+    pub fn read(&self, known: impl Fn(u64) -> bool) -> io::Result<Listing> {
+        let folder = self.open()?;
+        let mut listing = Listing::default();
+        let mut found = Vec::new();
+        for name in names(&folder)? {
+            match number(&name) {
+                Named::Record(seqnum) if known(seqnum) => listing.passed_over.push(seqnum),
+                Named::Record(seqnum) => found.push((seqnum, name)),
+                Named::Misnamed => {
+                    listing.bad.push(refuse(&folder, &name, "its name is not that of a record".to_owned()));
+                }
+                Named::Other => {}
+            }
+        }
+        found.sort_unstable();
+        found.truncate(MOST);
+        for (seqnum, name) in found {
+            let read = read_file(&folder, &name).map_err(|error| match error {
+                // Somebody else has taken it.
+                Refusal::Gone => None,
+                Refusal::Why(why) => Some(why),
+            });
+            let record =
+                read.and_then(|bytes| Record::parse(seqnum, &bytes).map_err(|error| Some(error.to_string())));
+            match record {
+                Ok(record) => listing.records.push(record),
+                Err(None) => {}
+                Err(Some(why)) => listing.bad.push(refuse(&folder, &name, why)),
+            }
+        }
+        Ok(listing)
+    }
+
+    /// Removes these records. What cannot be removed is found again.
+    ///
+    /// # Errors
+    /// Where the folder cannot be opened, or the first of them that cannot be removed.
+    pub fn remove(&self, seqnums: impl IntoIterator<Item = u64>) -> io::Result<()> {
+        let mut seqnums = seqnums.into_iter().peekable();
+        if seqnums.peek().is_none() {
+            return Ok(());
+        }
+        let folder = self.open()?;
+        let mut refused = Ok(());
+        for seqnum in seqnums {
+            match unlinkat(&folder, format!("{seqnum:0DIGITS$}{SUFFIX}"), AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => refused = refused.and(Err(error.into())),
+            }
+        }
+        refused
+    }
+
+    fn open(&self) -> io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(openat(CWD, &self.path, flags, Mode::empty())?)
+    }
+}
+
+/// How many records wait in the folder at `path`.
+///
+/// # Errors
+/// Where the folder is not there or cannot be read.
+pub fn waiting(path: &Path) -> io::Result<usize> {
+    let folder = Spool::new(path).open()?;
+    let names = names(&folder)?;
+    Ok(names.iter().filter(|name| matches!(number(name), Named::Record(_))).count())
+}
+
+/// Names of all entries, bounded: whoever is in the group may have made any number of them.
+fn names(folder: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        names.push(entry.file_name().to_bytes().to_vec());
+        if names.len() >= 4 * MOST {
+            break;
+        }
+    }
+    Ok(names)
+}
+
+enum Named {
+    Record(u64),
+    /// It claims to be one.
+    Misnamed,
+    /// One that is still being written, or something that is none of ours.
+    Other,
+}
+
+fn number(name: &[u8]) -> Named {
+    let Some(digits) = name.strip_suffix(SUFFIX.as_bytes()).filter(|digits| !digits.starts_with(b".")) else {
+        return Named::Other;
+    };
+    let text = std::str::from_utf8(digits).ok();
+    let digits = text.filter(|text| text.len() == DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok()).map_or(Named::Misnamed, Named::Record)
+}
+
+enum Refusal {
+    Gone,
+    Why(String),
+}
+
+impl From<Errno> for Refusal {
+    fn from(error: Errno) -> Self {
+        match error {
+            Errno::NOENT => Self::Gone,
+            Errno::LOOP => Self::Why("it is a link".to_owned()),
+            error => Self::Why(io::Error::from(error).to_string()),
+        }
+    }
+}
+
+fn read_file(folder: &OwnedFd, name: &[u8]) -> Result<Vec<u8>, Refusal> {
+    // A pipe would wait for its writer.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = openat(folder, OsStr::from_bytes(name), flags, Mode::empty())?;
+    let status = fstat(&file)?;
+    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+        return Err(Refusal::Why("it is no regular file".to_owned()));
+    }
+    let mut bytes = vec![0; LARGEST + 1];
+    let mut length = 0;
+    while length < bytes.len() {
+        match retry_on_intr(|| read(file.as_fd(), &mut bytes[length..]))? {
+            0 => break,
+            count => length += count,
+        }
+    }
+    if length > LARGEST {
+        return Err(Refusal::Why(format!("it is larger than {LARGEST} bytes")));
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+fn refuse(folder: &OwnedFd, name: &[u8], why: String) -> Bad {
+    let removed = unlinkat(folder, OsStr::from_bytes(name), AtFlags::empty()).is_ok();
+    Bad { name: crate::error::shown(&String::from_utf8_lossy(name)), why, removed }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::outbox::laws::Folder;
+    use crate::spool::record::tests::TEXT;
+
+    fn name(seqnum: u64) -> String {
+        format!("{seqnum:020}.event")
+    }
+
+    fn write(folder: &Folder, seqnum: u64) {
+        let text = TEXT.replace("SEQNUM=4711", &format!("SEQNUM={seqnum}"));
+        fs::write(folder.0.join(name(seqnum)), text).expect("written");
+    }
+
+    #[test]
+    fn records_come_in_the_kernels_order_and_those_that_are_known_are_not_read() {
+        let folder = Folder::new();
+        for seqnum in [12, 9, 100, 7] {
+            write(&folder, seqnum);
+        }
+        fs::write(folder.0.join(".00000000000000000013.77"), "half").expect("written");
+        let spool = Spool::new(&folder.0);
+        assert_eq!(waiting(&folder.0).expect("a count"), 4);
+        let listing = spool.read(|seqnum| seqnum == 9).expect("a listing");
+        assert_eq!(listing.records.iter().map(|record| record.seqnum).collect::<Vec<_>>(), [7, 12, 100]);
+        assert_eq!((listing.passed_over, listing.bad), (vec![9], vec![]));
+        spool.remove([7, 9, 8]).expect("removed, or not there");
+        assert_eq!(waiting(&folder.0).expect("a count"), 2);
+        assert!(spool.read(|_| true).expect("a listing").records.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_record_is_named_and_removed_and_never_followed_or_waited_for() {
+        let folder = Folder::new();
+        let secret = folder.0.join("secret");
+        fs::write(&secret, TEXT).expect("written");
+        symlink(&secret, folder.0.join(name(4711))).expect("a link");
+        rustix::fs::mknodat(CWD, folder.0.join(name(1)), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+            .expect("a pipe");
+        fs::create_dir(folder.0.join(name(2))).expect("a folder");
+        fs::write(folder.0.join(name(3)), vec![b'x'; LARGEST + 1]).expect("written");
+        fs::write(folder.0.join(name(4)), "").expect("written");
+        fs::write(folder.0.join("5.event"), TEXT).expect("written");
+        let listing = Spool::new(&folder.0).read(|_| false).expect("a listing");
+        assert_eq!(listing.records, []);
+        let bad: Vec<(&str, bool)> = listing.bad.iter().map(|bad| (bad.why.as_str(), bad.removed)).collect();
+        assert_eq!(
+            bad,
+            [
+                ("its name is not that of a record", true),
+                ("it is no regular file", true),
+                ("it is no regular file", false),
+                ("it is larger than 16384 bytes", true),
+                ("it lacks VERSION", true),
+                ("it is a link", true),
+            ]
+        );
+        assert!(secret.exists(), "what a link leads to is left alone");
+    }
+
+    #[test]
+    fn a_folder_that_is_a_link_is_none() {
+        let folder = Folder::new();
+        let link = folder.0.join("spool");
+        symlink(&folder.0, &link).expect("a link");
+        assert!(Spool::new(link).read(|_| false).is_err());
+    }
+}
