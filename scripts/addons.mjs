@@ -11,6 +11,9 @@ export const checkout = fileURLToPath(new URL('..', import.meta.url));
 /** Where what is shipped is put. */
 export const ADDONS = join(checkout, 'dist/addons');
 
+/** Builds std for size as well, which wants RUSTC_BOOTSTRAP=1: see docs/adr/0005. */
+export const SMALL_STD = ['-Zbuild-std=std,panic_unwind', '-Zbuild-std-features=panic-unwind,optimize_for_size'];
+
 /** The platform of this process; without a package of its own where npm has none for it. */
 export function platformHere() {
   const { arch, platform } = process;
@@ -54,7 +57,8 @@ export function ship(platform, library) {
 const SPLITTERS = {
   linux(library, stripped) {
     const symbols = `${stripped.replace(/\.node$/, '')}.debug`;
-    const objcopy = (...args) => execFileSync(objcopyHere(), args, { cwd: dirname(stripped), stdio: 'inherit' });
+    const { program, env } = objcopyHere();
+    const objcopy = (...args) => execFileSync(program, args, { cwd: dirname(stripped), env, stdio: 'inherit' });
     objcopy('--only-keep-debug', library, symbols);
     objcopy('--strip-all', `--add-gnu-debuglink=${basename(symbols)}`, library, stripped);
     return symbols;
@@ -83,6 +87,9 @@ const SPLITTERS = {
 function objcopyHere() {
   const rustc = (...args) => execFileSync('rustc', args, { cwd: checkout, encoding: 'utf8' });
   const host = /^host: (.+)$/m.exec(rustc('-vV'))[1];
-  const own = join(rustc('--print', 'sysroot').trim(), 'lib/rustlib', host, 'bin/rust-objcopy');
-  return existsSync(own) ? own : 'objcopy';
+  const sysroot = rustc('--print', 'sysroot').trim();
+  const own = join(sysroot, 'lib/rustlib', host, 'bin/rust-objcopy');
+  // It takes its LLVM from the compiler's folder, which it does not know of itself.
+  const env = { ...process.env, LD_LIBRARY_PATH: join(sysroot, 'lib') };
+  return existsSync(own) ? { program: own, env } : { program: 'objcopy', env: process.env };
 }

@@ -2,9 +2,9 @@
 // what is shipped for this platform, into dist/addons; scripts/cross/build.sh builds that for others.
 
 import { execFileSync } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkout, fileOf, libraryOf, platformHere, putInPlace, ship } from './addons.mjs';
+import { SMALL_STD, checkout, fileOf, libraryOf, platformHere, putInPlace, ship } from './addons.mjs';
 
 const flags = { '--debug': ['dev', 'debug'], '--dist': ['dist', 'dist'] };
 const flag = process.argv[2];
@@ -15,16 +15,29 @@ if (flag !== undefined && !Object.hasOwn(flags, flag)) {
 const [profile, folder] = flags[flag] ?? ['release', 'release'];
 const platform = platformHere();
 const env = { ...process.env };
-// A user of Windows need not have Microsoft's runtime.
-if (flag === '--dist' && platform.os === 'win32') env.RUSTFLAGS = '-Ctarget-feature=+crt-static';
-execFileSync('cargo', ['build', '--lib', '--profile', profile], { cwd: checkout, env, stdio: 'inherit' });
+const args = ['build', '--lib', '--profile', profile];
+if (flag === '--dist') {
+  requireSourcesOfStd();
+  args.push('--target', platform.target, ...SMALL_STD);
+  env.RUSTC_BOOTSTRAP = '1';
+  // A user of Windows need not have Microsoft's runtime.
+  if (platform.os === 'win32') env.RUSTFLAGS = '-Ctarget-feature=+crt-static';
+}
+execFileSync('cargo', args, { cwd: checkout, env, stdio: 'inherit' });
 
-const built = libraryOf(platform, folder);
+const built = libraryOf(platform, ...(flag === '--dist' ? [platform.target] : []), folder);
 if (flag === '--dist') {
   console.error(`build: ${ship(platform, built)}`);
 } else {
   const installed = join(checkout, 'js', fileOf(platform));
   if (changed(installed)) putInPlace(built, installed);
+}
+
+function requireSourcesOfStd() {
+  const sysroot = execFileSync('rustc', ['--print', 'sysroot'], { cwd: checkout, encoding: 'utf8' }).trim();
+  if (existsSync(join(sysroot, 'lib/rustlib/src/rust/library/std/Cargo.toml'))) return;
+  console.error(`error: --dist builds std too, whose sources are missing: "rustup component add rust-src"${platform.os === 'linux' ? `, or sh scripts/cross/build.sh ${platform.name}` : ''}`);
+  process.exit(1);
 }
 
 function changed(installed) {

@@ -12,11 +12,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ADDONS, PLATFORMS, checkout, fileOf } from './addons.mjs';
-import { asText, faultyManifests, main, manifestOf, published, readmeOf } from './npm-packages.mjs';
+import { MAX_BYTES, asText, faultyManifests, main, manifestOf, published, readmeOf } from './npm-packages.mjs';
 import { noticesFor } from './notices.mjs';
-
-/** A platform's package, unpacked. */
-const MAX_BYTES = 5_000_000;
 
 const { values } = parseArgs({
   options: {

@@ -1,9 +1,9 @@
 // Called by build.sh, once .cache/cross holds the tools.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { OLDEST_GLIBC, PLATFORMS, checkout, libraryOf, ship } from '../addons.mjs';
+import { OLDEST_GLIBC, PLATFORMS, SMALL_STD, checkout, libraryOf, ship } from '../addons.mjs';
 
 /** Not shipped: Windows' side of the code, as far as it can be seen here. */
 const WINDOWS = { name: 'win32-x64-gnu', os: 'win32', cpu: 'x64', target: 'x86_64-pc-windows-gnu' };
@@ -18,12 +18,10 @@ if (!platform) {
 const { libc, os, target } = platform;
 const variable = (name) => `CARGO_TARGET_${target.toUpperCase().replaceAll('-', '_')}_${name}`;
 
-const env = { ...process.env, PATH: `${join(cross, 'zig')}:${process.env.PATH}` };
-const args = ['--lib', '--profile', 'dist'];
-if (!hasStd()) {
-  Object.assign(env, { RUSTC: join(cross, 'rust/rustc'), RUSTC_BOOTSTRAP: '1' });
-  args.push('-Zbuild-std=std,panic_unwind');
-}
+const env = { ...process.env, PATH: `${join(cross, 'zig')}:${process.env.PATH}`, RUSTC: join(cross, 'rust/rustc'), RUSTC_BOOTSTRAP: '1' };
+const args = ['--lib', '--profile', 'dist', ...SMALL_STD];
+// Nothing of Rust's is unwound through C.
+env[`CFLAGS_${target.replaceAll('-', '_')}`] = '-fno-asynchronous-unwind-tables -fno-unwind-tables';
 // What Node loads must share its libc.
 if (libc === 'musl') env[variable('RUSTFLAGS')] = '-Ctarget-feature=-crt-static';
 if (os === 'win32') {
@@ -34,11 +32,6 @@ if (os === 'win32') {
   execFileSync('cargo', ['zigbuild', ...args, '--target', libc === 'glibc' ? `${target}.${OLDEST_GLIBC}` : target], { cwd: checkout, env, stdio: 'inherit' });
 }
 console.error(`build: ${ship(platform, libraryOf(platform, target, 'dist'))}`);
-
-/** Whether the rustc of this machine can build for the target; rustup adds what it lacks, where it can. */
-function hasStd() {
-  return existsSync(execFileSync('rustc', ['--print', 'target-libdir', '--target', target], { cwd: checkout, encoding: 'utf8' }).trim());
-}
 
 /** What napi-build links with: a Node that exports nothing, because the addon looks its functions up in the process. */
 function standInForNode() {
