@@ -154,7 +154,7 @@ describe('an empty project on a path without a compiler', () => {
     ['ESM', 'esm.mjs', `import { createUSBDaemon } from '${MAIN}';`],
     ['CommonJS', 'cjs.cjs', `const { createUSBDaemon } = require('${MAIN}');`],
     ['TypeScript', 'ts.mts', `import { createUSBDaemon } from '${MAIN}';`],
-  ])('runs a daemon there from %s', async (language, file, head) => {
+  ])('runs a daemon there from %s', { timeout: 180_000 }, async (language, file, head) => {
     const typed = language === 'TypeScript';
     writeFileSync(join(project, file), `${head}
       (async () => {
@@ -177,7 +177,7 @@ describe('an empty project on a path without a compiler', () => {
   });
 });
 
-it.each(PLATFORMS)('on $name npm installs that package and no other', async ({ name, os, cpu, libc }) => {
+it.each(PLATFORMS)('on $name npm installs that package and no other', { timeout: 180_000 }, async ({ name, os, cpu, libc }) => {
   const project = emptyProject();
   expect(await install(project, `--os=${os}`, `--cpu=${cpu}`, ...(libc ? [`--libc=${libc}`] : []))).toMatchObject({ status: 0, stderr: '' });
   expect(installedIn(project)).toEqual([MAIN, `${MAIN}-${name}`].sort());
