@@ -1,7 +1,7 @@
 // Builds the addon and puts it beside its loader. Cargo decides what there is to do; --debug builds without optimizing. --dist builds
 // what is shipped for this platform, into dist/addons; scripts/cross/build.sh builds that for others.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SMALL_STD, checkout, fileOf, libraryOf, platformHere, putInPlace, ship } from './addons.mjs';
@@ -17,7 +17,10 @@ const platform = platformHere();
 const env = { ...process.env };
 const args = ['build', '--lib', '--profile', profile];
 if (flag === '--dist') {
-  requireSourcesOfStd();
+  if (!hasSourcesOfStd()) {
+    console.error(`error: --dist builds std as well, whose sources are missing: "rustup component add rust-src"${platform.os === 'linux' ? `, or sh scripts/cross/build.sh ${platform.name}` : ''}`);
+    process.exit(1);
+  }
   args.push('--target', platform.target, ...SMALL_STD);
   env.RUSTC_BOOTSTRAP = '1';
   // A user of Windows need not have Microsoft's runtime.
@@ -33,11 +36,12 @@ if (flag === '--dist') {
   if (changed(installed)) putInPlace(built, installed);
 }
 
-function requireSourcesOfStd() {
+/** Whether rustc's std can be built; rustup fetches its sources where they are missing. */
+function hasSourcesOfStd() {
   const sysroot = execFileSync('rustc', ['--print', 'sysroot'], { cwd: checkout, encoding: 'utf8' }).trim();
-  if (existsSync(join(sysroot, 'lib/rustlib/src/rust/library/std/Cargo.toml'))) return;
-  console.error(`error: --dist builds std too, whose sources are missing: "rustup component add rust-src"${platform.os === 'linux' ? `, or sh scripts/cross/build.sh ${platform.name}` : ''}`);
-  process.exit(1);
+  const there = () => existsSync(join(sysroot, 'lib/rustlib/src/rust/library/std/Cargo.toml'));
+  if (!there()) spawnSync('rustup', ['component', 'add', 'rust-src'], { cwd: checkout, stdio: 'inherit', timeout: 120_000 });
+  return there();
 }
 
 function changed(installed) {
