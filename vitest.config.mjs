@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer } from 'vitest/node';
 
 /** Where files run beside each other, those that take half a minute and more begin first. */
-const LONGEST = ['exactly-once', 'chaos', 'reload', 'redis', 'cli', 'dashboard', 'otlp', 'consumer-group', 'watermark', 'consumer-outages', 'lifecycle-workers', 'package'];
+const LONGEST = ['exactly-once', 'chaos', 'reload', 'redis', 'cli', 'dashboard', 'otlp', 'consumer-group', 'watermark', 'consumer-outages', 'lifecycle-workers'];
 
 class LongestFirst extends BaseSequencer {
   async sort(files) {

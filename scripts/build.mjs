@@ -1,32 +1,50 @@
-// Builds the addon and puts it beside its loader. Cargo decides what there is to do; --debug builds without optimizing.
+// Builds the addon and puts it beside its loader. Cargo decides what there is to do; --debug builds without optimizing. --dist builds
+// what is shipped for this platform, into dist/addons; scripts/cross/build.sh builds that for others.
 
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, renameSync, statSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { SMALL_STD, checkout, fileOf, libraryOf, platformHere, putInPlace, ship } from './addons.mjs';
 
-const checkout = fileURLToPath(new URL('..', import.meta.url));
-const debug = process.argv.includes('--debug');
-const { arch, platform, env } = process;
-if (platform !== 'linux') {
-  console.error(`error: building on ${platform} is not supported yet: only Linux has its sources`);
-  process.exit(1);
+const flags = { '--debug': ['dev', 'debug'], '--dist': ['dist', 'dist'] };
+const flag = process.argv[2];
+if (flag !== undefined && !Object.hasOwn(flags, flag)) {
+  console.error(`error: ${flag} is unknown: there are ${Object.keys(flags).join(' and ')}`);
+  process.exit(2);
+}
+const [profile, folder] = flags[flag] ?? ['release', 'release'];
+const platform = platformHere();
+const env = { ...process.env };
+const args = ['build', '--lib', '--profile', profile];
+if (flag === '--dist') {
+  if (!hasSourcesOfStd()) {
+    console.error(`error: --dist builds std as well, whose sources are missing: "rustup component add rust-src"${platform.os === 'linux' ? `, or sh scripts/cross/build.sh ${platform.name}` : ''}`);
+    process.exit(1);
+  }
+  args.push('--target', platform.target, ...SMALL_STD);
+  env.RUSTC_BOOTSTRAP = '1';
+  // A user of Windows need not have Microsoft's runtime.
+  if (platform.os === 'win32') env.RUSTFLAGS = '-Ctarget-feature=+crt-static';
+}
+execFileSync('cargo', args, { cwd: checkout, env, stdio: 'inherit' });
+
+const built = libraryOf(platform, ...(flag === '--dist' ? [platform.target] : []), folder);
+if (flag === '--dist') {
+  console.error(`build: ${ship(platform, built)}`);
+} else {
+  const installed = join(checkout, 'js', fileOf(platform));
+  if (changed(installed)) putInPlace(built, installed);
 }
 
-execFileSync('cargo', ['build', '--lib', ...(debug ? [] : ['--release'])], { cwd: checkout, stdio: 'inherit' });
-
-const libc = process.report.getReport().header.glibcVersionRuntime ? 'gnu' : 'musl';
-const suffix = arch === 'arm' ? `${libc}eabihf` : libc;
-const built = `${env.CARGO_TARGET_DIR ?? `${checkout}target`}/${debug ? 'debug' : 'release'}/libusb_daemon.so`;
-const installed = `${checkout}js/usb-daemon.${platform}-${arch}-${suffix}.node`;
-
-if (changed()) {
-  // Renamed into place: a process that has the old one loaded keeps it.
-  const fresh = `${installed}.${process.pid}`;
-  copyFileSync(built, fresh);
-  renameSync(fresh, installed);
+/** Whether rustc's std can be built; rustup fetches its sources where they are missing. */
+function hasSourcesOfStd() {
+  const sysroot = execFileSync('rustc', ['--print', 'sysroot'], { cwd: checkout, encoding: 'utf8' }).trim();
+  const there = () => existsSync(join(sysroot, 'lib/rustlib/src/rust/library/std/Cargo.toml'));
+  if (!there()) spawnSync('rustup', ['component', 'add', 'rust-src'], { cwd: checkout, stdio: 'inherit', timeout: 120_000 });
+  return there();
 }
 
-function changed() {
+function changed(installed) {
   try {
     return statSync(installed).mtimeMs < statSync(built).mtimeMs;
   } catch {

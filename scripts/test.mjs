@@ -26,6 +26,8 @@ const SUITES = {
 };
 /** What measures time, or must have its turn within a bound; a guest that gets too little of the machine falls behind its own clock. */
 const ALONE = ['http', 'lifecycle-blocked', 'kernel-cycles', 'kernel-latency'].map((name) => `${name}.test.mjs`);
+/** What only the full run does, which sets this variable for it: too long for every change. A run that leaves it out says so. */
+const LONG = { 'shipped-targets.test.mjs': 'USB_DAEMON_TARGETS' };
 /**
  * Step by step. Each list of a step is worked off in its order, beside the other lists: an emulated kernel keeps one processor busy,
  * and what runs beside it gives way to it.
@@ -36,7 +38,7 @@ const STEPS = [
 ];
 const RUNS = {
   gate: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '200' } },
-  full: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20', USB_DAEMON_CONNECTIONS: '10000', USB_DAEMON_IMAGE: 'whole' } },
+  full: { steps: STEPS, env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20', USB_DAEMON_CONNECTIONS: '10000', USB_DAEMON_IMAGE: 'whole', USB_DAEMON_TARGETS: '1' } },
 };
 
 /** Test files by their names: `shipped` is what people install; those that name no bed of their own run with simulated devices. */
@@ -44,7 +46,10 @@ function filesOf(suite) {
   const bedOf = (name) => /^(shipped|namespace|kernel)/.exec(name)?.[0] ?? 'simulated';
   const suiteOf = (name) => `${bedOf(name)}${ALONE.includes(name) ? '-alone' : ''}`;
   const names = readdirSync(join(checkout, '__test__')).filter((name) => name.endsWith('.test.mjs'));
-  return names.filter((name) => suiteOf(name) === suite).map((name) => `__test__/${name}`);
+  const own = names.filter((name) => suiteOf(name) === suite);
+  const leftOut = own.filter((name) => Object.hasOwn(LONG, name) && !process.env[LONG[name]]);
+  for (const name of leftOut) console.log(`== ${suite}: NOT RUN: ${name}, which npm run test:full does (or ${LONG[name]}=1)`);
+  return own.filter((name) => !leftOut.includes(name)).map((name) => `__test__/${name}`);
 }
 
 /** Runs a program to its end. With `prefix`, that stands before each line of its output. */

@@ -4,11 +4,11 @@ use std::io::{IsTerminal as _, stderr};
 use std::sync::Arc;
 
 use tracing_subscriber::field::MakeExt as _;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::prelude::*;
-use tracing_subscriber::{EnvFilter, Layer, Registry, registry};
+use tracing_subscriber::{Layer, Registry, registry};
 use usb_daemon_core::{Signal, Telemetry};
 
 use crate::exported::Lines;
@@ -41,17 +41,17 @@ pub(crate) fn start(telemetry: Option<&Arc<Telemetry>>) -> Result<(), String> {
 }
 
 /// What is asked for, or else this.
-fn filter(variable: impl Fn(&str) -> Option<String>, otherwise: &str) -> Result<EnvFilter, String> {
+fn filter(variable: impl Fn(&str) -> Option<String>, otherwise: &str) -> Result<Targets, String> {
     let set = |name| variable(name).filter(|value| !value.is_empty());
-    let level = |level: LevelFilter| EnvFilter::default().add_directive(level.into());
+    let level = |level: LevelFilter| Targets::new().with_default(level);
     match (set("RUST_LOG"), set("LOG_LEVEL")) {
         (Some(directives), _) => {
-            EnvFilter::try_new(&directives).map_err(|error| format!("RUST_LOG is {directives:?}: {error}"))
+            directives.parse().map_err(|error: ParseError| format!("RUST_LOG is {directives:?}: {error}"))
         }
         (None, Some(name)) => name.parse().map(level).map_err(|_| {
             format!("LOG_LEVEL is {name:?}: expected error, warn, info, debug or trace, or off")
         }),
-        (None, None) => EnvFilter::try_new(otherwise).map_err(|error| error.to_string()),
+        (None, None) => otherwise.parse().map_err(|error: ParseError| error.to_string()),
     }
 }
 
@@ -114,13 +114,13 @@ mod tests {
         |name| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
     }
 
-    fn asked(set: &'static [(&'static str, &'static str)]) -> Result<EnvFilter, String> {
+    fn asked(set: &'static [(&'static str, &'static str)]) -> Result<Targets, String> {
         filter(env(set), ERRORS)
     }
 
     const HOSTILE: &str = "a\n\u{1b}[31mb\u{9b}2J\r";
 
-    fn say(writing: Writing, filter: EnvFilter) {
+    fn say(writing: Writing, filter: Targets) {
         tracing::subscriber::with_default(registry().with(writing.with_filter(filter)), || {
             tracing::debug!(event_id = "a1:7", product = HOSTILE, port = %HOSTILE, waiting = 3, "announced");
             tracing::debug!("{HOSTILE}");

@@ -1,0 +1,85 @@
+// THIRD-PARTY-LICENSES.txt of a platform's package: what cargo links into the addon there, and the texts that must go with it.
+
+import { execFileSync } from 'node:child_process';
+import { readFileSync, readdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { checkout } from './addons.mjs';
+
+const LICENSE_FILE = /^(licen[cs]e|copying|copyright|notice|unlicense)/i;
+/** Of licenses that may be chosen from, the one with the shortest text. */
+const CHOSEN = 'MIT';
+
+const HEAD = `The addon of @autoweave/usb-daemon is under the license in the file LICENSE. Linked into it is the work of others, named here with the
+texts that must go with it.
+
+libusb, by the authors in its file AUTHORS, is under the GNU Lesser General Public License 2.1 (below) and is linked statically. You may
+change it and link the addon again: all of the source, libusb's included (crate libusb1-sys, folder libusb), is public. In a checkout of
+the version of this package, "cargo vendor" brings the sources, a [patch.crates-io] entry in Cargo.toml puts your libusb1-sys in the place
+of the original, "npm run build" links, and js/*.node is the addon, to be put in the place of this package's. Changing it for your own use
+and taking it apart to find the faults of such a change is allowed.
+
+SQLite (crate libsqlite3-sys) is in the public domain. Rust's standard library is by the Rust Project Contributors, under the MIT license
+or the Apache License 2.0; what LLVM's runtime libraries add is under the Apache License 2.0 with LLVM exceptions.
+`;
+
+/** The crates that are linked into the addon: not those that only its build needs, nor macros. */
+function linkedCrates(target) {
+  const args = ['metadata', '--format-version', '1', '--locked', '--filter-platform', target];
+  const { packages, resolve } = JSON.parse(execFileSync('cargo', args, { cwd: checkout, encoding: 'utf8', maxBuffer: 2 ** 28, stdio: ['ignore', 'pipe', 'inherit'] }));
+  const crates = new Map(packages.map((each) => [each.id, each]));
+  const nodes = new Map(resolve.nodes.map((each) => [each.id, each]));
+  const isMacro = (id) => crates.get(id).targets.some(({ kind }) => kind.includes('proc-macro'));
+  const linked = new Set();
+  const toLookAt = [resolve.root];
+  for (let id = toLookAt.pop(); id !== undefined; id = toLookAt.pop()) {
+    if (linked.has(id)) continue;
+    linked.add(id);
+    const needed = nodes.get(id).deps.filter(({ pkg, dep_kinds }) => dep_kinds.some(({ kind }) => kind === null) && !isMacro(pkg));
+    toLookAt.push(...needed.map(({ pkg }) => pkg));
+  }
+  // What has no source is ours.
+  return [...linked].map((id) => crates.get(id)).filter(({ source }) => source !== null).sort((a, b) => a.name.localeCompare(b.name) || a.version.localeCompare(b.version));
+}
+
+/** The texts of a crate's license, as the crate has them; where it has none, the text that the license prescribes. */
+function textsOf({ name, license, authors, manifest_path: manifest }) {
+  const folder = dirname(manifest);
+  const files = readdirSync(folder, { withFileTypes: true }).filter((each) => each.isFile() && LICENSE_FILE.test(each.name)).map((each) => each.name);
+  const chosen = /\bOR\b|\//.test(license) ? files.filter((file) => file.includes(CHOSEN)) : [];
+  const texts = (chosen.length > 0 ? chosen : files).map((file) => readFileSync(join(folder, file), 'utf8'));
+  if (name === 'libusb1-sys') texts.push(...['AUTHORS', 'COPYING'].map((file) => readFileSync(join(folder, 'libusb', file), 'utf8')));
+  if (texts.length > 0) return texts;
+  if (license.includes('MIT')) return [mit(authors.length > 0 ? authors.join(', ') : `the authors of ${name}`)];
+  if (license === 'Apache-2.0') return undefined;
+  throw new Error(`the crate ${name} (${license}) brings no text of its license`);
+}
+
+/** The license of this project has the usual words. */
+function mit(holders) {
+  return readFileSync(join(checkout, 'LICENSE'), 'utf8').replace(/^Copyright .*$/m, `Copyright (c) ${holders}`);
+}
+
+const tidy = (text) => `${text.replaceAll('\r', '').replace(/[ \t]+$/gm, '').trim()}\n`;
+const isApache = (text) => /^\s*Apache License\s+Version 2\.0, January 2004/.test(text) && text.includes('APPENDIX');
+
+export function noticesFor({ target }) {
+  const sections = new Map();
+  let apache;
+  for (const crate of linkedCrates(target)) {
+    for (const text of textsOf(crate) ?? ['Apache']) {
+      // This long text differs in how it is indented, or in a year that nobody filled in.
+      if (isApache(text)) apache ??= tidy(text);
+      const key = isApache(text) || text === 'Apache' ? 'Apache' : createHash('sha256').update(text.replaceAll(/\s+/g, ' ').trim()).digest('hex');
+      const section = sections.get(key) ?? { crates: new Set(), text: tidy(text) };
+      section.crates.add(`${crate.name} ${crate.version} (${crate.license})`);
+      sections.set(key, section);
+    }
+  }
+  if (sections.has('Apache')) {
+    if (!apache) throw new Error('no crate brings the text of the Apache License 2.0');
+    sections.get('Apache').text = apache;
+  }
+  const rule = '-'.repeat(80);
+  return [HEAD, ...[...sections.values()].map(({ crates, text }) => `${rule}\n${[...crates].join('\n')}\n\n${text}`)].join('\n');
+}
