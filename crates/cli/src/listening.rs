@@ -1,6 +1,6 @@
 //! Listening without leaving a trace: a daemon without outbox file, Redis or HTTP, for `watch` and `wait`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -50,11 +50,6 @@ impl ListenArguments {
         }
         Value::Object(root)
     }
-}
-
-/// Whether this machine has USB at all, so far.
-pub(crate) fn has_usb_bus() -> bool {
-    Path::new("/sys/bus/usb").exists()
 }
 
 #[cfg(test)]

@@ -20,13 +20,13 @@ use crate::metrics::{self, Counting, Metrics};
 use crate::notice::{Notice, SourceState};
 use crate::onlooker::Onlooker;
 use crate::outbox::{Earlier, Intake, Opened, Outbox};
+use crate::platform::machine::{boot_id, host_name};
 use crate::producer;
 use crate::publisher::{Answer, Limits, Publisher, PublisherConfig};
 use crate::settings::Settings;
 use crate::source::injected::Injection;
 use crate::source::name;
 use crate::source::simulated::{Demonstration, SimulatedCommand};
-use crate::sysfs::Sysfs;
 use crate::telemetry::{Member, Telemetry};
 use crate::threads;
 
@@ -56,9 +56,7 @@ impl Daemon {
     /// # Errors
     /// Where the configuration is unusable or the process can have no thread or file descriptor more.
     pub fn start(config: &Config, subscriber: &Arc<Delivery>, host: Host) -> Result<Self, Error> {
-        let inbox = Inbox::new()
-            .map(Arc::new)
-            .map_err(|error| Error::new(Code::System, format!("no event descriptor: {error}")))?;
+        let inbox = Arc::new(Inbox::new()?);
         let boot_id = boot_id();
         let publishes = matches!(config.redis, RedisSetting::On(_));
         let Opened { outbox, earlier, fault } =
@@ -147,7 +145,6 @@ impl Daemon {
 
     fn start_engine(&mut self, config: &Config, intake: Arc<Intake>, earlier: Earlier) -> Result<(), Error> {
         let engine = EngineConfig {
-            sysfs: Sysfs::new("/sys"),
             interval: config.interval(),
             senses: SenseConfig {
                 netlink: config.hears_uevents(),
@@ -306,16 +303,4 @@ fn run_engine(engine: Engine, hub: &Hub) {
         let message = "the engine has panicked and hears nothing: stop and start the daemon";
         hub.tell(&Notice::Error { error: Error::new(Code::System, message), context: "engine" });
     }
-}
-
-/// Names the kernel's run; empty where /proc does not tell.
-pub(crate) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|id| id.trim().to_owned())
-        .unwrap_or_default()
-}
-
-/// What this machine calls itself.
-pub(crate) fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -12,6 +12,7 @@ use crate::event::{Action, Event};
 use crate::notice::{Gap, Notice, RedisStatus, SourceState, SourceStatus};
 use crate::onlooker::{Fact, Onlooker};
 use crate::outbox::{OutboxStatus, StatusBoard};
+use crate::platform::bus;
 use crate::source::name;
 use crate::withheld::{Withheld, WithheldReason};
 
@@ -332,8 +333,8 @@ impl Board {
     }
 
     fn status(&self, outbox: &OutboxStatus) -> HealthStatus {
-        // inotify only wakes the snapshot.
-        let mut ears = self.sources.values().filter(|status| status.source != name::INOTIFY);
+        // inotify, or what other systems have instead, only wakes the snapshot.
+        let mut ears = self.sources.values().filter(|status| status.source != bus::HINTS);
         let hears = ears.any(|status| status.state == SourceState::Up);
         let failed = self
             .sources

@@ -136,7 +136,8 @@ pub struct FallbackConfig {
 
 impl Default for FallbackConfig {
     fn default() -> Self {
-        Self { enable_udev: true, udev_script_path: "/usr/local/bin/autoweave-udev-notify".into() }
+        let enable_udev = cfg!(target_os = "linux");
+        Self { enable_udev, udev_script_path: "/usr/local/bin/autoweave-udev-notify".into() }
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::timeout_at;
 use super::{Finding, PATIENCE, Tell, clocks, rights};
 use crate::clock;
 use crate::config::{Config, RedisConfig, RedisSetting};
-use crate::daemon::boot_id;
+use crate::platform::machine::boot_id;
 use crate::publisher::fence::beside;
 use crate::redis_connection::{address, client, connect, keys_in_force};
 

@@ -7,7 +7,9 @@
 
 mod announcer;
 mod inbox;
+mod libusb_sense;
 mod schedule;
+#[cfg_attr(not(target_os = "linux"), path = "senses_elsewhere.rs")]
 mod senses;
 mod strings;
 mod witnesses;
@@ -26,13 +28,14 @@ use crate::hub::Hub;
 use crate::notice::{Gap, GapCause, Notice, SourceState};
 use crate::onlooker::Fact;
 use crate::outbox::{Earlier, Intake};
+use crate::platform::bus::{self, Bus, Description, News};
+use crate::platform::{Entry, Taken};
 use crate::registry::{LEAST_GRACE, Registry, Transition, Verdict};
 use crate::source::injected::{Injection, Verdict as Injected};
 use crate::source::libusb::Report;
 use crate::source::name;
 use crate::source::netlink::{Received, Uevent};
 use crate::source::simulated::SimulatedCommand;
-use crate::sysfs::{Description, Entry, Sysfs};
 use crate::withheld::WithheldReason;
 use announcer::{Announcer, Cause, Fate, Key};
 pub use inbox::{Inbox, Message};
@@ -50,8 +53,6 @@ const BURST: usize = 1024;
 /// What the engine needs to know.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// Where sysfs is mounted.
-    pub sysfs: Sysfs,
     /// The reconcile period.
     pub interval: Duration,
     /// Which sources to listen to.
@@ -74,6 +75,7 @@ pub struct Engine {
     config: EngineConfig,
     hub: Hub,
     inbox: Arc<Inbox>,
+    bus: Bus,
     senses: Senses,
     registry: Registry,
     announcer: Announcer,
@@ -94,7 +96,9 @@ impl Engine {
         earlier: Earlier,
     ) -> Self {
         let senses = Senses::new(config.senses.clone(), hub.clone(), Arc::clone(&inbox));
+        let news = Arc::clone(&inbox);
         Self {
+            bus: Bus::open(config.snapshot, move |told| news.send(Message::Bus(told))),
             announcer: Announcer::new(hub.clone(), intake, earlier, Arc::clone(&config.filters)),
             schedule: Schedule::new(config.interval),
             registry: Registry::new(LEAST_GRACE + config.patience),
@@ -112,7 +116,7 @@ impl Engine {
     pub fn run(mut self) {
         self.senses.open();
         self.registry.set_uevents_open(self.senses.has_uevents());
-        self.senses.await_libusb(LIBUSB_START);
+        self.senses.libusb().wait(LIBUSB_START);
         if !self.config.snapshot {
             self.hub.tell_source(name::SNAPSHOT, SourceState::Off, "switched off by configuration");
         }
@@ -120,7 +124,7 @@ impl Engine {
         self.snapshot();
         let mut started = false;
         // Devices that come meanwhile must not keep those that were there from being complete.
-        let started_by = Instant::now() + strings::PATIENCE;
+        let started_by = Instant::now() + bus::FIRST_LISTING + strings::PATIENCE;
         loop {
             let idle = self.handle(BURST);
             if !self.take_messages() {
@@ -135,7 +139,8 @@ impl Engine {
                 continue;
             }
             let now = Instant::now();
-            if !started && (self.strings.next().is_none() || now >= started_by) {
+            let is_complete = self.bus.has_listed() && self.strings.next().is_none();
+            if !started && (is_complete || now >= started_by) {
                 started = true;
                 self.hub.tell(&Notice::Started);
             }
@@ -153,8 +158,9 @@ impl Engine {
             }
             let next = self.schedule.next(self.senses.lacks_something());
             let next = self.strings.next().map_or(next, |strings| strings.min(next));
+            let next = if started || self.bus.has_listed() { next } else { next.min(started_by) };
             if self.senses.wait(next.saturating_duration_since(now)) {
-                self.hub.note(&Fact::Reported { source: name::INOTIFY });
+                self.hub.note(&Fact::Reported { source: bus::HINTS });
                 if let Some(delay) = self.registry.nodes_changed() {
                     self.schedule.snapshot_now_and_after(delay);
                 }
@@ -254,22 +260,23 @@ impl Engine {
             return Verdict::default();
         }
         let registry = &self.registry;
-        let scan = match self.config.sysfs.scan(|name, mark| registry.knows(name, mark)) {
-            Ok(scan) => scan,
-            Err(error) => {
-                let root = self.config.sysfs.root().display();
-                self.hub.tell_source(name::SNAPSHOT, SourceState::Failed, format!("{root}: {error}"));
+        let scan = match self.bus.scan(|name, mark| registry.knows(name, mark)) {
+            Ok(Some(scan)) => scan,
+            // It has been asked for, and comes by itself.
+            Ok(None) => return Verdict::default(),
+            Err(reason) => {
+                self.hub.tell_source(name::SNAPSHOT, SourceState::Failed, reason);
                 return Verdict::default();
             }
         };
-        self.hub.tell_source(name::SNAPSHOT, SourceState::Up, "compares with sysfs");
+        self.hub.tell_source(name::SNAPSHOT, SourceState::Up, bus::COMPARES);
         self.drain();
         let touched: HashSet<&str> = self.pending.iter().map(|heard| heard.uevent.name()).collect();
         let verdict = self.registry.snapshot(&scan, &touched, Instant::now());
         // What an earlier run has told of and is not there has left meanwhile.
-        let sysfs = &self.config.sysfs;
+        let bus = &self.bus;
         let libusb_alive = self.senses.libusb_is_alive();
-        self.announcer.end_absent(|name| fate(name, &scan, &touched, sysfs), libusb_alive);
+        self.announcer.end_absent(|name| fate(name, &scan, &touched, bus), libusb_alive);
         verdict
     }
 
@@ -307,12 +314,12 @@ impl Engine {
             match transition {
                 Transition::Attach { name, address, backend, synthetic } => {
                     let libusb_alive = self.senses.libusb_is_alive();
-                    if self.announcer.stay(&name, address, || self.config.sysfs.inode(&name), libusb_alive) {
+                    if self.announcer.stay(&name, address, || self.bus.instance(&name), libusb_alive) {
                         continue;
                     }
                     let described = match uevent {
-                        Some(uevent) => Some(self.config.sysfs.describe_uevent(uevent)),
-                        None => self.config.sysfs.describe_name(&name, address),
+                        Some(uevent) => self.bus.describe_uevent(uevent),
+                        None => self.bus.describe_name(&name, address),
                     };
                     let cause = self.cause(backend, synthetic, at);
                     match described {
@@ -370,16 +377,17 @@ impl Engine {
     fn take_messages(&mut self) -> bool {
         for message in self.inbox.take() {
             match message {
-                Message::Libusb(Report::Failed(error), _) => self.senses.libusb_failed(error),
+                Message::Libusb(Report::Failed(error), _) => self.senses.libusb().failed(error),
                 Message::Libusb(report, at) => {
                     self.witness_libusb(report, at);
                     if let Some(delay) = self.registry.libusb(report) {
                         self.schedule.snapshot_within(delay);
                     }
                 }
+                Message::Bus(news) => self.take_news(news),
                 // What has been read is announced before the next wait.
                 Message::StringsRead => {}
-                Message::LibusbStarted => self.senses.look_at_libusb(),
+                Message::LibusbStarted => self.senses.libusb().look(),
                 Message::Simulated(command) => self.simulate(command),
                 Message::Injected(injection) => self.inject(injection),
                 Message::Filters(filters) => self.announcer.set_filters(filters),
@@ -387,6 +395,24 @@ impl Engine {
             }
         }
         true
+    }
+
+    /// What a bus tells by itself is taken in the order in which it is told.
+    fn take_news(&mut self, news: News) {
+        match self.bus.take(news) {
+            Taken::Listing => self.snapshot(),
+            Taken::Sighting(entry) => {
+                self.hub.note(&Fact::Reported { source: bus::HINTS });
+                let verdict = self.registry.sighted(&entry);
+                self.carry_out(verdict, Moment::now(), None);
+            }
+            Taken::Watching(Ok(())) => {
+                self.hub.tell_source(bus::HINTS, SourceState::Up, "hears devices come and go");
+            }
+            Taken::Watching(Err(reason)) => {
+                self.hub.tell_source(bus::HINTS, SourceState::Failed, reason);
+            }
+        }
     }
 
     fn witness_libusb(&mut self, report: Report, at: Instant) {
@@ -438,10 +464,10 @@ impl Engine {
 }
 
 /// What has become of a device of an earlier run. What has a uevent waiting is settled by that, or later.
-fn fate(name: &str, scan: &[Entry], touched: &HashSet<&str>, sysfs: &Sysfs) -> Fate {
+fn fate(name: &str, scan: &[Entry], touched: &HashSet<&str>, bus: &Bus) -> Fate {
     match scan.iter().find(|entry| entry.name == name).map(|entry| entry.address) {
         _ if touched.contains(name) => Fate::Unknown,
-        Some(Some(address)) => Fate::Present(address, sysfs.inode(name)),
+        Some(Some(address)) => Fate::Present(address, bus.instance(name)),
         Some(None) => Fate::Unknown,
         None => Fate::Absent,
     }

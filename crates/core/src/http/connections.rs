@@ -15,7 +15,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustix::net::sockopt;
-use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, yield_now};
@@ -23,6 +22,7 @@ use tokio::time::{Instant, sleep_until};
 use tower_service::Service as _;
 
 use super::patience::{Course, PatientStream, Watched};
+use crate::platform::process_limits;
 
 /// Connections at once, where the process may have enough file descriptors.
 const MOST: usize = 256;
@@ -46,7 +46,7 @@ const FULL: &[u8] =
 
 /// Connections at once: a quarter of the file descriptors that the process may have, or fewer. It has other uses for them.
 pub(super) fn most() -> usize {
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let descriptors = process_limits::descriptors().unwrap_or(u64::MAX);
     usize::try_from(descriptors / 4).unwrap_or(MOST).clamp(LEAST, MOST)
 }
 

@@ -9,12 +9,13 @@ use crate::event::{Action, Event, Synthetic};
 use crate::journey::{Step, WITNESSES};
 use crate::notice::{GapCause, Notice};
 use crate::onlooker::{Fact, Onlooker};
+use crate::platform::bus;
 use crate::source::name;
 use crate::withheld::WithheldReason;
 
 /// Whoever has a state and reports something.
 pub(super) const SOURCES: [&str; 6] =
-    [name::NETLINK, name::LIBUSB, name::SNAPSHOT, name::INOTIFY, name::SIMULATED, name::INJECTED];
+    [name::NETLINK, name::LIBUSB, name::SNAPSHOT, bus::HINTS, name::SIMULATED, name::INJECTED];
 pub(super) const ACTIONS: [Action; 2] = [Action::Attach, Action::Detach];
 const SYNTHETIC: [Synthetic; 4] =
     [Synthetic::Startup, Synthetic::Gap, Synthetic::MissedWhileDown, Synthetic::Reboot];
