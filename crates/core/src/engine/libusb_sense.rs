@@ -39,6 +39,7 @@ impl LibusbSense {
         Self { is_wanted, hub, inbox, state: Libusb::Off }
     }
 
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody else would have seen it"))]
     pub(super) fn is_alive(&self) -> bool {
         matches!(self.state, Libusb::Alive { .. })
     }

@@ -23,6 +23,7 @@ use tower_service::Service as _;
 
 use super::patience::{Course, PatientStream, Watched};
 use crate::platform::process_limits;
+use crate::platform::socket::give_up_after;
 
 /// Connections at once, where the process may have enough file descriptors.
 const MOST: usize = 256;
@@ -134,8 +135,7 @@ impl Connections {
     fn add(&self, http: &http1::Builder, socket: TcpStream, place: OwnedSemaphorePermit, router: Router) {
         // Each answer is whole when it is written.
         let _ = socket.set_nodelay(true);
-        let _ =
-            sockopt::set_tcp_user_timeout(&socket, u32::try_from(VANISHED.as_millis()).unwrap_or(u32::MAX));
+        give_up_after(&socket, VANISHED);
         let mut open = self.lock();
         open.last += 1;
         let slot = Slot { id: open.last, connections: self.clone(), _place: place };

@@ -15,6 +15,7 @@ pub(crate) struct Entry {
 
 /// A device of which all is known that needs no waiting.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "both hold a device")]
 pub(crate) enum Description<S> {
     /// All is known.
     Whole(Device),

@@ -9,6 +9,7 @@
 //! | `process` | what our process uses |
 //! | `process_limits` | and what it may use |
 //! | `rights` | what this user may do with files |
+//! | `socket` | what is asked of a connection |
 //! | `thread` | what is asked of the calling thread |
 //!
 //! Linux has sysfs, and lists in no time. macOS and Windows have what nusb makes of `IOKit` and of the configuration manager:
@@ -29,9 +30,9 @@ mod usage;
 mod windows;
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{bus, doorbell, thread};
+pub(crate) use elsewhere::{bus, doorbell, socket, thread};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{bus, doorbell, machine, thread};
+pub(crate) use linux::{bus, doorbell, machine, socket, thread};
 pub(crate) use listed::{Description, Entry, Taken};
 #[cfg(target_os = "macos")]
 pub(crate) use macos::machine;

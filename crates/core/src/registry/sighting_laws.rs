@@ -77,14 +77,11 @@ impl Run {
     }
 
     fn turn(&mut self, at: usize) {
-        self.ports[at] = match self.ports[at] {
-            Some(_) => None,
-            None => {
-                self.marks += 1;
-                self.heard.push_back(Self::entry(at, self.marks));
-                Some(self.marks)
-            }
-        };
+        if self.ports[at].take().is_none() {
+            self.marks += 1;
+            self.heard.push_back(Self::entry(at, self.marks));
+            self.ports[at] = Some(self.marks);
+        }
     }
 
     fn hear(&mut self, most: usize) {

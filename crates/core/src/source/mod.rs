@@ -21,6 +21,7 @@ pub mod name {
     /// Comparison with what the operating system lists: sysfs, on Linux.
     pub const SNAPSHOT: &str = "snapshot";
     /// inotify on /dev/bus/usb, which wakes the snapshot on Linux.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the watcher does that"))]
     pub const INOTIFY: &str = "inotify";
     /// What macOS and Windows tell of devices that come and go, which wakes the snapshot.
     #[cfg_attr(target_os = "linux", allow(dead_code, reason = "inotify does that"))]

@@ -9,6 +9,7 @@ use crate::device::Address;
 pub type Error = Infallible;
 
 /// What libusb reports.
+#[expect(dead_code, reason = "it never does")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
     /// libusb's word for a device that came.

@@ -14,6 +14,7 @@ pub(crate) struct Doorbell {
 
 impl Doorbell {
     /// A silent one. It always can be had; on Linux that is not so.
+    #[expect(clippy::unnecessary_wraps, reason = "an eventfd cannot always be had")]
     pub(crate) fn new() -> Result<Self, Infallible> {
         Ok(Self::default())
     }

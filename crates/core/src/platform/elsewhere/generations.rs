@@ -29,11 +29,11 @@ impl<K: Hash + Eq + Copy> Generations<K> {
 
     /// The mark of the attachment that is there. `arrived` is when, where nothing would be heard of another one.
     pub(super) fn mark(&mut self, device: K, arrived: Option<u64>) -> u64 {
-        if let Some(known) = self.present.get_mut(&device) {
-            if known.arrived.is_none() || arrived.is_none() || known.arrived == arrived {
-                known.arrived = known.arrived.or(arrived);
-                return known.mark;
-            }
+        if let Some(known) = self.present.get_mut(&device)
+            && (known.arrived.is_none() || arrived.is_none() || known.arrived == arrived)
+        {
+            known.arrived = known.arrived.or(arrived);
+            return known.mark;
         }
         self.last += 1;
         self.present.insert(device, Present { mark: self.last, arrived });

@@ -18,7 +18,7 @@ pub(crate) enum News {
     /// Whether it can be heard what comes and goes; if not, why.
     Watching(Result<(), String>),
     /// A device has come, and is there.
-    Sighted(Found),
+    Sighted(Box<Found>),
     /// What is there.
     Listed(Result<Vec<Found>, String>),
 }
@@ -26,7 +26,7 @@ pub(crate) enum News {
 /// What has been heard.
 #[derive(Debug)]
 pub(super) enum Heard {
-    Came(Found),
+    Came(Box<Found>),
     Left,
 }
 

@@ -10,4 +10,5 @@ mod found;
 mod generations;
 mod lister;
 mod nusb;
+pub(crate) mod socket;
 pub(crate) mod thread;

@@ -89,7 +89,7 @@ impl System for Nusb {
         match Pin::new(watch).poll_next(task) {
             Poll::Ready(Some(HotplugEvent::Connected(info))) => {
                 let mark = self.generations.came(info.id());
-                Some(Heard::Came(self.found(&info, mark, devices::instance(&info))))
+                Some(Heard::Came(Box::new(self.found(&info, mark, devices::instance(&info)))))
             }
             Poll::Ready(Some(HotplugEvent::Disconnected(device))) => {
                 self.generations.left(device);

@@ -53,12 +53,17 @@ impl Bus {
         listed.map(Some).map_err(|error| format!("{}: {error}", self.sysfs.root().display()))
     }
 
-    #[expect(clippy::unused_self, reason = "other systems have something to tell")]
+    #[expect(
+        clippy::unused_self,
+        clippy::needless_pass_by_value,
+        reason = "other systems have something to tell"
+    )]
     pub(crate) fn take(&mut self, news: News) -> Taken {
         match news {}
     }
 
     /// Describes the device that a uevent named.
+    #[expect(clippy::unnecessary_wraps, reason = "other systems have no uevents")]
     pub(crate) fn describe_uevent(&self, uevent: &Uevent) -> Option<Description> {
         Some(self.sysfs.describe_uevent(uevent))
     }
@@ -71,6 +76,20 @@ impl Bus {
     /// What tells the device that is called `name` now from every other one of this boot.
     pub(crate) fn instance(&self, name: &str) -> Option<u64> {
         self.sysfs.inode(name)
+    }
+}
+
+/// Which drivers have devices.
+pub(crate) struct Drivers(Sysfs);
+
+impl Drivers {
+    pub(crate) fn new() -> Self {
+        Self(Sysfs::new(SYSFS))
+    }
+
+    /// Those of this device's interfaces, each once.
+    pub(crate) fn of(&self, name: &str) -> Vec<String> {
+        self.0.drivers(name)
     }
 }
 

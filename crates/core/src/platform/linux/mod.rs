@@ -6,4 +6,5 @@ pub(crate) mod devices;
 pub(crate) mod doorbell;
 pub(crate) mod machine;
 mod process;
+pub(crate) mod socket;
 pub(crate) mod thread;

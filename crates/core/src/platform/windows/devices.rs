@@ -21,17 +21,11 @@ pub(crate) fn instance(info: &DeviceInfo) -> Option<u64> {
     if located != CR_SUCCESS {
         return None;
     }
+    let key = DEVPKEY_Device_LastArrivalDate;
     let (mut kind, mut time, mut size) = (0, [0; 8], 8);
     // SAFETY: at most `size` bytes are written to where there are as many, and the other places are ours, too.
     let read = unsafe {
-        CM_Get_DevNode_PropertyW(
-            node,
-            &raw const DEVPKEY_Device_LastArrivalDate,
-            &raw mut kind,
-            time.as_mut_ptr(),
-            &raw mut size,
-            0,
-        )
+        CM_Get_DevNode_PropertyW(node, &raw const key, &raw mut kind, time.as_mut_ptr(), &raw mut size, 0)
     };
     (read == CR_SUCCESS && kind == DEVPROP_TYPE_FILETIME && size == 8).then(|| u64::from_le_bytes(time))
 }

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recvfrom, socket_with, sockopt};
 
-use super::{Uevent, UeventError};
+use super::{Received, Uevent};
 
 const KERNEL_GROUP: u32 = 1;
 const KERNEL_PORT: u32 = 0;
@@ -18,23 +18,6 @@ pub struct UeventSocket {
     fd: OwnedFd,
     buffer: Vec<u8>,
     receive_buffer: usize,
-}
-
-/// What one look at the socket gave.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Received {
-    /// A device was added or removed.
-    Uevent(Uevent),
-    /// A message about something else.
-    Other,
-    /// A message that did not come from the kernel; not looked into.
-    Foreign,
-    /// A message about a device that could not be read.
-    Unreadable(UeventError),
-    /// Nothing waits.
-    Empty,
-    /// Messages were lost: the buffer was full, or one was longer than thought.
-    Lost,
 }
 
 impl UeventSocket {

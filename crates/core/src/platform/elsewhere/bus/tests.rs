@@ -44,12 +44,10 @@ impl Fake {
 
 impl System for Fake {
     fn watch(&mut self) -> Result<(), String> {
-        self.with(|state| match state.refusals {
-            0 => Ok(()),
-            _ => {
-                state.refusals -= 1;
-                Err("not now".into())
-            }
+        self.with(|state| {
+            let left = state.refusals.checked_sub(1);
+            state.refusals = left.unwrap_or_default();
+            left.map_or(Ok(()), |_| Err("not now".into()))
         })
     }
 
@@ -111,7 +109,7 @@ fn what_comes_is_told_before_the_listing_that_shows_it() {
     }
     let device = found("1-2", 5, 1);
     fake.with(|state| state.there = vec![device.clone()]);
-    fake.tell(Heard::Came(device.clone()));
+    fake.tell(Heard::Came(Box::new(device.clone())));
     assert_eq!(bus.take(told.recv_timeout(SOON).expect("told")), Taken::Sighting(device.entry()));
     assert_eq!(bus.take(told.recv_timeout(SOON).expect("told")), Taken::Listing);
     fake.with(|state| state.there.clear());
