@@ -154,7 +154,7 @@ impl Config {
 
     /// What this machine is called in events.
     pub(crate) fn host(&self) -> String {
-        self.host_name.clone().unwrap_or_else(crate::daemon::host_name)
+        self.host_name.clone().unwrap_or_else(crate::platform::machine::host_name)
     }
 
     /// Whether the kernel's uevents are listened to: two keys may say no.
