@@ -30,11 +30,11 @@ export type USBSourceName = 'netlink' | 'libusb' | 'snapshot' | 'simulated';
 
 /** Each source's switch; one that is absent is on, but for `simulated`. */
 export interface USBSourceSwitches {
-  /** The kernel's uevents. `receive_buffer` in bytes; as large as allowed where absent. */
+  /** The kernel's uevents, which only Linux has. `receive_buffer` in bytes; as large as allowed where absent. */
   netlink?: boolean | { receive_buffer?: number };
-  /** libusb's hotplug callbacks. */
+  /** libusb's hotplug callbacks; not on Windows. */
   libusb?: boolean;
-  /** Comparison with sysfs. */
+  /** Comparison with sysfs; on macOS and Windows with what the system lists, which decides there. */
   snapshot?: boolean;
   /** Scripted devices, for tests and demonstrations. */
   simulated?: boolean;

@@ -1,6 +1,9 @@
 // A device as events describe it, as a program tells of one, and as somebody asks for one.
 
-/** USB's device descriptor. Of a `partial` device that had left, only IDs, class and release are known, the rest is 0. */
+/**
+ * USB's device descriptor. Of a `partial` device that had left, only IDs, class and release are known, the rest is 0. macOS and
+ * Windows do not tell `bMaxPacketSize0`, the indices of strings and `bNumConfigurations`: there they are 0.
+ */
 export interface USBDeviceDescriptor {
   bLength: number;
   bDescriptorType: number;
@@ -25,7 +28,7 @@ export interface USBDeviceInfo {
   vendorId: number;
   /** Product ID, 0 to 0xffff. */
   productId: number;
-  /** As the device gave it. */
+  /** As the device gave it, as far as the operating system tells. */
   deviceDescriptor: USBDeviceDescriptor;
   /** As the device gave it; absent where it has none, or where it is unknown ({@link partial}). So the next two. */
   serialNumber?: string;
@@ -35,7 +38,7 @@ export interface USBDeviceInfo {
   product?: string;
   /** Where it is plugged in. */
   location: {
-    /** Number of the bus, from 1. */
+    /** Number of the bus, from 1; on macOS the uppermost byte of the location ID. */
     busNumber: number;
     /** New after each replug; wraps at 127. */
     deviceAddress: number;
@@ -54,7 +57,7 @@ export interface USBDeviceInfo {
   stableId: string;
   /** What `stableId` rests on. */
   identity: 'serial' | 'port';
-  /** Distinct interface classes of all configurations, in the descriptors' order. */
+  /** Distinct interface classes of all configurations (on macOS and Windows of the active one), in the descriptors' order. */
   interfaces: USBInterfaceClass[];
   /** Mbit/s, where known. */
   speed?: number;

@@ -102,8 +102,11 @@ export interface USBGap {
 
 /** How a source is doing. */
 export interface USBSourceStatus {
-  /** Which one; `inotify`, which watches `/dev/bus/usb`, belongs to `snapshot`. */
-  source: USBSourceName | 'inotify';
+  /**
+   * Which one; `inotify`, which watches `/dev/bus/usb`, belongs to `snapshot`, and so does `watcher`, which hears devices come and
+   * go on macOS and Windows.
+   */
+  source: USBSourceName | 'inotify' | 'watcher';
   /**
    * `up`: it hears. `deaf`: open, but proven to miss events. `failed`: it worked, and is tried again. `unavailable`: this
    * environment does not have it; it is tried again. `off`: by configuration.

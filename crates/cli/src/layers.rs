@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 use usb_daemon_core::{Config, Error, Reading, UrlPart, url_says, url_without};
 
-use crate::outbox_path;
+use crate::platform::outbox_path;
 use crate::setting::{Origin, Setting, is_at_or_within};
 
 const OFF: Value = Value::Bool(false);

@@ -4,7 +4,6 @@ mod columns;
 mod tree;
 
 use std::io::{IsTerminal as _, stdout};
-use std::path::Path;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
@@ -12,8 +11,8 @@ use usb_daemon_core::{Code, Device, Error, PresentDevice, present_devices};
 
 use crate::class;
 use crate::line::printable;
-use crate::listening::has_usb_bus;
 use crate::origins::Origins;
+use crate::platform::bus::has_usb_bus;
 use crate::printer::print_once;
 use crate::selection::Selection;
 use crate::status;
@@ -61,7 +60,7 @@ impl ListArguments {
 
 /// Lists what is connected.
 pub(crate) fn list(arguments: &ListArguments) -> Result<(), Error> {
-    let devices = present_devices(Path::new("/sys"))?;
+    let devices = present_devices()?;
     let selected: Vec<&PresentDevice> =
         devices.iter().filter(|present| arguments.selection.takes(present.device())).collect();
     let is_tree = arguments.tree || (!arguments.columns && stdout().is_terminal());

@@ -1,6 +1,6 @@
 //! Listening without leaving a trace: a daemon without outbox file, Redis or HTTP, for `watch` and `wait`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -59,11 +59,6 @@ pub(crate) fn leave_records(root: &mut Map<String, Value>) {
     if let Value::Object(fallback) = root.entry("fallback").or_insert_with(|| json!({})) {
         fallback.insert("spool_path".into(), Value::Null);
     }
-}
-
-/// Whether this machine has USB at all, so far.
-pub(crate) fn has_usb_bus() -> bool {
-    Path::new("/sys/bus/usb").exists()
 }
 
 #[cfg(test)]

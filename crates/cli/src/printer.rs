@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::time::Timespec;
 use usb_daemon_core::{Code, Delivery, Error, Notice};
 
 use crate::stopper::Stopper;
@@ -65,14 +63,6 @@ impl<P: FnMut(&Notice, &mut StdoutLock<'_>) -> io::Result<()> + Send + 'static> 
             }
         }
     }
-}
-
-/// Whether nobody reads stdout any more: a pipe without a reader, a socket or a terminal that has been closed.
-pub(crate) fn reader_has_gone() -> bool {
-    let out = stdout();
-    let mut fds = [PollFd::new(&out, PollFlags::empty())];
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut fds, Some(&at_once)).is_ok() && fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
 /// Writes what a command has to say in one go. A reader that has seen enough is no failure.

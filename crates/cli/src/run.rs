@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use usb_daemon_core::{Daemon, Delivery, Error, Host, Hub, Notice, Reading, Vitality};
 
-use crate::config_watch::ConfigWatch;
 use crate::exported::Exported;
 use crate::line::{outbox, print};
-use crate::listening::has_usb_bus;
+use crate::platform::bus::has_usb_bus;
+use crate::platform::config_watch::ConfigWatch;
 use crate::printer::Printer;
 use crate::reload::Reload;
 use crate::run_arguments::RunArguments;

@@ -2,6 +2,8 @@
 
 use std::io::{IsTerminal as _, stderr, stdout};
 
+use terminal_size::{Width, terminal_size_of};
+
 /// What a piece of text is, for the eye.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ink {
@@ -63,8 +65,8 @@ fn variable(name: &str) -> Option<String> {
 
 /// Columns of the terminal that stdout is.
 pub(crate) fn width_of_stdout() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(stdout()).ok()?;
-    (size.ws_col > 0).then_some(size.ws_col.into())
+    let (Width(columns), _) = terminal_size_of(stdout())?;
+    Some(columns.into())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use clap::builder::FalseyValueParser;
 use usb_daemon_core::{Code, Config, Error, History, Notice, Since};
 
 use crate::line::print;
-use crate::outbox_path;
+use crate::platform::outbox_path;
 use crate::run_arguments::read_with_variable;
 use crate::stopper::Stopper;
 

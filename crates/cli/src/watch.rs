@@ -9,9 +9,11 @@ use clap::{ArgAction, Args};
 use usb_daemon_core::{Error, Event, Notice, SourceState, Synthetic};
 
 use crate::line::{print, transition};
-use crate::listening::{ListenArguments, has_usb_bus};
+use crate::listening::ListenArguments;
 use crate::origins::Origins;
-use crate::printer::{Printer, reader_has_gone};
+use crate::platform::bus::has_usb_bus;
+use crate::platform::reader;
+use crate::printer::Printer;
 use crate::selection::Selection;
 use crate::status;
 use crate::stopper::Stopper;
@@ -92,7 +94,7 @@ pub(crate) fn watch(arguments: WatchArguments, stopper: &Arc<Stopper>) -> Result
     let (_, lines) = Teller::new(json, stopper);
     let printed = Printer { delivery, stopper: Arc::clone(stopper), print, lines }.start()?;
     while !stopper.is_stopped_within(LOOK) {
-        if reader_has_gone() {
+        if reader::has_gone() {
             break;
         }
     }

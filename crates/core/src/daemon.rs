@@ -22,6 +22,7 @@ use crate::metrics::{self, Counting, Metrics};
 use crate::notice::{Notice, SourceState};
 use crate::onlooker::Onlooker;
 use crate::outbox::{Earlier, Intake, Opened, Outbox};
+use crate::platform::machine::{boot_id, host_name};
 use crate::producer;
 use crate::publisher::{Answer, Limits, Publisher, PublisherConfig};
 use crate::settings::Settings;
@@ -30,7 +31,6 @@ use crate::source::name;
 use crate::source::netlink::UeventSocket;
 use crate::source::simulated::{Demonstration, SimulatedCommand};
 use crate::spool::{SettledBoard, Spool};
-use crate::sysfs::Sysfs;
 use crate::telemetry::{Member, Telemetry};
 use crate::threads;
 
@@ -60,9 +60,7 @@ impl Daemon {
     /// # Errors
     /// Where the configuration is unusable or the process can have no thread or file descriptor more.
     pub fn start(config: &Config, subscriber: &Arc<Delivery>, host: Host) -> Result<Self, Error> {
-        let inbox = Inbox::new()
-            .map(Arc::new)
-            .map_err(|error| Error::new(Code::System, format!("no event descriptor: {error}")))?;
+        let inbox = Arc::new(Inbox::new()?);
         let boot_id = boot_id();
         let publishes = matches!(config.redis, RedisSetting::On(_));
         let Opened { outbox, earlier, fault } =
@@ -159,7 +157,6 @@ impl Daemon {
         (stored, boot_id, uevent_socket): (SettledBoard, String, Option<UeventSocket>),
     ) -> Result<(), Error> {
         let engine = EngineConfig {
-            sysfs: Sysfs::new("/sys"),
             interval: config.interval(),
             senses: SenseConfig {
                 netlink: config.hears_uevents(),
@@ -373,16 +370,4 @@ fn run_engine(engine: Engine, hub: &Hub) {
         let message = "the engine has panicked and hears nothing: stop and start the daemon";
         hub.tell(&Notice::Error { error: Error::new(Code::System, message), context: "engine" });
     }
-}
-
-/// Names the kernel's run; empty where /proc does not tell.
-pub(crate) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|id| id.trim().to_owned())
-        .unwrap_or_default()
-}
-
-/// What this machine calls itself.
-pub(crate) fn host_name() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -12,6 +12,7 @@ use crate::event::{Action, Event};
 use crate::notice::{Gap, Notice, RedisStatus, SourceState, SourceStatus};
 use crate::onlooker::{Fact, Onlooker};
 use crate::outbox::{OutboxStatus, StatusBoard};
+use crate::platform::bus;
 use crate::source::name;
 use crate::withheld::{Withheld, WithheldReason};
 
@@ -337,8 +338,8 @@ impl Board {
     }
 
     fn status(&self, outbox: &OutboxStatus) -> HealthStatus {
-        // inotify only wakes the snapshot, and the helper may write down nothing.
-        let is_ear = |status: &&SourceStatus| ![name::INOTIFY, name::UDEV_HELPER].contains(&status.source);
+        // What only wakes the snapshot (inotify), and the helper, which may write down nothing.
+        let is_ear = |status: &&SourceStatus| ![bus::HINTS, name::UDEV_HELPER].contains(&status.source);
         let mut ears = self.sources.values().filter(is_ear);
         let hears = ears.any(|status| status.state == SourceState::Up);
         let failed = self

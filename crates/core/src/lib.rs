@@ -3,9 +3,6 @@
 //!
 //! `docs/ARCHITECTURE.md` draws the line that one event takes. Start with [`Daemon::start`].
 
-#[cfg(not(target_os = "linux"))]
-compile_error!("only Linux has its sources so far: macOS and Windows come with their packages");
-
 mod clock;
 mod config;
 mod consumer;
@@ -27,6 +24,7 @@ mod metrics;
 mod notice;
 mod onlooker;
 mod outbox;
+mod platform;
 mod present;
 mod producer;
 mod publication;
@@ -39,6 +37,7 @@ mod source;
 mod spool;
 mod stream_field;
 mod stream_reply;
+#[cfg(target_os = "linux")]
 mod sysfs;
 mod telemetry;
 #[cfg(test)]

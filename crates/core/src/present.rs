@@ -1,16 +1,15 @@
-//! What is connected now, from sysfs alone: no daemon, no source, no privilege.
+//! What is connected now, from what the operating system lists (sysfs, on Linux) alone: no daemon, no source, no privilege.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::device::{Device, SerialMemory};
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::event::{Attachment, Backend, DeviceInfo};
-use crate::sysfs::{Description, StringsToRead, Sysfs};
+use crate::platform::bus::{Description, Listing, StringsToRead};
 use crate::threads;
 
 /// How long strings are waited for: a driver that hangs in its probe keeps them for as long as it does.
@@ -43,27 +42,24 @@ impl PresentDevice {
     }
 }
 
-/// What is connected to the USB buses of the sysfs at `root`, normally /sys: bus by bus, each hub before what hangs
-/// on it. Takes half a second at most, and leaves unread what needs longer (`partial`).
+/// What is connected to the USB buses: bus by bus, each hub before what hangs on it. Strings are waited for half a second at most,
+/// and left unread where they need longer (`partial`).
 ///
 /// # Errors
 /// `ERR_USB_SYSTEM` where there is a USB bus and it cannot be listed.
-pub fn present_devices(root: &Path) -> Result<Vec<PresentDevice>, Error> {
-    let sysfs = Sysfs::new(root);
-    let entries = sysfs.scan(|_, _| false).map_err(|error| {
-        let links = root.join("bus/usb/devices");
-        Error::new(Code::System, format!("{} cannot be listed: {error}", links.display()))
-    })?;
-    let described = entries
-        .iter()
-        .filter_map(|entry| Some((entry.name.as_str(), sysfs.describe_name(&entry.name, entry.address?)?)));
-    let (names, descriptions): (Vec<&str>, Vec<Description>) = described.unzip();
-    let mut devices: Vec<(&str, Device)> = names.into_iter().zip(whole(descriptions)).collect();
+pub fn present_devices() -> Result<Vec<PresentDevice>, Error> {
+    Ok(present(Listing::now()?))
+}
+
+fn present(mut listing: Listing) -> Vec<PresentDevice> {
+    let (names, descriptions): (Vec<String>, Vec<Description>) =
+        std::mem::take(&mut listing.devices).into_iter().unzip();
+    let mut devices: Vec<(String, Device)> = names.into_iter().zip(whole(descriptions)).collect();
     devices.sort_by(|(_, a), (_, b)| place(a).cmp(&place(b)));
     let now = clock::now_ms();
     let mut serials = SerialMemory::default();
     let present = devices.into_iter().map(|(name, device)| PresentDevice {
-        drivers: sysfs.drivers(name),
+        drivers: listing.drivers(&name),
         attachment: Attachment {
             signature: device.signature(),
             stable_id: serials.attach(&device),
@@ -73,7 +69,7 @@ pub fn present_devices(root: &Path) -> Result<Vec<PresentDevice>, Error> {
             device,
         },
     });
-    Ok(present.collect())
+    present.collect()
 }
 
 fn place(device: &Device) -> (u16, &[u8]) {
@@ -119,12 +115,12 @@ fn read(queue: &Mutex<VecDeque<(usize, StringsToRead)>>, done: &Sender<(usize, D
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::symlink;
-    use std::path::PathBuf;
+    use std::path::{Path, PathBuf};
 
     struct Tree(PathBuf);
 
@@ -156,6 +152,10 @@ mod tests {
                 fs::write(directory.join(file), text).expect("an attribute");
             }
         }
+    }
+
+    fn present_devices(root: &Path) -> Result<Vec<PresentDevice>, Error> {
+        Listing::of(root).map(present)
     }
 
     fn names(devices: &[PresentDevice]) -> Vec<String> {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config::{Config, RedisSetting};
-use crate::daemon::boot_id;
 use crate::delivery::Delivery;
 use crate::engine::Alone;
 use crate::error::{Code, Error};
 use crate::filter::Filters;
 use crate::hub::Hub;
 use crate::outbox::{Intake, Opened, Outbox, is_held};
+use crate::platform::machine::boot_id;
 use crate::producer;
 use crate::publisher::{Limits, Publisher, PublisherConfig};
 use crate::spool::{Listing, SettledBoard, Spool};

@@ -89,6 +89,12 @@ fn info(redis: &RedisConfig) -> Result<ConnectionInfo, String> {
         ConnectionAddr::Tcp(host, port) if tls => {
             ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None }
         }
+        unix @ ConnectionAddr::Unix(_) if !unix.is_supported() => {
+            let key = if redis.url.is_some() { "redis.url" } else { "redis.path" };
+            return Err(format!(
+                "{key}: there are no unix sockets on Windows: give redis.host and redis.port"
+            ));
+        }
         ConnectionAddr::Unix(_) if tls => {
             let key = if redis.url.is_some() { "redis.url" } else { "redis.path" };
             return Err(format!("redis.tls: a unix socket ({key}) is not encrypted: leave one of them out"));

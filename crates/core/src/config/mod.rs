@@ -140,7 +140,7 @@ pub struct FallbackConfig {
 impl Default for FallbackConfig {
     fn default() -> Self {
         Self {
-            enable_udev: true,
+            enable_udev: cfg!(target_os = "linux"),
             udev_script_path: "/usr/local/bin/autoweave-udev-notify".into(),
             spool_path: Some("/run/autoweave-usb/spool".into()),
         }
@@ -160,7 +160,7 @@ impl Config {
 
     /// What this machine is called in events.
     pub(crate) fn host(&self) -> String {
-        self.host_name.clone().unwrap_or_else(crate::daemon::host_name)
+        self.host_name.clone().unwrap_or_else(crate::platform::machine::host_name)
     }
 
     /// Where the helper of udev writes down what comes and goes, if that is to be looked at.

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
-use rustix::time::{ClockId, clock_gettime};
 use tokio::time::sleep;
 
 use super::options::id;
 use super::session::{explain, is_refusal, lacks_group};
 use super::{Phase, Task};
+use crate::platform::machine::since_boot;
 use crate::stream_reply::{self as reply, Entries};
 
 /// Entries that one question is about at most.
@@ -32,7 +32,7 @@ impl Task {
         let period = if idle.is_zero() { SELDOM } else { (idle / 3).clamp(OFTEN, SELDOM) };
         loop {
             self.unless_refused(self.keep_alive(&mut commands).await)?;
-            let has_watched = self.watch.borrow_mut().goes_on(boot_time(), idle);
+            let has_watched = self.watch.borrow_mut().goes_on(since_boot(), idle);
             // What we left ourselves comes first, in its order.
             if !idle.is_zero() && has_watched && self.taken_up.get() && *self.phase.borrow() == Phase::Running
             {
@@ -196,12 +196,6 @@ impl Watch {
         self.last = Some(now);
         now.saturating_sub(self.since) >= idle
     }
-}
-
-/// Goes on while the machine is suspended, as the server's clock does.
-fn boot_time() -> Duration {
-    let now = clock_gettime(ClockId::Boottime);
-    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default())
 }
 
 fn is_unknown_command(error: &RedisError) -> bool {

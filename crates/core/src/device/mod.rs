@@ -1,5 +1,6 @@
 //! What is known of one attached device, and the names made of it.
 
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
 mod descriptor;
 mod given;
 mod identity;
@@ -10,7 +11,9 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use descriptor::{DeviceDescriptor, InterfaceClass, interface_classes};
+#[cfg(target_os = "linux")]
+pub use descriptor::interface_classes;
+pub use descriptor::{DeviceDescriptor, InterfaceClass};
 pub use identity::{Identity, SerialMemory, StableId};
 pub use port_path::PortPath;
 

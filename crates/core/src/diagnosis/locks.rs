@@ -7,11 +7,17 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, major, minor, statx};
 
+use super::store::Holder;
+
 /// Which file system: the kernel's two numbers for it.
 type Device = (u32, u32);
 
-/// The process that has locked this file.
-pub(super) fn holder(path: &Path) -> Option<u32> {
+/// Who has locked this file.
+pub(super) fn holder(path: &Path) -> Holder {
+    process(path).map_or(Holder::Nobody, Holder::Process)
+}
+
+fn process(path: &Path) -> Option<u32> {
     let inode = metadata(path).ok()?.ino();
     find(&read_to_string("/proc/locks").ok()?, device(path)?, inode)
 }
@@ -93,9 +99,9 @@ mod tests {
         for folder in folders.iter().filter(|folder| folder.is_dir()) {
             let path = folder.join(format!("usb-daemon-locks-{}", std::process::id()));
             let file = File::create(&path).expect("a file");
-            let before = holder(&path);
+            let before = process(&path);
             flock(&file, FlockOperation::NonBlockingLockExclusive).expect("a lock");
-            let held = holder(&path);
+            let held = process(&path);
             std::fs::remove_file(&path).expect("removed");
             assert_eq!((before, held), (None, Some(std::process::id())), "{}", folder.display());
         }

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, RedisError, cmd};
-use rustix::time::{ClockId, clock_gettime};
 use tokio::join;
 use tokio::time::timeout_at;
 
 use super::{Finding, PATIENCE, Tell, clocks, rights};
 use crate::clock;
 use crate::config::{Config, RedisConfig, RedisSetting};
-use crate::daemon::boot_id;
+use crate::platform::machine::{boot_id, since_boot};
 use crate::publisher::fence::beside;
 use crate::redis_connection::{address, client, connect, keys_in_force};
 
@@ -96,7 +95,7 @@ async fn look(connection: &MultiplexedConnection, redis: &RedisConfig, took: Dur
     });
     tell(match signs {
         _ if boot_id.is_empty() => Finding::ok(PRODUCERS, "not tested: /proc does not tell this boot's ID"),
-        Ok(signs) => alive(signs, clock_gettime(ClockId::Boottime).tv_sec),
+        Ok(signs) => alive(signs, since_boot().as_secs().cast_signed()),
         Err(error) => Finding::ok(PRODUCERS, format!("not tested: {error}")),
     });
     rights::granted(connection, redis, version.as_deref(), user, tell).await;

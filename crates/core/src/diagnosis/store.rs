@@ -4,17 +4,28 @@ use std::fs::File;
 use std::io::{self, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD, accessat, statvfs};
-
 use super::{Finding, Tell, locks};
 use crate::config::Config;
 use crate::outbox::{History, Since};
+use crate::platform::rights::{Right, free_space, may};
 
 const SUBJECT: &str = "outbox";
 /// Bytes below which room is scarce: 100,000 events of some 600 bytes, and the log beside them.
 const SCARCE: u64 = 128 << 20;
 /// Bytes of a database's header, whose application ID stands at 68.
 const HEADER: usize = 100;
+
+/// Who has locked an outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(target_os = "linux", allow(dead_code, reason = "there the kernel says it"))]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux says so"))]
+pub(super) enum Holder {
+    /// This process, now.
+    Process(u32),
+    /// This process, at last: it may have ended.
+    Last(u32),
+    Nobody,
+}
 
 pub(super) fn outbox(config: &Config, tell: Tell<'_>) {
     let Some(path) = config.outbox.file() else {
@@ -42,24 +53,22 @@ pub(super) fn outbox(config: &Config, tell: Tell<'_>) {
         return tell(Finding::fail(SUBJECT, why, "move it away, or choose another outbox.path"));
     }
     tell(Finding::ok(SUBJECT, held(path)));
-    if let Ok(space) = statvfs(&folder) {
-        tell(room(space.f_bavail.saturating_mul(space.f_frsize), &folder));
+    if let Ok(free) = free_space(&folder) {
+        tell(room(free, &folder));
     }
 }
 
 /// Whether a daemon could use the file, and make or use what lies beside it.
 fn writable(path: &Path, folder: &Path) -> Result<(), String> {
-    // By effective rights, as opening goes.
-    let may = |path: &Path, access: Access, what: &str| {
-        accessat(CWD, path, access, AtFlags::EACCESS)
-            .map_err(|error| format!("{} cannot be {what}: {error}", path.display()))
+    let may = |path: &Path, right: Right, what: &str| {
+        may(path, right).map_err(|error| format!("{} cannot be {what}: {error}", path.display()))
     };
-    may(folder, Access::WRITE_OK | Access::EXEC_OK, "written")?;
+    may(folder, Right::MakeFiles, "written")?;
     let beside = ["", ".lock", "-wal", "-shm"].map(|ending| beside(path, ending));
     beside
         .iter()
         .filter(|file| file.exists())
-        .try_for_each(|file| may(file, Access::READ_OK | Access::WRITE_OK, "read and written"))
+        .try_for_each(|file| may(file, Right::ReadAndWrite, "read and written"))
 }
 
 /// Whether it is an outbox of ours.
@@ -116,9 +125,10 @@ fn existing(path: &Path) -> PathBuf {
 fn held(path: &Path) -> String {
     let path_shown = path.display();
     match locks::holder(&beside(path, ".lock")) {
-        Some(process) => format!("{path_shown}: a daemon has it, process {process}"),
-        None if path.exists() => format!("{path_shown}: no daemon has it"),
-        None => format!("{path_shown}: will be made"),
+        Holder::Process(process) => format!("{path_shown}: a daemon has it, process {process}"),
+        Holder::Last(process) => format!("{path_shown}: the last daemon that had it was process {process}"),
+        Holder::Nobody if path.exists() => format!("{path_shown}: no daemon has it"),
+        Holder::Nobody => format!("{path_shown}: will be made"),
     }
 }
 
@@ -135,7 +145,7 @@ fn room(free: u64, folder: &Path) -> Finding {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::fs::{Permissions, set_permissions};
     use std::os::unix::fs::PermissionsExt as _;

@@ -1,16 +1,14 @@
-//! The engine's inbox: what other threads have to say to it, and an eventfd that ends its wait.
+//! The engine's inbox: what other threads have to say to it, and a bell that ends its wait.
 
 use std::collections::VecDeque;
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use rustix::event::{EventfdFlags, eventfd};
-use rustix::io::{read, write};
-
+use crate::error::{Code, Error};
 use crate::filter::Filters;
+use crate::platform::bus::News;
+use crate::platform::doorbell::Doorbell;
 use crate::source::injected::Injection;
 use crate::source::libusb::Report;
 use crate::source::simulated::SimulatedCommand;
@@ -22,6 +20,9 @@ pub enum Message {
     Libusb(Report, Instant),
     /// libusb has started, or cannot.
     LibusbStarted,
+    /// What the operating system lists, or that it lists something new. Linux is looked at instead.
+    #[cfg_attr(target_os = "linux", allow(dead_code, reason = "other systems list on a thread of their own"))]
+    Bus(News),
     /// Strings that had to be waited for have been read.
     StringsRead,
     /// A simulated device comes or goes.
@@ -39,17 +40,18 @@ pub enum Message {
 /// A queue that any thread may fill and the engine's thread waits on.
 pub struct Inbox {
     queue: Mutex<VecDeque<Message>>,
-    wake: OwnedFd,
+    bell: Doorbell,
 }
 
 impl Inbox {
     /// An empty inbox.
     ///
     /// # Errors
-    /// Where the process has no file descriptor left.
-    pub fn new() -> io::Result<Self> {
-        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { queue: Mutex::default(), wake })
+    /// `ERR_USB_SYSTEM` where the process has no file descriptor left.
+    pub fn new() -> Result<Self, Error> {
+        let bell = Doorbell::new()
+            .map_err(|error| Error::new(Code::System, format!("no event descriptor: {error}")))?;
+        Ok(Self { queue: Mutex::default(), bell })
     }
 
     /// Says something.
@@ -57,8 +59,8 @@ impl Inbox {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if queue.is_empty() {
             // Under the lock, so that a wake-up can neither be taken before its message is there nor be left over
-            // behind an empty queue. It fails only where the counter is full: the engine is awake then.
-            let _ = write(&self.wake, &1_u64.to_ne_bytes());
+            // behind an empty queue.
+            self.bell.ring();
         }
         queue.push_back(message);
     }
@@ -67,14 +69,13 @@ impl Inbox {
     pub(super) fn take(&self) -> VecDeque<Message> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         if !queue.is_empty() {
-            let _ = read(&self.wake, &mut [0; 8]);
+            self.bell.silence();
         }
         std::mem::take(&mut *queue)
     }
-}
 
-impl AsFd for Inbox {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.wake.as_fd()
+    /// Rings as long as something waits.
+    pub(super) fn bell(&self) -> &Doorbell {
+        &self.bell
     }
 }

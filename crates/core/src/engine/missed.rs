@@ -141,7 +141,7 @@ impl Missed {
 impl Engine {
     /// Tells what was missed before the first snapshot.
     pub(super) fn tell_missed_before(&mut self) {
-        self.missed.opened(&self.config.sysfs);
+        self.missed.opened(self.bus.sysfs());
         // Where no snapshot is taken nothing can be left to it.
         let continues = self.announcer.earlier().continues() || !self.config.snapshot;
         self.look_at_spool(When::BeforeFirst { continues });
@@ -193,7 +193,7 @@ impl Engine {
             .chain(self.registry.addresses())
             .map(|(name, address)| (name.to_owned(), address))
             .collect();
-        let sysfs = &self.config.sysfs;
+        let sysfs = self.bus.sysfs();
         let facts = Facts { boot_id, attached, present: &|name| sysfs.address(name) };
         let fates = plan(&records, when, &mut self.missed.claims, facts);
         let now = Instant::now();
@@ -251,7 +251,7 @@ impl Engine {
             let cause = Cause { seqnum: cause.seqnum.filter(|_| at == last), ..cause };
             match transition {
                 Transition::Attach { name, address, .. } => {
-                    let described = self.config.sysfs.describe_name(&name, address);
+                    let described = self.bus.describe_name(&name, address);
                     let described =
                         described.unwrap_or_else(|| Description::Whole(record.device(self.bus_path(record))));
                     self.attach(name, described, cause);
@@ -267,7 +267,7 @@ impl Engine {
     }
 
     fn bus_path(&self, record: &Record) -> Option<String> {
-        self.config.sysfs.bus_path(&record.devpath)
+        self.bus.sysfs().bus_path(&record.devpath)
     }
 
     fn settle_record(&mut self, record: &Record, why: Why) {

@@ -8,8 +8,10 @@
 mod alone;
 mod announcer;
 mod inbox;
+mod libusb_sense;
 mod missed;
 mod schedule;
+#[cfg_attr(not(target_os = "linux"), path = "senses_elsewhere.rs")]
 mod senses;
 mod strings;
 mod witnesses;
@@ -28,6 +30,8 @@ use crate::hub::Hub;
 use crate::notice::{Gap, GapCause, Notice, SourceState};
 use crate::onlooker::Fact;
 use crate::outbox::{Earlier, Intake};
+use crate::platform::bus::{self, Bus, Description, News};
+use crate::platform::{Entry, Taken};
 use crate::registry::{LEAST_GRACE, Registry, Transition, Verdict};
 use crate::source::injected::{Injection, Verdict as Injected};
 use crate::source::libusb::Report;
@@ -36,7 +40,6 @@ use crate::source::netlink::{Received, Uevent, UeventSocket};
 use crate::source::simulated::SimulatedCommand;
 use crate::spool::SettledBoard;
 use crate::spool::plan::When;
-use crate::sysfs::{Description, Entry, Sysfs};
 use crate::withheld::WithheldReason;
 pub use alone::Alone;
 use announcer::{Announcer, Cause, Fate, Key};
@@ -57,8 +60,6 @@ const BURST: usize = 1024;
 /// What the engine needs to know.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// Where sysfs is mounted.
-    pub sysfs: Sysfs,
     /// The reconcile period.
     pub interval: Duration,
     /// Which sources to listen to.
@@ -83,6 +84,7 @@ pub struct Engine {
     config: EngineConfig,
     hub: Hub,
     inbox: Arc<Inbox>,
+    bus: Bus,
     senses: Senses,
     registry: Registry,
     announcer: Announcer,
@@ -108,7 +110,9 @@ impl Engine {
         let missed =
             Missed::new(config.spool.clone(), (earlier.settled().clone(), earlier.claims().clone()), stored);
         let senses = Senses::new(config.senses.clone(), hub.clone(), Arc::clone(&inbox), uevent_socket);
+        let news = Arc::clone(&inbox);
         Self {
+            bus: Bus::open(config.snapshot, move |told| news.send(Message::Bus(told))),
             announcer: Announcer::new(hub.clone(), intake, earlier, Arc::clone(&config.filters)),
             schedule: Schedule::new(config.interval),
             registry: Registry::new(LEAST_GRACE + config.patience),
@@ -127,7 +131,7 @@ impl Engine {
     pub fn run(mut self) {
         self.senses.open();
         self.registry.set_uevents_open(self.senses.has_uevents());
-        self.senses.await_libusb(LIBUSB_START);
+        self.senses.libusb().wait(LIBUSB_START);
         if !self.config.snapshot {
             self.hub.tell_source(name::SNAPSHOT, SourceState::Off, "switched off by configuration");
         }
@@ -136,7 +140,7 @@ impl Engine {
         self.snapshot();
         let mut started = false;
         // Devices that come meanwhile must not keep those that were there from being complete.
-        let started_by = Instant::now() + strings::PATIENCE;
+        let started_by = Instant::now() + bus::FIRST_LISTING + strings::PATIENCE;
         loop {
             let idle = self.handle(BURST);
             if !self.take_messages() {
@@ -151,7 +155,8 @@ impl Engine {
                 continue;
             }
             let now = Instant::now();
-            if !started && (self.strings.next().is_none() || now >= started_by) {
+            let is_complete = self.bus.has_listed() && self.strings.next().is_none();
+            if !started && (is_complete || now >= started_by) {
                 started = true;
                 self.hub.tell(&Notice::Started);
             }
@@ -160,7 +165,7 @@ impl Engine {
                 self.senses.retry();
                 self.registry.set_uevents_open(self.senses.has_uevents());
                 if self.senses.has_uevents() && !had_uevents {
-                    self.missed.opened(&self.config.sysfs);
+                    self.missed.opened(self.bus.sysfs());
                     self.schedule.snapshot_within(Duration::ZERO);
                 }
             }
@@ -175,13 +180,14 @@ impl Engine {
             }
             let next = self.schedule.next(self.senses.lacks_something());
             let next = self.strings.next().map_or(next, |strings| strings.min(next));
+            let next = if started || self.bus.has_listed() { next } else { next.min(started_by) };
             let next = self.missed.due().map_or(next, |due| due.min(next));
             let woken = self.senses.wait(next.saturating_duration_since(now));
             if woken.spool {
                 self.missed.look_soon();
             }
             if woken.nodes {
-                self.hub.note(&Fact::Reported { source: name::INOTIFY });
+                self.hub.note(&Fact::Reported { source: bus::HINTS });
                 if let Some(delay) = self.registry.nodes_changed() {
                     self.schedule.snapshot_now_and_after(delay);
                 }
@@ -285,22 +291,23 @@ impl Engine {
             return Verdict::default();
         }
         let registry = &self.registry;
-        let scan = match self.config.sysfs.scan(|name, mark| registry.knows(name, mark)) {
-            Ok(scan) => scan,
-            Err(error) => {
-                let root = self.config.sysfs.root().display();
-                self.hub.tell_source(name::SNAPSHOT, SourceState::Failed, format!("{root}: {error}"));
+        let scan = match self.bus.scan(|name, mark| registry.knows(name, mark)) {
+            Ok(Some(scan)) => scan,
+            // It has been asked for, and comes by itself.
+            Ok(None) => return Verdict::default(),
+            Err(reason) => {
+                self.hub.tell_source(name::SNAPSHOT, SourceState::Failed, reason);
                 return Verdict::default();
             }
         };
-        self.hub.tell_source(name::SNAPSHOT, SourceState::Up, "compares with sysfs");
+        self.hub.tell_source(name::SNAPSHOT, SourceState::Up, bus::COMPARES);
         self.drain();
         let touched: HashSet<&str> = self.pending.iter().map(|heard| heard.uevent.name()).collect();
         let verdict = self.registry.snapshot(&scan, &touched, Instant::now());
         // What an earlier run has told of and is not there has left meanwhile.
-        let sysfs = &self.config.sysfs;
+        let bus = &self.bus;
         let libusb_alive = self.senses.libusb_is_alive();
-        self.announcer.end_absent(|name| fate(name, &scan, &touched, sysfs), libusb_alive);
+        self.announcer.end_absent(|name| fate(name, &scan, &touched, bus), libusb_alive);
         verdict
     }
 
@@ -343,13 +350,13 @@ impl Engine {
                         self.missed.claim(&name, address);
                     }
                     let libusb_alive = self.senses.libusb_is_alive();
-                    if self.announcer.stay(&name, address, || self.config.sysfs.inode(&name), libusb_alive) {
+                    if self.announcer.stay(&name, address, || self.bus.instance(&name), libusb_alive) {
                         self.announcer.settle(seqnum);
                         continue;
                     }
                     let described = match uevent {
-                        Some(uevent) => Some(self.config.sysfs.describe_uevent(uevent)),
-                        None => self.config.sysfs.describe_name(&name, address),
+                        Some(uevent) => self.bus.describe_uevent(uevent),
+                        None => self.bus.describe_name(&name, address),
                     };
                     let cause = Cause { seqnum, ..self.cause(backend, synthetic, at) };
                     match described {
@@ -407,16 +414,17 @@ impl Engine {
     fn take_messages(&mut self) -> bool {
         for message in self.inbox.take() {
             match message {
-                Message::Libusb(Report::Failed(error), _) => self.senses.libusb_failed(error),
+                Message::Libusb(Report::Failed(error), _) => self.senses.libusb().failed(error),
                 Message::Libusb(report, at) => {
                     self.witness_libusb(report, at);
                     if let Some(delay) = self.registry.libusb(report) {
                         self.schedule.snapshot_within(delay);
                     }
                 }
+                Message::Bus(news) => self.take_news(news),
                 // What has been read is announced before the next wait.
                 Message::StringsRead => {}
-                Message::LibusbStarted => self.senses.look_at_libusb(),
+                Message::LibusbStarted => self.senses.libusb().look(),
                 Message::Simulated(command) => self.simulate(command),
                 Message::Injected(injection) => self.inject(injection),
                 Message::Filters(filters) => self.announcer.set_filters(filters),
@@ -425,6 +433,24 @@ impl Engine {
             }
         }
         true
+    }
+
+    /// What a bus tells by itself is taken in the order in which it is told.
+    fn take_news(&mut self, news: News) {
+        match self.bus.take(news) {
+            Taken::Listing => self.snapshot(),
+            Taken::Sighting(entry) => {
+                self.hub.note(&Fact::Reported { source: bus::HINTS });
+                let verdict = self.registry.sighted(&entry);
+                self.carry_out(verdict, Moment::now(), None);
+            }
+            Taken::Watching(Ok(())) => {
+                self.hub.tell_source(bus::HINTS, SourceState::Up, "hears devices come and go");
+            }
+            Taken::Watching(Err(reason)) => {
+                self.hub.tell_source(bus::HINTS, SourceState::Failed, reason);
+            }
+        }
     }
 
     fn witness_libusb(&mut self, report: Report, at: Instant) {
@@ -476,10 +502,10 @@ impl Engine {
 }
 
 /// What has become of a device of an earlier run. What has a uevent waiting is settled by that, or later.
-fn fate(name: &str, scan: &[Entry], touched: &HashSet<&str>, sysfs: &Sysfs) -> Fate {
+fn fate(name: &str, scan: &[Entry], touched: &HashSet<&str>, bus: &Bus) -> Fate {
     match scan.iter().find(|entry| entry.name == name).map(|entry| entry.address) {
         _ if touched.contains(name) => Fate::Unknown,
-        Some(Some(address)) => Fate::Present(address, sysfs.inode(name)),
+        Some(Some(address)) => Fate::Present(address, bus.instance(name)),
         Some(None) => Fate::Unknown,
         None => Fate::Absent,
     }

@@ -3,27 +3,20 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::setpriority_process;
 use rustix::time::Timespec;
 
-use super::inbox::{Inbox, Message};
+use super::inbox::Inbox;
+use super::libusb_sense::LibusbSense;
 use crate::hub::Hub;
 use crate::notice::SourceState;
 use crate::source::devnodes::{DEVICE_NODES, NodeWatch};
-use crate::source::libusb::{LibusbSource, Report, Sink};
 use crate::source::name;
 use crate::source::netlink::{Received, UeventSocket};
 use crate::spool::SpoolWatch;
-use crate::threads;
-
-/// Added to the niceness of libusb's threads.
-const LIBUSB_NICENESS: i32 = 10;
 
 /// Which sources to listen to.
 #[derive(Clone, Debug)]
@@ -36,20 +29,6 @@ pub struct SenseConfig {
     pub libusb: bool,
 }
 
-/// libusb starts beside the engine: its start reads every device.
-enum Libusb {
-    Off,
-    Starting {
-        result: Receiver<Result<LibusbSource, String>>,
-        thread: JoinHandle<()>,
-    },
-    Alive {
-        /// Held for its `Drop`, which ends its thread.
-        _source: LibusbSource,
-    },
-    Dead,
-}
-
 pub(super) struct Senses {
     config: SenseConfig,
     hub: Hub,
@@ -58,7 +37,7 @@ pub(super) struct Senses {
     handed_over: Option<UeventSocket>,
     uevents: Option<UeventSocket>,
     nodes: Option<NodeWatch>,
-    libusb: Libusb,
+    libusb: LibusbSense,
     spool: Option<SpoolWatch>,
 }
 
@@ -78,14 +57,15 @@ impl Senses {
         inbox: Arc<Inbox>,
         handed_over: Option<UeventSocket>,
     ) -> Self {
-        Self { config, hub, inbox, handed_over, uevents: None, nodes: None, libusb: Libusb::Off, spool: None }
+        let libusb = LibusbSense::new(config.libusb, hub.clone(), Arc::clone(&inbox));
+        Self { config, hub, inbox, handed_over, uevents: None, nodes: None, libusb, spool: None }
     }
 
     /// Opens all that can be opened. The uevent socket comes first: what it hears from here on is not missed.
     pub(super) fn open(&mut self) {
         self.open_uevents();
         self.open_nodes();
-        self.start_libusb();
+        self.libusb.start();
     }
 
     /// Tries again what could not be opened or has failed.
@@ -96,9 +76,9 @@ impl Senses {
         if self.nodes.is_none() {
             self.open_nodes();
         }
-        self.look_at_libusb();
-        if matches!(self.libusb, Libusb::Dead) && Path::new(DEVICE_NODES).exists() {
-            self.start_libusb();
+        self.libusb.look();
+        if self.libusb.is_dead() && Path::new(DEVICE_NODES).exists() {
+            self.libusb.start();
         }
     }
 
@@ -122,20 +102,22 @@ impl Senses {
         self.uevents.as_mut().map_or(Ok(Received::Empty), UeventSocket::receive)
     }
 
+    pub(super) fn libusb(&mut self) -> &mut LibusbSense {
+        &mut self.libusb
+    }
+
     pub(super) fn libusb_is_alive(&self) -> bool {
-        matches!(self.libusb, Libusb::Alive { .. })
+        self.libusb.is_alive()
     }
 
     /// Whether something that was asked for could not be opened.
     pub(super) fn lacks_something(&self) -> bool {
-        (self.config.netlink && self.uevents.is_none())
-            || self.nodes.is_none()
-            || matches!(self.libusb, Libusb::Dead)
+        (self.config.netlink && self.uevents.is_none()) || self.nodes.is_none() || self.libusb.is_dead()
     }
 
     /// Waits for a file descriptor or the end of `timeout`.
     pub(super) fn wait(&mut self, timeout: Duration) -> Woken {
-        let mut fds = vec![PollFd::new(&*self.inbox, PollFlags::IN)];
+        let mut fds = vec![PollFd::new(self.inbox.bell(), PollFlags::IN)];
         fds.extend(
             self.uevents.as_ref().map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)),
         );
@@ -221,84 +203,5 @@ impl Senses {
                 );
             }
         }
-    }
-
-    fn start_libusb(&mut self) {
-        if !self.config.libusb {
-            self.hub.tell_source(name::LIBUSB, SourceState::Off, "switched off by configuration");
-            return;
-        }
-        let inbox = Arc::clone(&self.inbox);
-        let sink: Sink = Arc::new(move |report: Report| inbox.send(Message::Libusb(report, Instant::now())));
-        let (tell, result) = channel();
-        let inbox = Arc::clone(&self.inbox);
-        let started = threads::spawn("aw-libusb-start", move || {
-            // libusb only confirms: its threads, which inherit this, must not come before what decides and what listens.
-            // On Linux this is the calling thread's; where it is refused, they are merely as eager as everybody.
-            let _ = setpriority_process(None, LIBUSB_NICENESS);
-            // The engine may have gone meanwhile; what was started is then dropped here.
-            let _ = tell.send(LibusbSource::start(&sink));
-            inbox.send(Message::LibusbStarted);
-        });
-        match started {
-            Ok(thread) => self.libusb = Libusb::Starting { result, thread },
-            Err(error) => self.libusb_cannot_start(&format!("no thread for libusb: {error}")),
-        }
-    }
-
-    /// Gives libusb so long to say whether it is alive.
-    pub(super) fn await_libusb(&mut self, patience: Duration) {
-        if let Libusb::Starting { result, .. } = &self.libusb
-            && let Ok(outcome) = result.recv_timeout(patience)
-        {
-            self.libusb_started(outcome);
-        }
-    }
-
-    /// Takes in whether libusb has started, if it has said so.
-    pub(super) fn look_at_libusb(&mut self) {
-        if let Libusb::Starting { result, .. } = &self.libusb {
-            match result.try_recv() {
-                Ok(outcome) => self.libusb_started(outcome),
-                Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Disconnected) => {
-                    self.libusb_cannot_start("libusb panicked while it started");
-                }
-            }
-        }
-    }
-
-    fn libusb_started(&mut self, outcome: Result<LibusbSource, String>) {
-        match outcome {
-            Ok(source) => {
-                self.replace_libusb(Libusb::Alive { _source: source });
-                self.hub.tell_source(name::LIBUSB, SourceState::Up, "hotplug callbacks registered");
-            }
-            Err(reason) => self.libusb_cannot_start(&reason),
-        }
-    }
-
-    fn libusb_cannot_start(&mut self, reason: &str) {
-        self.replace_libusb(Libusb::Dead);
-        self.hub.tell_source(name::LIBUSB, SourceState::Unavailable, reason);
-    }
-
-    pub(super) fn libusb_failed(&mut self, error: rusb::Error) {
-        self.replace_libusb(Libusb::Dead);
-        self.hub.tell_source(name::LIBUSB, SourceState::Failed, format!("event handling failed: {error}"));
-    }
-
-    fn replace_libusb(&mut self, next: Libusb) {
-        if let Libusb::Starting { thread, .. } = std::mem::replace(&mut self.libusb, next)
-            && thread.join().is_err()
-        {
-            tracing::error!(source = name::LIBUSB, "start panicked");
-        }
-    }
-}
-
-impl Drop for Senses {
-    fn drop(&mut self) {
-        self.replace_libusb(Libusb::Off);
     }
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::announcer::Cause;
 use super::inbox::{Inbox, Message};
 use crate::device::{Address, Device};
-use crate::sysfs::StringsToRead;
+use crate::platform::bus::StringsToRead;
 use crate::threads;
 
 /// How long a device's attach waits for its strings. Drivers that talk to their device while they probe take some ten

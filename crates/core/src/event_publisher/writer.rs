@@ -213,7 +213,7 @@ impl Writer {
         Ground {
             stream: self.server.redis.stream.clone(),
             producer: self.producer.to_string(),
-            host: crate::daemon::host_name(),
+            host: crate::platform::machine::host_name(),
             expires: Some(EXPIRES),
             // What others have published has no journey here.
             traces: None,

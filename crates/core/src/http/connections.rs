@@ -15,7 +15,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustix::net::sockopt;
-use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, yield_now};
@@ -23,6 +22,8 @@ use tokio::time::{Instant, sleep_until};
 use tower_service::Service as _;
 
 use super::patience::{Course, PatientStream, Watched};
+use crate::platform::process_limits;
+use crate::platform::socket::give_up_after;
 
 /// Connections at once, where the process may have enough file descriptors.
 const MOST: usize = 256;
@@ -46,7 +47,7 @@ const FULL: &[u8] =
 
 /// Connections at once: a quarter of the file descriptors that the process may have, or fewer. It has other uses for them.
 pub(super) fn most() -> usize {
-    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let descriptors = process_limits::descriptors().unwrap_or(u64::MAX);
     usize::try_from(descriptors / 4).unwrap_or(MOST).clamp(LEAST, MOST)
 }
 
@@ -134,8 +135,7 @@ impl Connections {
     fn add(&self, http: &http1::Builder, socket: TcpStream, place: OwnedSemaphorePermit, router: Router) {
         // Each answer is whole when it is written.
         let _ = socket.set_nodelay(true);
-        let _ =
-            sockopt::set_tcp_user_timeout(&socket, u32::try_from(VANISHED.as_millis()).unwrap_or(u32::MAX));
+        give_up_after(&socket, VANISHED);
         let mut open = self.lock();
         open.last += 1;
         let slot = Slot { id: open.last, connections: self.clone(), _place: place };

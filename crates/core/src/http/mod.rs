@@ -37,8 +37,8 @@ use crate::host::EventLoop;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::notice::Notice;
+use crate::platform::bus::Drivers;
 use crate::settings::Settings;
-use crate::sysfs::Sysfs;
 use crate::threads;
 
 const RETRY: Duration = Duration::from_secs(5);
@@ -99,7 +99,7 @@ impl Served {
             access: Access::new(config, &host_name),
             hub,
             event_loop,
-            sysfs: Sysfs::new("/sys"),
+            drivers: Drivers::new(),
             settings,
             feed,
             store: Arc::new(Store { ask, turn: Semaphore::new(1) }),

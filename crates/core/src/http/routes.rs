@@ -21,8 +21,8 @@ use crate::error::shown;
 use crate::host::EventLoop;
 use crate::hub::Hub;
 use crate::metrics::Metrics;
+use crate::platform::bus::Drivers;
 use crate::settings::Settings;
-use crate::sysfs::Sysfs;
 
 const PATHS: [&str; 13] = [
     "/",
@@ -45,7 +45,7 @@ pub(super) struct Site {
     pub(super) access: Access,
     pub(super) hub: Hub,
     pub(super) event_loop: Option<Arc<EventLoop>>,
-    pub(super) sysfs: Sysfs,
+    pub(super) drivers: Drivers,
     pub(super) settings: Arc<Settings>,
     pub(super) feed: Arc<Feed>,
     pub(super) store: Arc<Store>,

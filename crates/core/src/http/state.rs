@@ -12,7 +12,7 @@ use super::routes::Site;
 use crate::event::{Backend, DeviceInfo, Event};
 use crate::host::LoopDelay;
 use crate::hub::{Health, HealthStatus};
-use crate::sysfs::Sysfs;
+use crate::platform::bus::Drivers;
 use crate::withheld::Withheld;
 
 /// How long the event loop has for a sign of life. The answer is to come within 50 ms whatever it does.
@@ -67,11 +67,11 @@ struct ListedDevice<'a> {
 }
 
 impl<'a> ListedDevice<'a> {
-    fn new(event: &'a Event, sysfs: &Sysfs) -> Self {
+    fn new(event: &'a Event, drivers: &Drivers) -> Self {
         let name = event.attachment.device.port_path.name();
         // What was simulated or only reported may have the port of another device.
         let is_the_kernels = matches!(event.backend, Backend::Netlink | Backend::Snapshot);
-        let drivers = if is_the_kernels { sysfs.drivers(&name) } else { Vec::new() };
+        let drivers = if is_the_kernels { drivers.of(&name) } else { Vec::new() };
         Self { info: event.info(), name, drivers }
     }
 }
@@ -85,7 +85,7 @@ struct Devices<'a> {
 
 pub(super) async fn devices(State(site): State<Arc<Site>>) -> Json<serde_json::Value> {
     let events = site.hub.devices();
-    let devices = events.iter().map(|event| ListedDevice::new(event, &site.sysfs)).collect();
+    let devices = events.iter().map(|event| ListedDevice::new(event, &site.drivers)).collect();
     // Numbers, texts and lists: nothing in it can fail to be written.
     Json(serde_json::to_value(Devices { devices, held_back: site.hub.held_back() }).unwrap_or_default())
 }

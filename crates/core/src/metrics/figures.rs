@@ -9,6 +9,7 @@ use crate::event::{Action, Event, Synthetic};
 use crate::journey::{Step, WITNESSES};
 use crate::notice::{GapCause, Notice};
 use crate::onlooker::{Fact, Onlooker};
+use crate::platform::bus;
 use crate::source::name;
 use crate::withheld::WithheldReason;
 
@@ -17,7 +18,7 @@ pub(super) const SOURCES: [&str; 7] = [
     name::NETLINK,
     name::LIBUSB,
     name::SNAPSHOT,
-    name::INOTIFY,
+    bus::HINTS,
     name::SIMULATED,
     name::INJECTED,
     name::UDEV_HELPER,

@@ -1,4 +1,4 @@
-//! Gathers all figures under their names: what was counted, and what the hub, procfs and the outbox's folder say now.
+//! Gathers all figures under their names: what was counted, and what the hub, the system and the outbox's folder say now.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,6 @@ use std::path::Path;
 use super::Metrics;
 use super::figures::{ACTIONS, Figures, SOURCES};
 use super::names;
-use super::process::ProcessUse;
 use super::snapshot::{Family, Value, crossed, known, labelled, single};
 use crate::delivery::Backlog;
 use crate::host::LoopDelay;
@@ -14,6 +13,7 @@ use crate::hub::{Health, HealthStatus};
 use crate::journey::Step;
 use crate::notice::{GapCause, SourceState};
 use crate::outbox::OutboxStatus;
+use crate::platform::ProcessUse;
 use crate::source::name;
 
 const STATES: [SourceState; 5] =

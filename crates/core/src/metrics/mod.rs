@@ -9,7 +9,6 @@ mod gather;
 mod groups;
 mod histogram;
 pub mod names;
-mod process;
 mod snapshot;
 
 use std::sync::Arc;

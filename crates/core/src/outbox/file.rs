@@ -1,17 +1,14 @@
 //! The outbox's file: opened by one daemon at a time, and only if it is an outbox.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
 
 use super::checkpoint::Checkpoints;
 use crate::error::{Code, Error};
+use crate::platform::private_file::{self, Refusal as NoLock};
 
 /// `AWUS`: what SQLite keeps for telling whose file it is.
 const APPLICATION_ID: i32 = 0x4157_5553;
@@ -63,11 +60,7 @@ impl OutboxFile {
         let lock = lock(path)?;
         let unusable = |error: rusqlite::Error| unusable(path, &explain(&error));
         // Made by us, because SQLite would let everybody read it.
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o640)
-            .open(path)
+        private_file::make_file(path)
             .map_err(|error| self::unusable(path, &format!("{error}: give outbox.path a place to write")))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).map_err(unusable)?;
@@ -172,7 +165,7 @@ fn upgrade(connection: &Connection) -> Result<(), rusqlite::Error> {
 
 fn make_folder(path: &Path) -> Result<(), Error> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o750).create(folder).map_err(|error| {
+        private_file::make_folder(folder).map_err(|error| {
             unusable(path, &format!("{}: {error}: give outbox.path a place to write", folder.display()))
         })?;
     }
@@ -182,40 +175,24 @@ fn make_folder(path: &Path) -> Result<(), Error> {
 /// The lock beside the file, with our process's number in it for whoever comes second.
 fn lock(path: &Path) -> Result<File, Error> {
     let name = lock_name(path);
-    let mut file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .mode(0o640)
-        .open(&name)
-        .map_err(|error| {
-            unusable(path, &format!("{}: {error}: give outbox.path a place to write", name.display()))
-        })?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => {
-            let mut holder = String::new();
-            let _ = file.read_to_string(&mut holder);
-            let why = format!(
-                "process {} has it: stop that daemon, or give this one another outbox.path",
-                holder.trim()
-            );
-            return Err(unusable(path, &why));
-        }
-        Err(error) => return Err(unusable(path, &format!("it cannot be locked: {error}"))),
-    }
-    // What is written there is for people; the lock itself holds without.
-    let _ = file.set_len(0).and_then(|()| file.rewind());
-    let _ = writeln!(file, "{}", std::process::id());
-    Ok(file)
+    private_file::lock(&name).map_err(|refusal| {
+        let why = match refusal {
+            NoLock::Held(holder) => {
+                format!("process {holder} has it: stop that daemon, or give this one another outbox.path")
+            }
+            NoLock::NoFile(error) => {
+                format!("{}: {error}: give outbox.path a place to write", name.display())
+            }
+            NoLock::NoLock(error) => format!("it cannot be locked: {error}"),
+        };
+        unusable(path, &why)
+    })
 }
 
 /// Whether a process has this outbox open. Only to be asked where it could not be opened: who asks holds the lock for an instant.
 pub(crate) fn is_held(path: &Path) -> bool {
     let target = path.canonicalize();
-    let Ok(file) = File::open(lock_name(target.as_deref().unwrap_or(path))) else { return false };
-    flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK)
+    private_file::is_locked(&lock_name(target.as_deref().unwrap_or(path)))
 }
 
 fn lock_name(path: &Path) -> PathBuf {

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisError, Value};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::fence::beside;
 use crate::error::{Code, Error};
+use crate::platform::machine::since_boot;
 
 /// Signs that nobody has renewed for so long are cleared away.
 const EXPIRES_S: u64 = 3600;
@@ -69,8 +69,8 @@ impl Presence {
             pipeline.cmd("PING");
             return;
         }
-        let now = clock_gettime(ClockId::Boottime);
-        let sign = format!("{}.{:09} {}", now.tv_sec, now.tv_nsec, self.sign);
+        let now = since_boot();
+        let sign = format!("{}.{:09} {}", now.as_secs(), now.subsec_nanos(), self.sign);
         pipeline.cmd("HSET").arg(&self.key).arg(&self.producer).arg(sign);
         pipeline.cmd("EXPIRE").arg(&self.key).arg(EXPIRES_S);
         pipeline.cmd("HGETALL").arg(&self.key);
@@ -82,7 +82,7 @@ impl Presence {
         connection: &mut MultiplexedConnection,
         replies: impl Iterator<Item = Value>,
     ) -> Result<Vec<Error>, RedisError> {
-        let now = clock_gettime(ClockId::Boottime);
+        let now = since_boot().as_secs().cast_signed();
         let signs = match replies.last() {
             Some(Value::ServerError(error)) if self.forbidden => return Err(error.into()),
             _ if self.forbidden => return Ok(Vec::new()),
@@ -95,7 +95,7 @@ impl Presence {
         };
         let stale: Vec<&String> = signs
             .iter()
-            .filter(|(_, sign)| seconds(sign).is_none_or(|then| then + EXPIRES_S.cast_signed() < now.tv_sec))
+            .filter(|(_, sign)| seconds(sign).is_none_or(|then| then + EXPIRES_S.cast_signed() < now))
             .map(|(producer, _)| producer)
             .collect();
         if !stale.is_empty() {

@@ -9,6 +9,8 @@
 //!   proves the socket deaf.
 //! - libusb carries no sequence number: a late `left` cannot be told from the next instance's. It only asks for a
 //!   snapshot.
+//! - macOS and Windows have no uevents: every snapshot decides. A sighting is a snapshot of one device that has just come, and
+//!   may have left when the next whole one is taken.
 //!
 //! An instance is told from its successor by bus and address and, because addresses come again, by the inode of its
 //! link in sysfs. The caller handles every uevent that waits before it takes a snapshot, and names those that came
@@ -19,6 +21,8 @@
 mod doubt;
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod sighting_laws;
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -26,9 +30,9 @@ use std::time::{Duration, Instant};
 use crate::device::Address;
 use crate::event::{Action, Backend, Synthetic};
 use crate::notice::GapCause;
+use crate::platform::Entry;
 use crate::source::libusb::Report;
 use crate::source::netlink::Change;
-use crate::sysfs::Entry;
 use doubt::{Contradiction, Doubts};
 
 /// How long sysfs and the uevents may disagree before it counts, at least.
@@ -113,6 +117,8 @@ pub struct Registry {
     live: HashMap<String, Instance>,
     names: HashMap<Address, String>,
     ended: HashMap<String, Ended>,
+    /// Where devices are sighted: the last mark in each place.
+    sightings: HashMap<String, u64>,
     doubts: Doubts,
     trust: Trust,
     uevents_open: bool,
@@ -128,6 +134,7 @@ impl Registry {
             live: HashMap::new(),
             names: HashMap::new(),
             ended: HashMap::new(),
+            sightings: HashMap::new(),
             doubts: Doubts::default(),
             trust: Trust::NextSnapshot(Synthetic::Startup),
             uevents_open: true,
@@ -324,6 +331,23 @@ impl Registry {
         verdict
     }
 
+    /// A device has come, and was there when this was noticed, which may be told late. Marks must grow with time: by them it is seen
+    /// whether what was in its place came before it.
+    #[cfg_attr(target_os = "linux", allow(dead_code, reason = "there are uevents"))]
+    pub fn sighted(&mut self, entry: &Entry) -> Verdict {
+        let mut verdict = Verdict::default();
+        let (name, mark) = (entry.name.as_str(), entry.mark);
+        let Some(address) = entry.address.filter(|_| self.trust == Trust::Snapshots) else { return verdict };
+        // A snapshot has shown it, or what came after it. About what it was told too late for, the next one decides.
+        if self.sightings.get(name).is_some_and(|last| *last >= mark) {
+            return verdict;
+        }
+        let cause = Cause { backend: Backend::Snapshot, synthetic: None };
+        self.end(name, cause, &mut verdict);
+        self.begin(name, address, Some(mark), cause, &mut verdict);
+        verdict
+    }
+
     fn snapshot_decides(&self) -> bool {
         !matches!(self.trust, Trust::Uevents { .. })
     }
@@ -398,6 +422,9 @@ impl Registry {
     ) {
         self.begun += 1;
         self.ended.remove(name);
+        if let Some(mark) = mark.filter(|_| !self.uevents_open) {
+            self.sightings.insert(name.to_owned(), mark);
+        }
         self.names.insert(address, name.to_owned());
         self.live.insert(name.to_owned(), Instance { id: self.begun, address, mark });
         let Cause { backend, synthetic } = cause;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+pub use rusb::Error;
 use rusb::{Context, Device, Hotplug, HotplugBuilder, UsbContext};
 
 use crate::device::Address;
@@ -23,7 +24,7 @@ pub enum Report {
     /// libusb's word for a device that left.
     Left(Address),
     /// Event handling has failed and the thread has ended.
-    Failed(rusb::Error),
+    Failed(Error),
 }
 
 /// Takes reports; called on libusb's thread.

@@ -16,6 +16,7 @@ use rustix::io::{Errno, read};
 
 use super::Sysfs;
 use crate::device::{Address, Device, DeviceDescriptor, PortPath, interface_classes};
+use crate::platform;
 use crate::source::netlink::Uevent;
 
 /// sysfs gives at most a page per text attribute; raw descriptors may be up to 64 KiB a configuration.
@@ -26,13 +27,7 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 const SUPER_SPEED: u32 = 5000;
 
 /// A device of which all is known that needs no waiting.
-#[derive(Debug)]
-pub enum Description {
-    /// All is known.
-    Whole(Device),
-    /// It has strings, which are still to be read.
-    WithoutStrings(StringsToRead),
-}
+pub(crate) type Description = platform::Description<StringsToRead>;
 
 /// A device whose strings are still to be read.
 #[derive(Debug)]

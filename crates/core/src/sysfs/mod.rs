@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-pub use describe::{Description, StringsToRead};
-pub use scan::Entry;
+pub(crate) use describe::{Description, StringsToRead};
 
 /// A mounted sysfs.
 #[derive(Clone, Debug)]

@@ -10,18 +10,8 @@ use rustix::io::Errno;
 
 use super::Sysfs;
 use super::describe::read_address;
-use crate::device::{Address, PortPath};
-
-/// A device that a scan saw.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The kernel's name of it: `1-4.2`.
-    pub name: String,
-    /// Inode of its link: sysfs gives each one a number of its own, so it tells a device from its successor.
-    pub mark: u64,
-    /// Bus and address; None where the caller already knows this name with this mark, or they cannot be read now.
-    pub address: Option<Address>,
-}
+use crate::device::PortPath;
+use crate::platform::Entry;
 
 impl Sysfs {
     /// Lists the devices on the bus. `known` tells which names and marks need no second look, so that a scan that

@@ -297,7 +297,7 @@ fn resource(env: &Environment<'_>) -> Vec<(String, Value)> {
         // The name opentelemetry is that of its own.
         ("telemetry.sdk.name", NAME.into()),
         ("telemetry.sdk.version", env!("CARGO_PKG_VERSION").into()),
-        ("host.name", crate::daemon::host_name().into()),
+        ("host.name", crate::platform::machine::host_name().into()),
         ("process.pid", Value::Whole(std::process::id().into())),
     ]
     .map(|(key, value)| (key.to_owned(), value))

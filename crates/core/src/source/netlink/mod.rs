@@ -3,8 +3,12 @@
 //! They come before udev has done anything, from the kernel itself, in order, and say all that is needed to name
 //! a device. Any process may be sent a datagram on such a socket, so the sender is checked on each one.
 
+mod received;
+#[cfg(target_os = "linux")]
 mod socket;
 mod uevent;
 
-pub use socket::{Received, UeventSocket};
+pub use received::Received;
+#[cfg(target_os = "linux")]
+pub use socket::UeventSocket;
 pub use uevent::{Change, Uevent, UeventError};

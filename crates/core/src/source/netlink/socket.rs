@@ -9,7 +9,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SocketFlags, SocketType, bind, getsockname, recvfrom, socket_with, sockopt,
 };
 
-use super::{Uevent, UeventError};
+use super::{Received, Uevent};
 
 const KERNEL_GROUP: u32 = 1;
 const KERNEL_PORT: u32 = 0;
@@ -22,23 +22,6 @@ pub struct UeventSocket {
     buffer: Vec<u8>,
     receive_buffer: usize,
     handed_over: bool,
-}
-
-/// What one look at the socket gave.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Received {
-    /// A device was added or removed.
-    Uevent(Uevent),
-    /// A message about something else.
-    Other,
-    /// A message that did not come from the kernel; not looked into.
-    Foreign,
-    /// A message about a device that could not be read.
-    Unreadable(UeventError),
-    /// Nothing waits.
-    Empty,
-    /// Messages were lost: the buffer was full, or one was longer than thought.
-    Lost,
 }
 
 impl UeventSocket {

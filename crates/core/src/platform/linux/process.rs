@@ -6,22 +6,11 @@ use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-/// What the process uses now.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct ProcessUse {
-    pub(super) cpu_seconds: f64,
-    pub(super) resident_bytes: u64,
-    pub(super) virtual_bytes: u64,
-    /// In seconds since 1970.
-    pub(super) started: f64,
-    pub(super) open_fds: u64,
-    pub(super) max_fds: u64,
-    pub(super) threads: u64,
-}
+use crate::platform::ProcessUse;
 
 impl ProcessUse {
     /// Looks now.
-    pub(super) fn now() -> Self {
+    pub(crate) fn now() -> Self {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         #[expect(clippy::cast_precision_loss, reason = "a process that has run for 200 million years")]

@@ -1,0 +1,3 @@
+//! macOS.
+
+pub(crate) mod outbox_path;

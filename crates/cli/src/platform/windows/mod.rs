@@ -1,0 +1,4 @@
+//! Windows.
+
+pub(crate) mod outbox_path;
+pub(crate) mod reader;

@@ -1,0 +1,61 @@
+//! Files for their owner and group, and a lock that ends with its process.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+/// Why there is no lock.
+pub(crate) enum Refusal {
+    /// The process with this number has it, as far as it has said so.
+    Held(String),
+    /// The file of the lock cannot be had.
+    NoFile(io::Error),
+    /// It cannot be locked.
+    NoLock(io::Error),
+}
+
+/// Makes a folder, and those above it.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o750).create(folder)
+}
+
+/// Makes a file where there is none.
+pub(crate) fn make_file(path: &Path) -> io::Result<()> {
+    OpenOptions::new().create(true).append(true).mode(0o640).open(path).map(drop)
+}
+
+/// Whether a process has this lock: who asks has it for an instant. No file, no lock.
+pub(crate) fn is_locked(path: &Path) -> bool {
+    File::open(path)
+        .is_ok_and(|file| flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK))
+}
+
+/// Locks by way of this file, in which our process's number stands for whoever comes second. The lock lasts as long as the file is
+/// open.
+pub(crate) fn lock(path: &Path) -> Result<File, Refusal> {
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o640)
+        .open(path)
+        .map_err(Refusal::NoFile)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            let mut holder = String::new();
+            let _ = file.read_to_string(&mut holder);
+            return Err(Refusal::Held(holder.trim().to_owned()));
+        }
+        Err(error) => return Err(Refusal::NoLock(error.into())),
+    }
+    // What is written there is for people; the lock itself holds without.
+    let _ = file.set_len(0).and_then(|()| file.rewind());
+    let _ = writeln!(file, "{}", std::process::id());
+    Ok(file)
+}
