@@ -9,10 +9,10 @@ use crate::doctor::{self, DoctorArguments};
 use crate::health::{self, HealthArguments};
 use crate::list::{self, ListArguments};
 use crate::origins::Origins;
+use crate::platform::udev::{self, UdevArguments};
 use crate::run_arguments::{RunArguments, TOKEN, TOKEN_FILE};
 use crate::simulate::{self, SimulateArguments};
 use crate::tail::{self, TailArguments};
-use crate::udev::{self, UdevArguments};
 use crate::wait::{self, WaitArguments};
 use crate::watch::{self, WatchArguments};
 
@@ -86,7 +86,7 @@ impl Arguments {
             Some(Command::Doctor(doctor)) => doctor.run.learn(origins),
             Some(Command::Config(config)) => config.run.learn(origins),
             Some(Command::Udev(udev)) => {
-                if let Some(run) = udev.command.run_arguments() {
+                if let Some(run) = udev.run_arguments() {
                     run.learn(origins);
                 }
             }

@@ -21,14 +21,12 @@ mod run;
 mod run_arguments;
 mod secret;
 mod selection;
-mod service;
 mod setting;
 mod simulate;
 mod stopper;
 mod style;
 mod tail;
 mod teller;
-mod udev;
 mod wait;
 mod watch;
 
@@ -38,7 +36,8 @@ use std::sync::Arc;
 use arguments::{Arguments, Command};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use exported::Exported;
-pub use service::Service;
+pub use platform::service::Service;
+use platform::udev;
 pub use stopper::Stopper;
 
 /// Exit codes, as `--help` documents them.

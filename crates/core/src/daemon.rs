@@ -1,6 +1,5 @@
 //! The daemon: owns every thread, starts them and joins them.
 
-use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -28,7 +27,7 @@ use crate::publisher::{Answer, Limits, Publisher, PublisherConfig};
 use crate::settings::Settings;
 use crate::source::injected::Injection;
 use crate::source::name;
-use crate::source::netlink::UeventSocket;
+use crate::source::netlink::{UeventHandle, UeventSocket};
 use crate::source::simulated::{Demonstration, SimulatedCommand};
 use crate::spool::{SettledBoard, Spool};
 use crate::telemetry::{Member, Telemetry};
@@ -166,7 +165,7 @@ impl Daemon {
             snapshot: config.sources.snapshot,
             patience: Duration::from_millis(config.performance.debounce_ms.into()),
             filters: Arc::new(Filters::new(&config.filters)),
-            spool: config.spool().map(|path| SpoolConfig { spool: Spool::new(path), boot_id }),
+            spool: config.spool().and_then(Spool::at).map(|spool| SpoolConfig { spool, boot_id }),
         };
         let engine = Engine::new(
             engine,
@@ -340,8 +339,8 @@ impl Drop for Daemon {
 }
 
 /// Checks a socket that was handed over.
-fn adopt(fd: OwnedFd) -> Result<UeventSocket, Error> {
-    UeventSocket::adopt(fd).map_err(|why| {
+fn adopt(handle: UeventHandle) -> Result<UeventSocket, Error> {
+    UeventSocket::adopt(handle).map_err(|why| {
         let message =
             format!("the socket that was handed over is none of the kernel's uevents: {why}; ListenNetlink=kobject-uevent 1");
         Error::new(Code::Source, message)

@@ -1,6 +1,5 @@
 //! The host: what the process around a daemon has to give it.
 
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::onlooker::Onlooker;
+use crate::source::netlink::UeventHandle;
 use crate::telemetry::Telemetry;
 
 /// What a process gives to its daemon.
@@ -21,7 +21,7 @@ pub struct Host {
     /// Where telemetry goes, if anywhere.
     pub telemetry: Option<Arc<Telemetry>>,
     /// A socket of the kernel's uevents that has been opened already, in which some may wait.
-    pub uevent_socket: Option<OwnedFd>,
+    pub uevent_socket: Option<UeventHandle>,
 }
 
 /// A probe of an event loop: it is asked for a sign of life only when somebody wants to know.

@@ -69,6 +69,7 @@ pub use publication::{Publication, publish_records};
 pub use publisher::{Answer, Guarantee};
 pub use redis_url::{UrlPart, url_says, url_without};
 pub use source::injected::{Injection, Ticket};
+pub use source::netlink::UeventHandle;
 pub use source::simulated::{CYCLE, SimulatedCommand, SimulatedDevice, demonstration};
 pub use spool::waiting as waiting_records;
 pub use telemetry::{LAST_FLUSH, Member, Relay, Relayed, Sampler, Settings, Signal, Span, Telemetry};

@@ -15,7 +15,6 @@ use crate::platform::machine::boot_id;
 use crate::producer;
 use crate::publisher::{Limits, Publisher, PublisherConfig};
 use crate::spool::{Listing, SettledBoard, Spool};
-use crate::sysfs::Sysfs;
 
 /// How often an idle connection is tried: there is none here.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -54,7 +53,7 @@ pub fn publish_records(
             "publishing without a daemon needs a file for the outbox: set outbox.path, or STATE_DIRECTORY";
         return Err(Error::new(Code::Outbox, message));
     };
-    let Some(spool) = config.spool().map(Spool::new) else {
+    let Some(spool) = config.spool().and_then(Spool::at) else {
         let message = "fallback.enable_udev is false, or fallback.spool_path null: there are no records";
         return Err(Error::new(Code::Config, message));
     };
@@ -86,7 +85,6 @@ pub fn publish_records(
         Arc::clone(&intake),
         earlier,
         Arc::new(Filters::new(&config.filters)),
-        Sysfs::new("/sys"),
         boot_id,
     );
     let publisher =

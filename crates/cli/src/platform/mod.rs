@@ -6,6 +6,8 @@
 //! | `config_watch` | notices that the configuration file has changed |
 //! | `outbox_path` | where the outbox lies when nobody says |
 //! | `reader` | whether anybody reads stdout |
+//! | `service` | what a service manager gives, and wants to hear |
+//! | `udev` | the command `udev` |
 
 #[cfg(any(not(target_os = "linux"), test))]
 #[cfg_attr(target_os = "linux", allow(dead_code, reason = "there only for its tests"))]
@@ -22,9 +24,9 @@ mod unix;
 mod windows;
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{bus, config_watch};
+pub(crate) use elsewhere::{bus, config_watch, service, udev};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{bus, config_watch, outbox_path};
+pub(crate) use linux::{bus, config_watch, outbox_path, service, udev};
 #[cfg(target_os = "macos")]
 pub(crate) use macos::outbox_path;
 #[cfg(unix)]

@@ -12,15 +12,15 @@ use crate::event::{Action, Backend};
 use crate::filter::Filters;
 use crate::hub::Hub;
 use crate::outbox::{Earlier, Intake};
+use crate::platform::bus::{Bus, Description, StringsToRead};
 use crate::spool::plan::{Facts, Fate, When, plan};
 use crate::spool::{Claims, Record, Settled};
-use crate::sysfs::{Description, StringsToRead, Sysfs};
 use crate::threads;
 
 /// Tells what records say.
 pub struct Alone {
     announcer: Announcer,
-    sysfs: Sysfs,
+    bus: Bus,
     boot_id: String,
     known: Settled,
 }
@@ -32,11 +32,11 @@ impl Alone {
         intake: Arc<Intake>,
         earlier: Earlier,
         filters: Arc<Filters>,
-        sysfs: Sysfs,
         boot_id: String,
     ) -> Self {
         let known = earlier.settled().clone();
-        Self { announcer: Announcer::new(hub, intake, earlier, filters), sysfs, boot_id, known }
+        let bus = Bus::open(false, |_| ());
+        Self { announcer: Announcer::new(hub, intake, earlier, filters), bus, boot_id, known }
     }
 
     /// Whether this record has been dealt with.
@@ -52,8 +52,8 @@ impl Alone {
         // No attachment outlives its boot.
         self.announcer.end_absent(|_| EarlierFate::Unknown, false);
         let attached = self.announcer.attached_names();
-        let sysfs = &self.sysfs;
-        let facts = Facts { boot_id: &self.boot_id, attached, present: &|name| sysfs.address(name) };
+        let bus = &self.bus;
+        let facts = Facts { boot_id: &self.boot_id, attached, present: &|name| bus.address(name) };
         let fates = plan(records, When::Alone, &mut Claims::default(), facts);
         for (record, fate) in records.iter().zip(fates) {
             self.known.insert(record.seqnum, record.seqnum);
@@ -89,7 +89,7 @@ impl Alone {
                     self.announcer.detach(&key, cause);
                 } else {
                     // It came before anybody wrote that down; who it was udev still knew.
-                    let device = record.device(self.sysfs.bus_path(&record.devpath));
+                    let device = record.device(self.bus.bus_path(&record.devpath));
                     self.announcer.detach_unknown(&key, device, cause);
                 }
             }
@@ -97,8 +97,8 @@ impl Alone {
     }
 
     fn describe(&self, record: &Record) -> Device {
-        let written = || record.device(self.sysfs.bus_path(&record.devpath));
-        match self.sysfs.describe_name(record.name(), record.address) {
+        let written = || record.device(self.bus.bus_path(&record.devpath));
+        match self.bus.describe_name(record.name(), record.address) {
             None => written(),
             Some(Description::Whole(device)) => device,
             Some(Description::WithoutStrings(strings)) => {

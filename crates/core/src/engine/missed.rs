@@ -10,11 +10,11 @@ use crate::error::{Code, Error};
 use crate::event::{Backend, Synthetic};
 use crate::notice::{Notice, SourceState};
 use crate::onlooker::Fact;
+use crate::platform::bus::Description;
 use crate::registry::Transition;
 use crate::source::name;
 use crate::spool::plan::{Facts, Fate, When, Why, plan};
-use crate::spool::{Bad, Claims, Record, Settled, SettledBoard, Spool, SpoolWatch};
-use crate::sysfs::{Description, Sysfs};
+use crate::spool::{Bad, Claims, Record, Settled, SettledBoard, Spool};
 
 /// How soon after a record has come the folder is looked at: several come together.
 const SOON: Duration = Duration::from_millis(20);
@@ -78,9 +78,8 @@ impl Missed {
     }
 
     /// The uevent socket is open: what has a higher number than this will be heard.
-    pub(super) fn opened(&mut self, sysfs: &Sysfs) {
-        let number = std::fs::read_to_string(sysfs.root().join("kernel/uevent_seqnum"));
-        self.horizon = number.ok().and_then(|number| number.trim().parse().ok());
+    pub(super) fn opened(&mut self, last: Option<u64>) {
+        self.horizon = last;
         self.through = None;
     }
 
@@ -141,7 +140,7 @@ impl Missed {
 impl Engine {
     /// Tells what was missed before the first snapshot.
     pub(super) fn tell_missed_before(&mut self) {
-        self.missed.opened(self.bus.sysfs());
+        self.missed.opened(self.bus.last_uevent());
         // Where no snapshot is taken nothing can be left to it.
         let continues = self.announcer.earlier().continues() || !self.config.snapshot;
         self.look_at_spool(When::BeforeFirst { continues });
@@ -151,7 +150,7 @@ impl Engine {
     pub(super) fn look_at_spool(&mut self, when: When) {
         self.missed.due = None;
         let Some(SpoolConfig { spool, boot_id }) = self.missed.config.clone() else { return };
-        self.watch_spool(&spool);
+        self.senses.watch_spool(spool.path());
         let listing = match spool.read(|number| self.missed.known.contains(number)) {
             Ok(listing) => listing,
             Err(error) => return self.tell_no_spool(&spool, &error),
@@ -193,8 +192,8 @@ impl Engine {
             .chain(self.registry.addresses())
             .map(|(name, address)| (name.to_owned(), address))
             .collect();
-        let sysfs = self.bus.sysfs();
-        let facts = Facts { boot_id, attached, present: &|name| sysfs.address(name) };
+        let bus = &self.bus;
+        let facts = Facts { boot_id, attached, present: &|name| bus.address(name) };
         let fates = plan(&records, when, &mut self.missed.claims, facts);
         let now = Instant::now();
         for (record, fate) in records.into_iter().zip(fates) {
@@ -252,8 +251,9 @@ impl Engine {
             match transition {
                 Transition::Attach { name, address, .. } => {
                     let described = self.bus.describe_name(&name, address);
-                    let described =
-                        described.unwrap_or_else(|| Description::Whole(record.device(self.bus_path(record))));
+                    let described = described.unwrap_or_else(|| {
+                        Description::Whole(record.device(self.bus.bus_path(&record.devpath)))
+                    });
                     self.attach(name, described, cause);
                 }
                 Transition::Detach { name, .. } => {
@@ -264,10 +264,6 @@ impl Engine {
                 }
             }
         }
-    }
-
-    fn bus_path(&self, record: &Record) -> Option<String> {
-        self.bus.sysfs().bus_path(&record.devpath)
     }
 
     fn settle_record(&mut self, record: &Record, why: Why) {
@@ -310,15 +306,9 @@ impl Engine {
         }
     }
 
-    fn watch_spool(&mut self, spool: &Spool) {
-        if !self.senses.watches_spool() {
-            self.senses.set_spool_watch(SpoolWatch::open(spool.path()).ok());
-        }
-    }
-
     /// Where nobody has installed a helper there is nothing to tell.
     fn tell_no_spool(&mut self, spool: &Spool, error: &std::io::Error) {
-        self.senses.set_spool_watch(None);
+        self.senses.forget_spool();
         let is_new =
             error.kind() == std::io::ErrorKind::NotFound && !self.hub.knows_source(name::UDEV_HELPER);
         if !is_new {

@@ -165,7 +165,7 @@ impl Engine {
                 self.senses.retry();
                 self.registry.set_uevents_open(self.senses.has_uevents());
                 if self.senses.has_uevents() && !had_uevents {
-                    self.missed.opened(self.bus.sysfs());
+                    self.missed.opened(self.bus.last_uevent());
                     self.schedule.snapshot_within(Duration::ZERO);
                 }
             }

@@ -90,12 +90,15 @@ impl Senses {
         self.uevents = None;
     }
 
-    pub(super) fn watches_spool(&self) -> bool {
-        self.spool.is_some()
+    /// Has records that come end a wait, where the folder is there.
+    pub(super) fn watch_spool(&mut self, path: &Path) {
+        if self.spool.is_none() {
+            self.spool = SpoolWatch::open(path).ok();
+        }
     }
 
-    pub(super) fn set_spool_watch(&mut self, watch: Option<SpoolWatch>) {
-        self.spool = watch;
+    pub(super) fn forget_spool(&mut self) {
+        self.spool = None;
     }
 
     pub(super) fn receive(&mut self) -> Result<Received, Errno> {

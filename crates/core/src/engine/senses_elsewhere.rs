@@ -1,5 +1,6 @@
 //! The engine's senses where there are no uevents: libusb, and the inbox, into which the lister speaks.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::libusb_sense::LibusbSense;
 use crate::hub::Hub;
 use crate::notice::SourceState;
 use crate::source::name;
-use crate::source::netlink::Received;
+use crate::source::netlink::{Received, UeventSocket};
 
 /// Which sources to listen to.
 #[derive(Clone, Debug)]
@@ -31,9 +32,16 @@ pub(super) struct Senses {
     libusb: LibusbSense,
 }
 
+/// What has ended a wait, beside a message: neither of these is here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Woken {
+    pub(super) nodes: bool,
+    pub(super) spool: bool,
+}
+
 #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the face of Linux's senses")]
 impl Senses {
-    pub(super) fn new(config: SenseConfig, hub: Hub, inbox: Arc<Inbox>) -> Self {
+    pub(super) fn new(config: SenseConfig, hub: Hub, inbox: Arc<Inbox>, _: Option<UeventSocket>) -> Self {
         let libusb = LibusbSense::new(config.libusb, hub.clone(), Arc::clone(&inbox));
         Self { config, hub, inbox, libusb }
     }
@@ -79,10 +87,14 @@ impl Senses {
         cfg!(not(windows)) && self.libusb.is_dead()
     }
 
+    pub(super) fn watch_spool(&mut self, _: &Path) {}
+
+    pub(super) fn forget_spool(&mut self) {}
+
     /// Waits for the inbox or the end of `timeout`. Nothing is heard beside that.
-    pub(super) fn wait(&mut self, timeout: Duration) -> bool {
+    pub(super) fn wait(&mut self, timeout: Duration) -> Woken {
         self.inbox.bell().wait(timeout);
-        false
+        Woken::default()
     }
 
     pub(super) fn tell_uevents(&self, _: bool) {}

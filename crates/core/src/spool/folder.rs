@@ -10,6 +10,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, unlin
 use rustix::io::{Errno, read, retry_on_intr};
 
 use super::record::{LARGEST, Record};
+use super::{Bad, Listing};
 
 /// The helper writes no more records than this; further ones are looked at the next time.
 const MOST: usize = 10_000;
@@ -22,32 +23,11 @@ pub struct Spool {
     path: PathBuf,
 }
 
-/// What a look has found.
-#[derive(Debug, Default)]
-pub struct Listing {
-    /// Records that were asked for, in the kernel's order.
-    pub records: Vec<Record>,
-    /// Numbers of those that were not.
-    pub passed_over: Vec<u64>,
-    /// Files that are no records, and have been removed where that was possible.
-    pub bad: Vec<Bad>,
-}
-
-/// A file that is no record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bad {
-    /// Its name, ready to be shown.
-    pub name: String,
-    /// Why it is none.
-    pub why: String,
-    /// Whether it has been removed.
-    pub removed: bool,
-}
-
 impl Spool {
     /// The spool at `path`, which need not be there.
-    pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+    #[expect(clippy::unnecessary_wraps, reason = "other systems have none")]
+    pub fn at(path: &Path) -> Option<Self> {
+        Some(Self { path: path.to_owned() })
     }
 
     /// Where it is.
@@ -60,7 +40,7 @@ impl Spool {
     /// # Errors
     /// Where the folder is not there or cannot be read.
     pub fn read(&self, known: impl Fn(u64) -> bool) -> io::Result<Listing> {
-        let folder = self.open()?;
+        let folder = open(&self.path)?;
         let mut listing = Listing::default();
         let mut found = Vec::new();
         for name in names(&folder)? {
@@ -101,7 +81,7 @@ impl Spool {
         if seqnums.peek().is_none() {
             return Ok(());
         }
-        let folder = self.open()?;
+        let folder = open(&self.path)?;
         let mut refused = Ok(());
         for seqnum in seqnums {
             match unlinkat(&folder, format!("{seqnum:0DIGITS$}{SUFFIX}"), AtFlags::empty()) {
@@ -111,11 +91,11 @@ impl Spool {
         }
         refused
     }
+}
 
-    fn open(&self) -> io::Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(openat(CWD, &self.path, flags, Mode::empty())?)
-    }
+fn open(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(CWD, path, flags, Mode::empty())?)
 }
 
 /// How many records wait in the folder at `path`.
@@ -123,8 +103,7 @@ impl Spool {
 /// # Errors
 /// Where the folder is not there or cannot be read.
 pub fn waiting(path: &Path) -> io::Result<usize> {
-    let folder = Spool::new(path).open()?;
-    let names = names(&folder)?;
+    let names = names(&open(path)?)?;
     Ok(names.iter().filter(|name| matches!(number(name), Named::Record(_))).count())
 }
 
@@ -226,7 +205,7 @@ mod tests {
             write(&folder, seqnum);
         }
         fs::write(folder.0.join(".00000000000000000013.77"), "half").expect("written");
-        let spool = Spool::new(&folder.0);
+        let spool = Spool::at(&folder.0).expect("a spool");
         assert_eq!(waiting(&folder.0).expect("a count"), 4);
         let listing = spool.read(|seqnum| seqnum == 9).expect("a listing");
         assert_eq!(listing.records.iter().map(|record| record.seqnum).collect::<Vec<_>>(), [7, 12, 100]);
@@ -248,7 +227,7 @@ mod tests {
         fs::write(folder.0.join(name(3)), vec![b'x'; LARGEST + 1]).expect("written");
         fs::write(folder.0.join(name(4)), "").expect("written");
         fs::write(folder.0.join("5.event"), TEXT).expect("written");
-        let listing = Spool::new(&folder.0).read(|_| false).expect("a listing");
+        let listing = Spool::at(&folder.0).expect("a spool").read(|_| false).expect("a listing");
         assert_eq!(listing.records, []);
         let bad: Vec<(&str, bool)> = listing.bad.iter().map(|bad| (bad.why.as_str(), bad.removed)).collect();
         assert_eq!(
@@ -270,6 +249,6 @@ mod tests {
         let folder = Folder::new();
         let link = folder.0.join("spool");
         symlink(&folder.0, &link).expect("a link");
-        assert!(Spool::new(link).read(|_| false).is_err());
+        assert!(Spool::at(&link).expect("a spool").read(|_| false).is_err());
     }
 }

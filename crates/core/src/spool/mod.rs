@@ -23,16 +23,22 @@
 //! nothing else.
 
 mod claims;
+#[cfg_attr(not(target_os = "linux"), path = "folder_elsewhere.rs")]
 mod folder;
+mod listing;
 pub(crate) mod plan;
 #[cfg(test)]
 mod plan_laws;
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is no folder to read them from"))]
 mod record;
 mod settled;
+#[cfg(target_os = "linux")]
 mod watch;
 
 pub use claims::Claims;
-pub use folder::{Bad, Listing, Spool, waiting};
+pub use folder::{Spool, waiting};
+pub use listing::{Bad, Listing};
 pub use record::Record;
 pub use settled::{Settled, SettledBoard};
+#[cfg(target_os = "linux")]
 pub use watch::SpoolWatch;

@@ -2,3 +2,5 @@
 
 pub(crate) mod bus;
 pub(crate) mod config_watch;
+pub(crate) mod service;
+pub(crate) mod udev;

@@ -3,3 +3,5 @@
 pub(crate) mod bus;
 pub(crate) mod config_watch;
 pub(crate) mod outbox_path;
+pub(crate) mod service;
+pub(crate) mod udev;

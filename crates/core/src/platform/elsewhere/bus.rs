@@ -109,10 +109,27 @@ impl Bus {
         None
     }
 
+    /// Only Linux has uevents.
+    #[expect(clippy::unused_self, reason = "sysfs says it")]
+    pub(crate) fn last_uevent(&self) -> Option<u64> {
+        None
+    }
+
+    /// Paths of the kernel's are Linux's.
+    #[expect(clippy::unused_self, reason = "sysfs says what is behind one")]
+    pub(crate) fn bus_path(&self, _: &str) -> Option<String> {
+        None
+    }
+
     /// Describes the device that a listing showed. None where it has gone.
     pub(crate) fn describe_name(&self, name: &str, address: Address) -> Option<Description> {
         let found = self.found.get(name).filter(|found| found.device.address == address)?;
         Some(describe(found))
+    }
+
+    /// Bus and address of the device that was called `name` when devices were last listed.
+    pub(crate) fn address(&self, name: &str) -> Option<Address> {
+        self.found.get(name).map(|found| found.device.address)
     }
 
     /// What tells the device that is called `name` now from every other one of this boot.

@@ -35,9 +35,9 @@ impl Bus {
         Self { sysfs: Sysfs::new(SYSFS) }
     }
 
-    /// Where all of this is read.
-    pub(crate) fn sysfs(&self) -> &Sysfs {
-        &self.sysfs
+    /// The number of the last uevent that the kernel has sent.
+    pub(crate) fn last_uevent(&self) -> Option<u64> {
+        std::fs::read_to_string(self.sysfs.root().join("kernel/uevent_seqnum")).ok()?.trim().parse().ok()
     }
 
     /// Whether it has been found what is connected.
@@ -76,6 +76,16 @@ impl Bus {
     /// Describes the device that a listing showed. None where it has gone.
     pub(crate) fn describe_name(&self, name: &str, address: Address) -> Option<Description> {
         self.sysfs.describe_name(name, address)
+    }
+
+    /// Bus and address of the device that is called `name` now.
+    pub(crate) fn address(&self, name: &str) -> Option<Address> {
+        self.sysfs.address(name)
+    }
+
+    /// What outlives a boot of the bus on which this path of the kernel's ends.
+    pub(crate) fn bus_path(&self, devpath: &str) -> Option<String> {
+        self.sysfs.bus_path(devpath)
     }
 
     /// What tells the device that is called `name` now from every other one of this boot.

@@ -29,6 +29,15 @@ pub(crate) fn make_file(path: &Path) -> io::Result<()> {
     OpenOptions::new().create(true).append(true).open(path).map(drop)
 }
 
+/// Whether a process has this lock: who asks has it for an instant. No file, no lock.
+pub(crate) fn is_locked(path: &Path) -> bool {
+    OpenOptions::new()
+        .write(true)
+        .share_mode(FILE_SHARE_READ)
+        .open(path)
+        .is_err_and(|error| is_refusal(&error))
+}
+
 /// Locks by way of this file, in which our process's number stands for whoever comes second: the system lets nobody else open it
 /// for writing as long as we have it open, and everybody read it. (A lock of bytes would keep readers away, too.)
 pub(crate) fn lock(path: &Path) -> Result<File, Refusal> {
@@ -40,10 +49,15 @@ pub(crate) fn lock(path: &Path) -> Result<File, Refusal> {
             let _ = writeln!(file, "{}", std::process::id());
             Ok(file)
         }
-        Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION.cast_signed()) => {
+        Err(error) if is_refusal(&error) => {
             let holder = fs::read_to_string(path).unwrap_or_default();
             Err(Refusal::Held(holder.trim().to_owned()))
         }
         Err(error) => Err(Refusal::NoFile(error)),
     }
+}
+
+/// Whether somebody has the file open who lets nobody else write.
+fn is_refusal(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ERROR_SHARING_VIOLATION.cast_signed())
 }

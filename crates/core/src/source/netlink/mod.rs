@@ -4,11 +4,10 @@
 //! a device. Any process may be sent a datagram on such a socket, so the sender is checked on each one.
 
 mod received;
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), path = "socket_elsewhere.rs")]
 mod socket;
 mod uevent;
 
 pub use received::Received;
-#[cfg(target_os = "linux")]
-pub use socket::UeventSocket;
+pub use socket::{UeventHandle, UeventSocket};
 pub use uevent::{Change, Uevent, UeventError};

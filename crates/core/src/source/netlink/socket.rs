@@ -16,6 +16,9 @@ const KERNEL_PORT: u32 = 0;
 /// Today's kernels write at most 2 KiB of environment; a longer message is noticed and makes room for itself.
 const FIRST_MESSAGE_SIZE: usize = 8 << 10;
 
+/// What is handed over to a process: a descriptor.
+pub type UeventHandle = OwnedFd;
+
 /// A socket in the kernel's uevent group.
 pub struct UeventSocket {
     fd: OwnedFd,
@@ -54,7 +57,7 @@ impl UeventSocket {
     ///
     /// # Errors
     /// A sentence, where it is another kind of socket, or none.
-    pub fn adopt(fd: OwnedFd) -> Result<Self, String> {
+    pub fn adopt(fd: UeventHandle) -> Result<Self, String> {
         let system = |error: Errno| std::io::Error::from(error).to_string();
         let domain = sockopt::socket_domain(&fd).map_err(system)?;
         if domain != AddressFamily::NETLINK {

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 use usb_daemon_core::Config;
 
-const RULES: &str = include_str!("../../../../deploy/udev/99-autoweave-usb.rules");
-const HELPER: &str = include_str!("../../../../deploy/udev/autoweave-udev-notify");
+const RULES: &str = include_str!("../../../../../../deploy/udev/99-autoweave-usb.rules");
+const HELPER: &str = include_str!("../../../../../../deploy/udev/autoweave-udev-notify");
 /// What stands for the helper in the rules, and for the spool in the helper.
 const HELPER_PATH: &str = "/usr/local/bin/autoweave-udev-notify";
 const SPOOL_PATH: &str = "/run/autoweave-usb/spool";

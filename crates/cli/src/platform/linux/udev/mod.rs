@@ -135,11 +135,11 @@ fn faults(config: &Config) -> Vec<String> {
     .collect()
 }
 
-impl UdevCommand {
+impl UdevArguments {
     /// The arguments that a run has, if this has them.
     pub(crate) fn run_arguments(&mut self) -> Option<&mut RunArguments> {
-        match self {
-            Self::Publish(publish) => Some(&mut publish.run),
+        match &mut self.command {
+            UdevCommand::Publish(publish) => Some(&mut publish.run),
             _ => None,
         }
     }

@@ -1,0 +1,25 @@
+//! What a look into the folder has found.
+
+use super::Record;
+
+/// What a look has found.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Records that were asked for, in the kernel's order.
+    pub records: Vec<Record>,
+    /// Numbers of those that were not.
+    pub passed_over: Vec<u64>,
+    /// Files that are no records, and have been removed where that was possible.
+    pub bad: Vec<Bad>,
+}
+
+/// A file that is no record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bad {
+    /// Its name, ready to be shown.
+    pub name: String,
+    /// Why it is none.
+    pub why: String,
+    /// Whether it has been removed.
+    pub removed: bool,
+}
