@@ -98,6 +98,7 @@ fn what_is_there_is_listed_once_it_is_heard_what_comes() {
     let address = Address { bus: 1, device: 2 };
     assert!(matches!(bus.describe_name("1-1", address), Some(Description::Whole(_))));
     assert!(bus.describe_name("1-1", Address { bus: 1, device: 9 }).is_none(), "another one");
+    assert_eq!((bus.address("1-1"), bus.address("1-2")), (Some(address), None));
 }
 
 #[test]
