@@ -70,7 +70,9 @@ async function command(program, args, { capture = false, prefix, nice } = {}) {
 }
 
 async function cargoTest(io) {
-  const { failed, output } = await command('cargo', ['test', '--workspace', '--quiet'], { capture: true, ...io });
+  // The test bed makes devices in a namespace of Linux.
+  const leftOut = process.platform === 'linux' ? [] : ['--exclude', 'usb-testbed'];
+  const { failed, output } = await command('cargo', ['test', '--workspace', ...leftOut, '--quiet'], { capture: true, ...io });
   const results = [...output.matchAll(/^test result: \w+\. (\d+) passed; (\d+) failed/gm)];
   const sum = (at) => results.reduce((total, result) => total + Number(result[at]), 0);
   return { passed: sum(1), failed: Math.max(sum(2), failed) };
