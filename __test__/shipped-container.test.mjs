@@ -44,6 +44,11 @@ describe.each(DOCKERFILES)('%s', (name) => {
     expect(JSON.parse(of('HEALTHCHECK')[0].split(' CMD ')[1])).toEqual(['node', '/app/bin/usb-daemon.js', 'health']);
   });
 
+  it('brings the licenses of what is linked into the addon, and names them', () => {
+    expect(instructions(name).filter(([word, rest]) => word === 'RUN' && rest.includes('node scripts/notices.mjs >/app/THIRD-PARTY-LICENSES.txt'))).toHaveLength(1);
+    expect(of('LABEL')[0]).toMatch(/image\.licenses="MIT AND LGPL-2\.1-or-later AND /);
+  });
+
   it('sends the builder what the build reads, and no addon of this machine', () => {
     const ignore = readFileSync(join(packageRoot, `deploy/container/${name}.dockerignore`), 'utf8').split('\n');
     expect(ignore).toContain('*');
