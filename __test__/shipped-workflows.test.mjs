@@ -90,6 +90,16 @@ describe('a job', () => {
   it('that publishes to npm has an environment, which can ask for a person', () => {
     expect(jobs.find(({ name }) => name === 'release.yml: npm').environment).toBe('npm');
   });
+
+  it('that publishes to npm comes after all that can still fail, for it cannot be taken back', () => {
+    expect(jobs.find(({ name }) => name === 'release.yml: npm').needs).toEqual(['files', 'image-index', 'chart']);
+  });
+
+  it('builds and tries both images, and another checks the sources for Windows and macOS, before anything is published', () => {
+    const image = jobs.find(({ name }) => name === 'test.yml: image');
+    expect([image.strategy.matrix.variant, image.steps.at(-1).run]).toEqual([['bookworm', 'alpine'], 'sh scripts/container/try.sh "$VARIANT"']);
+    expect(jobs.find(({ name }) => name === 'test.yml: elsewhere').steps.at(-1).run).toBe('sh scripts/cross/check.sh');
+  });
 });
 
 describe('a step', () => {
