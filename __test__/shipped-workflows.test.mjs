@@ -175,7 +175,7 @@ describe('the platforms', () => {
 });
 
 describe('what is updated by itself', () => {
-  it('is every kind of dependency that there is, after a time in which a bad one is found', () => {
+  it('is each action, crate and npm package, after a time in which a bad one is found', () => {
     const { updates } = parse(read('.github/dependabot.yml'));
     expect(updates.map((each) => each['package-ecosystem']).sort()).toEqual(['cargo', 'github-actions', 'npm']);
     expect(updates.filter(({ cooldown }) => !(cooldown?.['default-days'] >= 7))).toEqual([]);
