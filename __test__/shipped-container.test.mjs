@@ -4,7 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { compose, instructions, lastStage, tool } from './containers/manifests.mjs';
 import { packageRoot } from './daemon.mjs';
@@ -12,6 +12,12 @@ import { freePort } from './free-port.mjs';
 import { until } from './until.mjs';
 
 const DOCKERFILES = ['Dockerfile', 'Dockerfile.alpine'];
+
+/** What `include_str!` and `include_bytes!` name, as paths in the checkout. */
+const included = ['crates', 'src'].flatMap((root) => {
+  const sources = readdirSync(join(packageRoot, root), { recursive: true }).filter((path) => path.endsWith('.rs')).map((path) => join(root, path));
+  return sources.flatMap((path) => [...readFileSync(join(packageRoot, path), 'utf8').matchAll(/include_(?:str|bytes)!\(\s*"(.+?)"/g)].map(([, file]) => join(dirname(path), file)));
+});
 
 describe.each(DOCKERFILES)('%s', (name) => {
   const stage = lastStage(name);
@@ -38,6 +44,11 @@ describe.each(DOCKERFILES)('%s', (name) => {
     expect(JSON.parse(of('HEALTHCHECK')[0].split(' CMD ')[1])).toEqual(['node', '/app/bin/usb-daemon.js', 'health']);
   });
 
+  it('brings the licenses of what is linked into the addon, and names them', () => {
+    expect(instructions(name).filter(([word, rest]) => word === 'RUN' && rest.includes('node scripts/notices.mjs >/app/THIRD-PARTY-LICENSES.txt'))).toHaveLength(1);
+    expect(of('LABEL')[0]).toMatch(/image\.licenses="MIT AND LGPL-2\.1-or-later AND /);
+  });
+
   it('sends the builder what the build reads, and no addon of this machine', () => {
     const ignore = readFileSync(join(packageRoot, `deploy/container/${name}.dockerignore`), 'utf8').split('\n');
     expect(ignore).toContain('*');
@@ -45,6 +56,12 @@ describe.each(DOCKERFILES)('%s', (name) => {
     expect(ignore.indexOf('js/*.node')).toBeGreaterThan(ignore.indexOf('!js'));
     const copied = instructions(name).find(([word, rest]) => word === 'RUN' && rest.includes('cp -r'))[1].match(/cp -r (.*?) \/app/)[1].split(' ');
     expect(copied.filter((each) => !ignore.includes(`!${each}`))).toEqual([]);
+  });
+
+  it('sends it each file that Rust takes into the addon', () => {
+    const admitted = readFileSync(join(packageRoot, `deploy/container/${name}.dockerignore`), 'utf8').split('\n').filter((line) => line.startsWith('!')).map((line) => line.slice(1));
+    expect(included).toContain('deploy/udev/autoweave-udev-notify');
+    expect(included.filter((path) => !admitted.some((each) => path === each || path.startsWith(`${each}/`)))).toEqual([]);
   });
 });
 

@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
@@ -98,10 +99,34 @@ it('obeys who has disabled it and changed its settings, when it is upgraded', ()
   expect(lines).toEqual(['disabled', 'disabled', 'disabled', 'REDIS_HOST=elsewhere']);
 });
 
+it('has the licenses of all that is linked into the addon', () => {
+  const names = execFileSync('dpkg-deb', ['--fsys-tarfile', deb], { maxBuffer: 1 << 28 });
+  const packed = execFileSync('tar', ['-xO', './usr/share/doc/autoweave-usb-daemon/THIRD-PARTY-LICENSES.txt.gz'], { input: names, maxBuffer: 1 << 28 });
+  const text = gunzipSync(packed).toString();
+  for (const part of ['libusb1-sys', 'GNU LESSER GENERAL PUBLIC LICENSE', 'Permission is hereby granted']) expect(text).toContain(part);
+});
+
+it('of a prerelease comes before the release', () => {
+  const [line] = readFileSync(join(checkout, 'scripts/deb.sh'), 'utf8').match(/^version=.*$/m);
+  writeFileSync(join(place, 'package.json'), '{\n  "version": "1.2.3-rc.1",\n}\n');
+  const version = execFileSync('sh', ['-c', `${line}; printf %s "$version"`], { cwd: place, encoding: 'utf8' });
+  expect(spawnSync('dpkg', ['--compare-versions', `${version}-1`, 'lt', '1.2.3-1']).status).toBe(0);
+});
+
+it('leaves another’s file in /etc/autoweave when it is purged', () => {
+  const lines = inCopy(`
+    install_it
+    touch /etc/autoweave/redis-password /etc/autoweave/of-another
+    dpkg -P autoweave-usb-daemon >/dev/null 2>&1
+    ls /etc/autoweave`);
+  expect(lines).toEqual(['of-another']);
+});
+
 it('leaves nothing once purged but the account, as other packages do', () => {
   const lines = inCopy(`
     install_it
     mkdir -p /var/lib/autoweave-usb-daemon && touch /var/lib/autoweave-usb-daemon/outbox.db
+    cd /etc/autoweave && touch redis-password http-token usb-daemon.json && cd /
     dpkg -P autoweave-usb-daemon >/dev/null 2>&1
     dpkg -l autoweave-usb-daemon 2>/dev/null | grep autoweave || true
     find /copy -iname '*autoweave*'

@@ -55,7 +55,7 @@ it('has the rules, the dashboard and the schema of the configuration as they are
 it('is of the version of the package', () => {
   const { version, appVersion } = parsed(read('deploy/helm/Chart.yaml'))[0];
   expect([version, appVersion]).toEqual(Array(2).fill(JSON.parse(read('package.json')).version));
-  expect(containerOf(rendered().get('DaemonSet/it')).image).toBe(`autoweave/usb-daemon:${appVersion}`);
+  expect(containerOf(rendered().get('DaemonSet/it')).image).toBe(`ghcr.io/autoweave/usb-daemon:${appVersion}`);
 });
 
 describe('each value', () => {

@@ -25,7 +25,8 @@ describe('the image', () => {
   it('has the program, which nobody but root may change, and nothing that only the build needs', () => {
     const files = filesIn(join(image.root, 'app'));
     const names = files.map((file) => file.slice(image.root.length));
-    expect(names).toEqual(expect.arrayContaining(['/app/bin/usb-daemon.js', '/app/index.js', '/app/package.json', '/app/LICENSE']));
+    expect(names).toEqual(expect.arrayContaining(['/app/bin/usb-daemon.js', '/app/index.js', '/app/package.json', '/app/LICENSE', '/app/THIRD-PARTY-LICENSES.txt']));
+    expect(readFileSync(join(image.root, 'app/THIRD-PARTY-LICENSES.txt'), 'utf8')).toMatch(/libusb1-sys[\s\S]*GNU LESSER GENERAL PUBLIC LICENSE/);
     expect(names.filter((name) => name.endsWith('.node'))).toHaveLength(1);
     expect(names.filter((name) => /\.(rs|toml|lock|ts|mts)$|node_modules|\/target\//.test(name))).toEqual([]);
     expect(files.filter((file) => statSync(file).uid !== 0 || statSync(file).mode & 0o022)).toEqual([]);
@@ -43,7 +44,7 @@ describe('the image', () => {
     expect(lstatSync(join(image.root, 'var/lib/autoweave-usb-daemon'))).toMatchObject({ uid: 65532, gid: 65532 });
   });
 
-  it('runs without any right, answers its health check, and ends in good order as process 1', async () => {
+  it('runs where it is given no right at all, answers its health check, and ends in good order as process 1', async () => {
     const running = image.start(SIMULATED);
     onTestFinished(() => running.end());
     await running.said.waitFor(({ type }) => type === 'attach', 'a simulated device');

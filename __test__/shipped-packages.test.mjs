@@ -26,9 +26,12 @@ const NEEDED = [
   /^types\/[a-z]+\.d\.ts$/,
   /^bin\/usb-daemon\.js$/,
   /^usb-daemon\.schema\.json$/,
-  /^docs\/(CONFIGURATION|GUARANTEES|MIGRATING|MONITORING|CONTAINERS|operations)\.md$/,
-  /^deploy\/(grafana\/usb-daemon\.json|prometheus\/(prometheus|rules)\.yml)$/,
+  /^docs\/(CONFIGURATION|GUARANTEES|MIGRATING|MONITORING|CONTAINERS|SERVICE|operations)\.md$/,
+  /^deploy\/(grafana\/usb-daemon\.json|prometheus\/(prometheus|rules)\.yml|systemd\/autoweave-usb[a-z-]*\.(service|socket|path|default|sysusers|tmpfiles))$/,
 ];
+
+/** `*` is any part of one name. */
+const matchesGlob = (path, pattern) => new RegExp(`^${pattern.replaceAll('.', '\\.').replaceAll('*', '[^/]*')}$`).test(path);
 
 /** The environment of npm and of what is installed: the user's own settings say nothing. */
 let env;
@@ -95,6 +98,14 @@ describe('the tarballs', () => {
     expect(unneeded).toEqual([]);
     const own = packageNamed(packageOf(here)).files.map(({ path }) => path);
     expect(own.sort()).toEqual(['LICENSE', 'README.md', 'THIRD-PARTY-LICENSES.txt', 'package.json', fileOf(here)].sort());
+  });
+
+  it('hold what docs/SERVICE.md copies from them by hand', () => {
+    const [, ...copied] = readFileSync(join(checkout, 'docs/SERVICE.md'), 'utf8').split('"$package"/');
+    const inTarball = packageNamed(MAIN).files.map(({ path }) => path);
+    const wanted = copied.map((rest) => rest.match(/^\S+/)[0]);
+    expect(wanted).toContain('deploy/systemd/*.service');
+    expect(wanted.filter((pattern) => !inTarball.some((path) => matchesGlob(path, pattern)))).toEqual([]);
   });
 
   it('run nothing where they are installed, and need nothing else', () => {

@@ -135,6 +135,36 @@ describe('the release on GitHub', () => {
   });
 });
 
+describe('an image that is tried', () => {
+  const tried = (variant, answers) => {
+    const docker = `case "$1" in run) echo a-container ;; exec) exit $HEALTH ;; inspect) echo $CODE ;; esac`;
+    const { env, calls } = standIns(folder, { docker, sleep: ':' });
+    const result = run('sh', [script('container/try.sh'), variant], { env: { ...env, HEALTH: '0', CODE: '0', ...answers } });
+    return { ...result, calls: calls() };
+  };
+
+  it('is built, runs without a right, is asked how it is, ends, and is pushed nowhere', () => {
+    const { status, calls } = tried('alpine');
+    expect(status).toBe(0);
+    expect(calls[0]).toMatch(/^docker buildx build --file deploy\/container\/Dockerfile\.alpine .*--load/);
+    expect(calls[1]).toMatch(/^docker run .*--read-only --cap-drop ALL --security-opt no-new-privileges /);
+    expect(calls.slice(2).map((call) => call.split(' ')[1])).toEqual(['exec', 'stop', 'inspect', 'rm']);
+    expect(calls.join()).not.toMatch(/push|login/);
+  });
+
+  it.each([
+    ['does not get healthy', { HEALTH: '1' }, 'try: it does not get healthy\n'],
+    ['does not end in good order', { CODE: '137' }, 'try: it ended with 137\n'],
+  ])('and %s is refused, and taken away', (_, answers, message) => {
+    const { status, stderr, calls } = tried('bookworm', answers);
+    expect([status, stderr, calls.at(-1)]).toEqual([1, message, 'docker rm --force --volumes a-container']);
+  });
+
+  it('is one of two', () => {
+    expect(tried('nanoserver')).toMatchObject({ status: 2, calls: [] });
+  });
+});
+
 describe('the container registry', () => {
   const DIGEST = `sha256:${'ab'.repeat(32)}`;
   const WORKFLOW = { GITHUB_REPOSITORY: 'AutoWeave/usb-daemon', GITHUB_ACTOR: 'someone', REGISTRY_TOKEN: 'secret-of-the-test' };

@@ -23,6 +23,7 @@ describe('the version', () => {
     ['Cargo.lock', /(name = "usb-daemon-core"\nversion = ").+"/, '$19.9.9"'],
     ['npm/linux-x64-gnu/package.json', /"version": "[^"]+"/, '"version": "9.9.9"'],
     ['deploy/helm/Chart.yaml', /^appVersion: .+$/m, 'appVersion: 9.9.9'],
+    ['deploy/compose.yaml', /usb-daemon:\d[^}]*/, 'usb-daemon:9.9.9'],
     ['deploy/container/Dockerfile', /^ARG VERSION=.+$/m, 'ARG VERSION=9.9.9'],
   ])('that %s names is the one of package.json', (path, from, to) => {
     const change = copyOfManifests(folder);
@@ -32,8 +33,12 @@ describe('the version', () => {
     expect(stderr).toMatch(new RegExp(`^error: ${path}.* says 9\\.9\\.9, package\\.json ${version}\n$`));
   });
 
+  /** As it is once CONTRIBUTING.md's "Once, before the first one" has been done. */
+  const nameRepository = (change) => change('package.json', '  "license"', '  "repository": { "type": "git", "url": "git+https://git.example/daemon.git" },\n  "license"');
+
   it('is the one of the tag, and the changelog has a section for it', () => {
     const change = copyOfManifests(folder);
+    nameRepository(change);
     const check = (tag) => run('node', [join(folder, 'scripts/release/version.mjs'), tag]);
     expect(check(`v${version}`)).toMatchObject({ status: 1, stderr: `error: CHANGELOG.md says nothing of version ${version}\n` });
     change('CHANGELOG.md', '## Unreleased', `## Unreleased\n\n## ${version} - 2026-12-24`);
@@ -42,8 +47,17 @@ describe('the version', () => {
     expect(check(version)).toMatchObject({ status: 1 });
   });
 
+  it('is released only where the package names its repository, which npm wants for the provenance', () => {
+    const change = copyOfManifests(folder);
+    change('CHANGELOG.md', '## Unreleased', `## Unreleased\n\n## ${version} - 2026-12-24`);
+    const check = () => run('node', [join(folder, 'scripts/release/version.mjs'), `v${version}`]);
+    expect(check()).toMatchObject({ status: 1, stderr: expect.stringMatching(/^error: package\.json names no repository, and npm refuses .*\n$/) });
+    nameRepository(change);
+    expect(check()).toMatchObject({ status: 0 });
+  });
+
   it('is set everywhere at once, and takes what the changelog calls unreleased', () => {
-    copyOfManifests(folder);
+    nameRepository(copyOfManifests(folder));
     const set = (to) => run('node', [join(folder, 'scripts/release/version.mjs'), '--set', to]);
     expect(set('7.8.9')).toEqual({ status: 0, stdout: '7.8.9\n', stderr: '' });
     expect(run('node', [join(folder, 'scripts/release/version.mjs'), 'v7.8.9'])).toMatchObject({ status: 0 });

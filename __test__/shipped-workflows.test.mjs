@@ -90,6 +90,16 @@ describe('a job', () => {
   it('that publishes to npm has an environment, which can ask for a person', () => {
     expect(jobs.find(({ name }) => name === 'release.yml: npm').environment).toBe('npm');
   });
+
+  it('that publishes to npm comes after all that can still fail, for it cannot be taken back', () => {
+    expect(jobs.find(({ name }) => name === 'release.yml: npm').needs).toEqual(['files', 'image-index', 'chart']);
+  });
+
+  it('builds and tries both images, and another checks the sources for Windows and macOS, before anything is published', () => {
+    const image = jobs.find(({ name }) => name === 'test.yml: image');
+    expect([image.strategy.matrix.variant, image.steps.at(-1).run]).toEqual([['bookworm', 'alpine'], 'sh scripts/container/try.sh "$VARIANT"']);
+    expect(jobs.find(({ name }) => name === 'test.yml: elsewhere').steps.at(-1).run).toBe('sh scripts/cross/check.sh');
+  });
 });
 
 describe('a step', () => {
@@ -165,7 +175,7 @@ describe('the platforms', () => {
 });
 
 describe('what is updated by itself', () => {
-  it('is every kind of dependency that there is, after a time in which a bad one is found', () => {
+  it('is each action, crate and npm package, after a time in which a bad one is found', () => {
     const { updates } = parse(read('.github/dependabot.yml'));
     expect(updates.map((each) => each['package-ecosystem']).sort()).toEqual(['cargo', 'github-actions', 'npm']);
     expect(updates.filter(({ cooldown }) => !(cooldown?.['default-days'] >= 7))).toEqual([]);

@@ -29,7 +29,8 @@ addon=${1:-js/usb-daemon.$platform.node}
 [ -e "$addon" ] || { echo "deb: $addon is not there: npm run build" >&2; exit 1; }
 
 name=autoweave-usb-daemon
-version=$(sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)
+# A prerelease comes before its release, which to Debian a tilde says.
+version=$(sed -n 's/^  "version": "\(.*\)",/\1/p' package.json | sed 's/-/~/')
 # The same sources give the same package.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
 export SOURCE_DATE_EPOCH
@@ -65,6 +66,9 @@ sed 's|/usr/local/bin/autoweave-udev-notify|/usr/lib/udev/autoweave-udev-notify|
 
 install -d "$doc"
 install -m 644 scripts/deb/copyright docs/SERVICE.md docs/CONFIGURATION.md docs/MONITORING.md "$doc/"
+# Into a file first: where it cannot be made, that must not go unnoticed in a pipe.
+node scripts/notices.mjs $platform >"$work/notices"
+gzip -9n <"$work/notices" >"$doc/THIRD-PARTY-LICENSES.txt.gz"
 gzip -9n <CHANGELOG.md >"$doc/changelog.gz"
 {
 	printf '%s (%s-1) unstable; urgency=medium\n\n' $name "$version"
@@ -82,7 +86,8 @@ size=$(du -sk --apparent-size --exclude=DEBIAN "$root" | cut -f1)
 sed "s/@version@/$version-1/; s/@architecture@/$architecture/; s/@size@/$size/; s/@libc@/$libc/" scripts/deb/control >"$root/DEBIAN/control"
 
 mkdir -p "$out"
-deb=$out/${name}_$version-1_$architecture.deb
+# Without the tilde: GitHub changes it in the name of a release's file.
+deb=$out/${name}_$(printf %s "$version" | tr '~' -)-1_$architecture.deb
 # Under its name once it is whole.
 dpkg-deb --root-owner-group -Zxz -z"${DEB_LEVEL:-6}" --build "$root" "$work/package.deb" >/dev/null
 mv "$work/package.deb" "$deb"

@@ -1,10 +1,13 @@
 // THIRD-PARTY-LICENSES.txt of a platform's package: what cargo links into the addon there, and the texts that must go with it.
+//
+//   node scripts/notices.mjs [PLATFORM]      prints it, as the images and the Debian packages have it
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync, realpathSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { checkout } from './addons.mjs';
+import { fileURLToPath } from 'node:url';
+import { PLATFORMS, checkout, platformHere } from './addons.mjs';
 
 const LICENSE_FILE = /^(licen[cs]e|copying|copyright|notice|unlicense)/i;
 /** Of licenses that may be chosen from, the one with the shortest text. */
@@ -82,4 +85,11 @@ export function noticesFor({ target }) {
   }
   const rule = '-'.repeat(80);
   return [HEAD, ...[...sections.values()].map(({ crates, text }) => `${rule}\n${[...crates].join('\n')}\n\n${text}`)].join('\n');
+}
+
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  const name = process.argv[2] ?? platformHere().name;
+  const platform = PLATFORMS.find((each) => each.name === name);
+  if (!platform) throw new Error(`there is no platform ${name}: js/platforms.js lists those that are`);
+  process.stdout.write(noticesFor(platform));
 }

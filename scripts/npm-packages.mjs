@@ -37,8 +37,7 @@ export function manifestOf(platform) {
 
 export const readmeOf = (platform) => `# ${packageOf(platform)}
 
-The addon of [@autoweave/usb-daemon](https://www.npmjs.com/package/@autoweave/usb-daemon) for ${described(platform)}. Install that one: it
-brings this along where it fits.
+The addon of \`@autoweave/usb-daemon\` for ${described(platform)}. Install that one: it brings this along where it fits.
 
 THIRD-PARTY-LICENSES.txt names what is linked into it, and how libusb can be exchanged for another one.
 `;

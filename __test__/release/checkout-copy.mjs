@@ -25,7 +25,7 @@ export function copyOfManifests(folder) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     cpSync(join(checkout, path), join(folder, path), { recursive: true });
   }
-  for (const [path, text] of [['helm/Chart.yaml', `name: x\nversion: ${version}\nappVersion: "${version}"\n`], ['container/Dockerfile', `FROM x\nARG VERSION=${version}\n`]]) {
+  for (const [path, text] of [['helm/Chart.yaml', `name: x\nversion: ${version}\nappVersion: "${version}"\n`], ['compose.yaml', `services:\n  x:\n    image: \${USB_DAEMON_IMAGE:-autoweave-usb-daemon:${version}}\n`], ['container/Dockerfile', `FROM x\nARG VERSION=${version}\n`]]) {
     mkdirSync(dirname(join(folder, 'deploy', path)), { recursive: true });
     writeFileSync(join(folder, 'deploy', path), text);
   }

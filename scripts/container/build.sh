@@ -24,6 +24,7 @@ else
 	# Where a build context has a stage's name, COPY --from takes that, and the stage is passed over.
 	mkdir "$work/app"
 	cp -r LICENSE package.json bin js index.js index.mjs usb.js usb.mjs "$work/app"
+	node scripts/notices.mjs >"$work/app/THIRD-PARTY-LICENSES.txt"
 	find "$work/app" -name '*.d.ts' -delete
 	set -- --build-context "build=$work"
 fi

@@ -10,6 +10,7 @@ const WORKSPACE = /^(\[workspace\.package\]\n(?:[^[\n]*\n)*?version = ")[^"]+/m;
 /** What comes from elsewhere has a source. */
 const MEMBER = /^(name = ".+"\nversion = ")[^"]+(?="\n(?!source))/gm;
 const IMAGE = /^(ARG VERSION=)\S+/m;
+const COMPOSE = /^(\s+image: \$\{USB_DAEMON_IMAGE:-autoweave-usb-daemon:)[^}\s]+/m;
 const CHART = /^(version: ["']?)[^"'\s]+/m;
 const OF_CHART = /^(appVersion: ["']?)[^"'\s]+/m;
 
@@ -25,6 +26,7 @@ export function places(checkout) {
     { path: 'Cargo.lock', pattern: MEMBER },
     ...listed('npm').map((platform) => ({ path: `npm/${platform}/package.json`, pattern: MANIFEST })),
     ...listed('deploy/helm').filter((name) => name === 'Chart.yaml').flatMap((name) => [CHART, OF_CHART].map((pattern) => ({ path: `deploy/helm/${name}`, pattern }))),
+    ...listed('deploy').filter((name) => name === 'compose.yaml').map((name) => ({ path: `deploy/${name}`, pattern: COMPOSE })),
     ...images.map((name) => ({ path: `deploy/container/${name}`, pattern: IMAGE })),
   ];
 }

@@ -1,6 +1,6 @@
-// Checks that every file that names this project's version names the same one, and with a tag that this is the tag's and that the
-// changelog has a section for it. Prints the version. With --set, writes another one everywhere, and gives what the changelog calls
-// unreleased to it.
+// Checks that every file that names this project's version names the same one, and with a tag that this is the tag's, that the
+// changelog has a section for it, and that the package names its repository, without which npm refuses the provenance. Prints the
+// version. With --set, writes another one everywhere, and gives what the changelog calls unreleased to it.
 //
 //   node scripts/release/version.mjs [v1.2.3]
 //   node scripts/release/version.mjs --set 1.2.3
@@ -40,7 +40,9 @@ function faults(version, tag) {
     return [...new Set(found)].filter((each) => each !== version).map((each) => `${place.path} says ${each}, package.json ${version}`);
   });
   if (tag !== undefined) {
+    const { repository } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
     if (tag !== `v${version}`) wrong.push(`the tag is ${tag}, package.json says ${version}`);
+    if (!repository && values.set === undefined) wrong.push('package.json names no repository, and npm refuses a provenance without one: CONTRIBUTING.md, "Release"');
     if (!sectionOf(readChangelog(checkout), version)) wrong.push(`CHANGELOG.md says nothing of version ${version}`);
   }
   return wrong;
