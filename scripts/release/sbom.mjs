@@ -16,10 +16,11 @@ const TARGETS = [
   'x86_64-unknown-linux-gnu', 'aarch64-unknown-linux-gnu', 'armv7-unknown-linux-gnueabihf', 'x86_64-unknown-linux-musl', 'aarch64-unknown-linux-musl',
   'x86_64-apple-darwin', 'aarch64-apple-darwin', 'x86_64-pc-windows-msvc', 'aarch64-pc-windows-msvc',
 ];
-/** The crates that link foreign code, by what they link: what that is, and which of their files says which version. None: the system's. */
+/** The crates that link foreign code, by what they link: what that is, and which of their files says which version. Null: it is the system's. */
 const FOREIGN = {
   'usb-1.0': { name: 'libusb', license: 'LGPL-2.1-or-later', file: 'libusb/libusb/version.h', version: libusbVersion },
   sqlite3: { name: 'sqlite', license: 'blessing', file: 'sqlite3/sqlite3.h', version: (text) => /#define SQLITE_VERSION\s+"(.+)"/.exec(text)?.[1] },
+  IOKit: null,
   ring: { name: 'boringssl', license: 'Apache-2.0 AND ISC', version: undefined },
 };
 
@@ -58,6 +59,7 @@ function libusbVersion(text) {
 function foreignOf({ name, links, manifest_path: manifest }) {
   if (!links || name === ADDON) return [];
   const known = FOREIGN[links.replace(/^ring_core_.*/, 'ring')];
+  if (known === null) return [];
   if (!known) throw new Error(`${name} links ${links}, of which scripts/release/sbom.mjs does not know whether it carries foreign code`);
   const version = known.file && known.version(readFileSync(join(dirname(manifest), known.file), 'utf8'));
   if (known.file && !/^\d+\.\d+/.test(version ?? '')) throw new Error(`${name}: no version in ${known.file}`);
