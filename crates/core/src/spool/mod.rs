@@ -32,7 +32,7 @@ mod settled;
 mod watch;
 
 pub use claims::Claims;
-pub use folder::{Bad, Listing, Spool, waiting};
+pub use folder::{Bad, Listing, Spool, Unread, waiting};
 pub use record::Record;
 pub use settled::{Settled, SettledBoard};
 pub use watch::SpoolWatch;
