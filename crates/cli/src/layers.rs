@@ -9,6 +9,8 @@ use usb_daemon_core::{Config, Error, Reading, UrlPart, url_says, url_without};
 use crate::platform::outbox_path;
 use crate::setting::{Origin, Setting, is_at_or_within};
 
+/// Where the helper that `udev install` installs writes, unless it is told otherwise.
+pub(crate) const SPOOL: &str = "/run/autoweave-usb/spool";
 const OFF: Value = Value::Bool(false);
 /// What names the server. A layer that has one of these takes all of those below that are not its own.
 const SERVER: [&str; 4] = ["redis.url", "redis.path", "redis.host", "redis.port"];
@@ -58,6 +60,7 @@ impl Layers {
             layers.add(layer);
         }
         add_outbox(&mut layers.root);
+        add_spool(&mut layers.root);
         layers
     }
 
@@ -227,6 +230,15 @@ fn add_outbox(root: &mut Map<String, Value>) {
         && let Some(default) = outbox_path::default()
     {
         outbox.insert("path".into(), default.to_string_lossy().into());
+    }
+}
+
+/// The command line takes what the helper of udev has written down, unless somebody says otherwise.
+pub(crate) fn add_spool(root: &mut Map<String, Value>) {
+    if cfg!(target_os = "linux")
+        && let Value::Object(fallback) = root.entry("fallback").or_insert_with(|| json!({}))
+    {
+        fallback.entry("spool_path").or_insert_with(|| SPOOL.into());
     }
 }
 

@@ -127,7 +127,8 @@ impl Daemon {
             };
             daemon.http = Some(HttpServer::start(&config.monitoring, served)?);
         }
-        daemon.start_engine(config, intake, earlier, (stored, boot_id, uevent_socket))?;
+        let spool = daemon.spool(config, in_file, boot_id);
+        daemon.start_engine(config, intake, earlier, (stored, spool, uevent_socket))?;
         Ok(daemon)
     }
 
@@ -148,12 +149,25 @@ impl Daemon {
         Publisher::start(publisher, limits, outbox, intake, self.hub.clone())
     }
 
+    /// Records are taken only for what outlives this process: others may wait for them.
+    fn spool(&self, config: &Config, in_file: bool, boot_id: String) -> Option<SpoolConfig> {
+        let path = config.spool()?;
+        if in_file {
+            return Spool::at(path).map(|spool| SpoolConfig { spool, boot_id });
+        }
+        if path.exists() {
+            let reason = format!("records are left in {}: the outbox is no file", path.display());
+            self.hub.tell_source(name::UDEV_HELPER, SourceState::Unavailable, reason);
+        }
+        None
+    }
+
     fn start_engine(
         &mut self,
         config: &Config,
         intake: Arc<Intake>,
         earlier: Earlier,
-        (stored, boot_id, uevent_socket): (SettledBoard, String, Option<UeventSocket>),
+        (stored, spool, uevent_socket): (SettledBoard, Option<SpoolConfig>, Option<UeventSocket>),
     ) -> Result<(), Error> {
         let engine = EngineConfig {
             interval: config.interval(),
@@ -165,7 +179,7 @@ impl Daemon {
             snapshot: config.sources.snapshot,
             patience: Duration::from_millis(config.performance.debounce_ms.into()),
             filters: Arc::new(Filters::new(&config.filters)),
-            spool: config.spool().and_then(Spool::at).map(|spool| SpoolConfig { spool, boot_id }),
+            spool,
         };
         let engine = Engine::new(
             engine,

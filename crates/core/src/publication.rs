@@ -1,5 +1,6 @@
 //! `usb-daemon udev publish`: what the helper of udev has written down goes through the outbox to Redis, and that is all.
 
+use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,8 +58,11 @@ pub fn publish_records(
         let message = "fallback.enable_udev is false, or fallback.spool_path null: there are no records";
         return Err(Error::new(Code::Config, message));
     };
-    if read(&spool, |_| true)?.passed_over.is_empty() && !path.exists() {
-        return Ok(Publication::Done { published: 0 });
+    let mut refusals = Refusals::default();
+    let listing = read(&spool, |_| true)?;
+    refusals.tell(&spool, &listing);
+    if listing.passed_over.is_empty() && !path.exists() {
+        return refusals.unless_some_remain(Publication::Done { published: 0 });
     }
     let boot_id = boot_id();
     let outbox = crate::config::OutboxConfig { required: true, ..config.outbox.clone() };
@@ -89,7 +93,7 @@ pub fn publish_records(
     );
     let publisher =
         Publisher::start(publisher, Limits::from(&config.performance), outbox, intake, hub.clone())?;
-    let run = Run { spool, stored, hub, alone };
+    let run = Run { spool, stored, hub, alone, refusals };
     let done = run.publish(patience, stopped);
     publisher.stop(Duration::ZERO);
     done
@@ -100,6 +104,45 @@ struct Run {
     stored: SettledBoard,
     hub: Hub,
     alone: Alone,
+    refusals: Refusals,
+}
+
+/// What is in the folder and cannot be taken.
+#[derive(Default)]
+struct Refusals {
+    told: HashSet<String>,
+    /// The first one that the last look has found and could not remove.
+    remains: Option<String>,
+}
+
+impl Refusals {
+    /// Tells of each file once.
+    fn tell(&mut self, spool: &Spool, listing: &Listing) {
+        let path = spool.path().display();
+        let bad = listing.bad.iter().map(|bad| {
+            (&bad.name, !bad.removed, format!("{path}/{} is no record of the helper: {}", bad.name, bad.why))
+        });
+        let unread = listing.unread.iter().map(|unread| {
+            (&unread.name, true, format!("{path}/{} cannot be read: {}", unread.name, unread.why))
+        });
+        self.remains = None;
+        for (name, stays, message) in bad.chain(unread) {
+            if self.told.insert(name.clone()) {
+                tracing::error!(code = Code::Spool.as_str(), "{message}");
+            }
+            if stays {
+                self.remains.get_or_insert(message);
+            }
+        }
+    }
+
+    /// What starts this when there are records would go on starting it.
+    fn unless_some_remain(&self, done: Publication) -> Result<Publication, Error> {
+        match &self.remains {
+            None => Ok(done),
+            Some(message) => Err(Error::new(Code::Spool, format!("{message}; it has to be removed by hand"))),
+        }
+    }
 }
 
 impl Run {
@@ -111,7 +154,8 @@ impl Run {
             self.take_records()?;
             let accounts = self.hub.outbox().accounts;
             if accounts.waiting == 0 {
-                return Ok(Publication::Done { published: accounts.published });
+                let done = Publication::Done { published: accounts.published };
+                return self.refusals.unless_some_remain(done);
             }
             if accounts.published > published {
                 published = accounts.published;
@@ -126,15 +170,7 @@ impl Run {
     /// Stores what the records say, and then removes them.
     fn take_records(&mut self) -> Result<(), Error> {
         let listing = read(&self.spool, |seqnum| self.alone.knows(seqnum))?;
-        for bad in &listing.bad {
-            let path = self.spool.path().display();
-            tracing::error!(
-                code = Code::Spool.as_str(),
-                "{path}/{} is no record of the helper: {}",
-                bad.name,
-                bad.why
-            );
-        }
+        self.refusals.tell(&self.spool, &listing);
         self.alone.take(&listing.records);
         let mut seqnums = listing.passed_over;
         seqnums.extend(listing.records.iter().map(|record| record.seqnum));

@@ -133,7 +133,8 @@ pub struct FallbackConfig {
     /// Where `usb-daemon udev install` puts the helper that udev calls: an absolute path without blanks.
     #[schemars(length(min = 1))]
     pub udev_script_path: String,
-    /// Folder in which that helper writes down what comes and goes: what a daemon has missed is told from there. `null`: nowhere.
+    /// Folder in which that helper writes down what comes and goes: a daemon whose outbox is a file tells from there what it has
+    /// missed, and removes it. `null`: nowhere. The command line has `/run/autoweave-usb/spool` by default.
     pub spool_path: Option<PathBuf>,
 }
 
@@ -142,7 +143,7 @@ impl Default for FallbackConfig {
         Self {
             enable_udev: cfg!(target_os = "linux"),
             udev_script_path: "/usr/local/bin/autoweave-udev-notify".into(),
-            spool_path: Some("/run/autoweave-usb/spool".into()),
+            spool_path: None,
         }
     }
 }

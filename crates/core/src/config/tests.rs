@@ -206,12 +206,12 @@ fn what_would_have_an_effect_that_it_cannot_have_is_refused_with_all_else() {
 }
 
 #[test]
-fn records_are_looked_at_unless_udev_is_not_to_be_listened_to() {
+fn records_are_looked_at_where_it_is_said_and_udev_is_listened_to() {
     let spool =
         |json: &str| Config::from_json(json).expect("valid").spool().map(|path| path.display().to_string());
-    assert_eq!(spool("{}").as_deref(), Some("/run/autoweave-usb/spool"));
-    assert_eq!(spool(r#"{ "fallback": { "enable_udev": false } }"#), None);
-    assert_eq!(spool(r#"{ "fallback": { "spool_path": null } }"#), None);
+    assert_eq!(spool("{}"), None, "they are the service's");
+    assert_eq!(spool(r#"{ "fallback": { "spool_path": "/x" } }"#).as_deref(), Some("/x"));
+    assert_eq!(spool(r#"{ "fallback": { "spool_path": "/x", "enable_udev": false } }"#), None);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use super::Engine;
 use super::announcer::{Cause, Fate as EarlierFate, Key};
-use super::{Engine, Heard};
 use crate::clock::{self, Moment};
 use crate::error::{Code, Error};
 use crate::event::{Backend, Synthetic};
@@ -14,7 +14,7 @@ use crate::platform::bus::Description;
 use crate::registry::Transition;
 use crate::source::name;
 use crate::spool::plan::{Facts, Fate, When, Why, plan};
-use crate::spool::{Bad, Claims, Record, Settled, SettledBoard, Spool};
+use crate::spool::{Bad, Claims, Listing, Record, Settled, SettledBoard, Spool, Unread};
 
 /// How soon after a record has come the folder is looked at: several come together.
 const SOON: Duration = Duration::from_millis(20);
@@ -24,6 +24,8 @@ const AGAIN: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// So many files that are no records are told of by name in one look.
 const NAMED: usize = 10;
+/// Stands among the names that are remembered for what is told of the whole folder.
+const OVERFULL: &str = "/";
 /// So many names are remembered, so that a file that cannot be removed is told of once.
 const REMEMBERED: usize = 1000;
 
@@ -36,6 +38,14 @@ pub struct SpoolConfig {
     pub boot_id: String,
 }
 
+/// How a record waits for what shows what it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    Begins,
+    Still,
+    InVain,
+}
+
 /// What is known of uevents by their numbers.
 pub(super) struct Missed {
     config: Option<SpoolConfig>,
@@ -44,6 +54,9 @@ pub(super) struct Missed {
     known: Settled,
     /// The last one heard. Everything since the one before has been heard as well.
     through: Option<u64>,
+    /// Messages were lost, and what the socket held then is still being read: the kernel tells of a loss before it hands over
+    /// what came before that, and goes on losing, without a word, until the socket is empty.
+    is_losing: bool,
     has_heard: bool,
     /// The last number that had been given when the socket was open.
     horizon: Option<u64>,
@@ -66,6 +79,7 @@ impl Missed {
             stored,
             known,
             through: None,
+            is_losing: false,
             has_heard: false,
             horizon: None,
             began_ms: clock::now_ms(),
@@ -81,12 +95,14 @@ impl Missed {
     pub(super) fn opened(&mut self, last: Option<u64>) {
         self.horizon = last;
         self.through = None;
+        self.is_losing = false;
     }
 
     /// A uevent has been heard. Gives the range before it in which there was nothing of interest.
     pub(super) fn hear(&mut self, number: u64) -> (u64, u64) {
         self.has_heard = true;
-        let after = self.through.replace(number).filter(|through| *through < number);
+        let after = self.through.take().filter(|through| *through < number);
+        self.through = (!self.is_losing).then_some(number);
         let (first, last) = after.map_or((1, 0), |through| (through + 1, number - 1));
         self.known.insert(first, last);
         self.known.insert(number, number);
@@ -96,6 +112,12 @@ impl Missed {
     /// Some may have been lost.
     pub(super) fn lose(&mut self) {
         self.through = None;
+        self.is_losing = true;
+    }
+
+    /// Nothing waits in the socket: from here on it loses nothing, or says so.
+    pub(super) fn emptied(&mut self) {
+        self.is_losing = false;
     }
 
     /// A snapshot has told of an instance whose record may still come.
@@ -107,7 +129,8 @@ impl Missed {
 
     /// Records have come.
     pub(super) fn look_soon(&mut self) {
-        self.due.get_or_insert_with(|| Instant::now() + SOON);
+        let soon = Instant::now() + SOON;
+        self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
     }
 
     /// When the folder is to be looked at, unless a snapshot comes before that.
@@ -115,9 +138,21 @@ impl Missed {
         self.due
     }
 
+    /// Records are left: once for each look.
     fn look_again(&mut self) {
-        self.due = Some(Instant::now() + self.again);
-        self.again = (self.again * 2).min(PATIENCE);
+        if self.due.is_none() {
+            self.due = Some(Instant::now() + self.again);
+            self.again = (self.again * 2).min(PATIENCE);
+        }
+    }
+
+    /// How this record, which says too little by itself, is waited for.
+    fn wait_for(&mut self, number: u64, now: Instant) -> Waits {
+        let Some(since) = self.waiting.get(&number) else {
+            self.waiting.insert(number, now);
+            return Waits::Begins;
+        };
+        if now.duration_since(*since) < PATIENCE { Waits::Still } else { Waits::InVain }
     }
 
     /// Why this one has been missed.
@@ -162,7 +197,7 @@ impl Engine {
         );
         // Whatever has been written down by now was sent before that.
         self.drain();
-        self.tell_bad(&spool, &listing.bad);
+        self.tell_bad(&spool, &listing);
         let (heard, missed): (Vec<Record>, Vec<Record>) =
             listing.records.into_iter().partition(|record| self.missed.known.contains(record.seqnum));
         if when == When::Later && !missed.is_empty() {
@@ -207,9 +242,14 @@ impl Engine {
                     self.tell_missed(&record, when);
                 }
                 Fate::Settle(why) => self.settle_record(&record, why),
-                Fate::Wait => {
-                    let since = *self.missed.waiting.entry(record.seqnum).or_insert(now);
-                    if now.duration_since(since) >= PATIENCE {
+                Fate::Wait => match self.missed.wait_for(record.seqnum, now) {
+                    // It may show the device.
+                    Waits::Begins => {
+                        self.schedule.snapshot_within(Duration::ZERO);
+                        self.missed.look_again();
+                    }
+                    Waits::Still => self.missed.look_again(),
+                    Waits::InVain => {
                         tracing::warn!(
                             source = name::UDEV_HELPER,
                             record = record.seqnum,
@@ -217,11 +257,8 @@ impl Engine {
                             "a device came and is not there, and nothing tells when it left: not told"
                         );
                         self.settle_number(record.seqnum);
-                    } else {
-                        self.schedule.snapshot_within(Duration::ZERO);
-                        self.missed.look_again();
                     }
-                }
+                },
             }
         }
     }
@@ -298,7 +335,9 @@ impl Engine {
             self.tell_spool_error(message);
         }
         if not_yet.is_empty() && removed.is_ok() {
-            self.missed.again = AGAIN;
+            if self.missed.waiting.is_empty() {
+                self.missed.again = AGAIN;
+            }
         } else {
             // What brought no event is stored only when asked for.
             self.announcer.store_settled();
@@ -317,7 +356,7 @@ impl Engine {
         }
     }
 
-    fn tell_bad(&mut self, spool: &Spool, bad: &[Bad]) {
+    fn tell_bad(&mut self, spool: &Spool, Listing { bad, unread, has_more, .. }: &Listing) {
         let new: Vec<&Bad> = bad.iter().filter(|bad| bad.removed || self.remember(&bad.name)).collect();
         let path = spool.path().display();
         for Bad { name, why, removed } in new.iter().take(NAMED) {
@@ -327,6 +366,17 @@ impl Engine {
         if new.len() > NAMED {
             let more = new.len() - NAMED;
             self.tell_spool_error(format!("{more} more files in {path} are no records of the helper"));
+        }
+        let new: Vec<&Unread> = unread.iter().filter(|unread| self.remember(&unread.name)).collect();
+        for Unread { name, why } in new.iter().take(NAMED) {
+            self.tell_spool_error(format!("{path}/{name} cannot be read: {why}; it is left where it is"));
+        }
+        if new.len() > NAMED {
+            let more = new.len() - NAMED;
+            self.tell_spool_error(format!("{more} more files in {path} cannot be read"));
+        }
+        if *has_more && self.remember(OVERFULL) {
+            self.tell_spool_error(format!("{path} holds more records than one look takes in"));
         }
     }
 
@@ -343,19 +393,61 @@ impl Engine {
         tracing::error!(code = error.code.as_str(), "{error}");
         self.hub.tell(&Notice::Error { error, context: "spool" });
     }
+}
 
-    /// Handles one uevent.
-    pub(super) fn handle_one(&mut self, Heard { uevent, at }: Heard) {
-        let verdict = self.registry.uevent(uevent.change, uevent.name(), uevent.address, Instant::now());
-        if verdict.transitions.is_empty() {
-            // What an earlier run has told of may leave before a snapshot has seen it.
-            let missed = Some(Synthetic::MissedWhileDown);
-            let cause = Cause { seqnum: Some(uevent.seqnum), ..self.cause(Backend::Netlink, missed, at) };
-            let has_left = uevent.change == crate::source::netlink::Change::Remove;
-            if !has_left || !self.announcer.end_left(uevent.name(), uevent.address, cause) {
-                self.announcer.settle(Some(uevent.seqnum));
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missed() -> Missed {
+        Missed::new(None, (Settled::default(), Claims::default()), SettledBoard::default())
+    }
+
+    #[test]
+    fn what_was_lost_is_not_taken_to_be_heard_because_of_what_waited_in_the_socket() {
+        let mut missed = missed();
+        missed.hear(10);
+        assert_eq!(missed.hear(12), (11, 11), "nothing was lost between the two");
+        missed.lose();
+        // 13 and 14 had come before the loss. 20 came once these had been read, and before the socket was found empty.
+        for number in [13, 14, 20] {
+            let (first, last) = missed.hear(number);
+            assert!(first > last, "{number} says nothing about those before it");
         }
-        self.carry_out(verdict, at, Some(&uevent));
+        missed.emptied();
+        let (first, last) = missed.hear(30);
+        assert!(first > last, "nor does the first one after that");
+        assert_eq!(missed.hear(33), (31, 32));
+        assert_eq!(missed.known.to_string(), "10-14,20,30-33");
+    }
+
+    #[test]
+    fn records_that_come_are_looked_at_soon_however_long_others_are_left_alone() {
+        let mut missed = missed();
+        missed.again = PATIENCE;
+        missed.look_again();
+        let far = missed.due().expect("a time");
+        missed.look_soon();
+        assert!(missed.due().expect("a time") < far);
+        let soon = missed.due();
+        missed.look_soon();
+        assert_eq!(missed.due(), soon, "those that follow do not put it off");
+    }
+
+    #[test]
+    fn a_look_that_leaves_many_records_backs_off_once() {
+        let mut missed = missed();
+        for _ in 0..100 {
+            missed.look_again();
+        }
+        assert_eq!(missed.again, AGAIN * 2);
+    }
+
+    #[test]
+    fn a_record_that_waits_begins_to_wait_once_and_not_for_ever() {
+        let (mut missed, now) = (missed(), Instant::now());
+        let waits =
+            [Duration::ZERO, Duration::ZERO, AGAIN, PATIENCE].map(|after| missed.wait_for(7, now + after));
+        assert_eq!(waits, [Waits::Begins, Waits::Still, Waits::Still, Waits::InVain]);
     }
 }

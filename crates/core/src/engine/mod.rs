@@ -36,7 +36,7 @@ use crate::registry::{LEAST_GRACE, Registry, Transition, Verdict};
 use crate::source::injected::{Injection, Verdict as Injected};
 use crate::source::libusb::Report;
 use crate::source::name;
-use crate::source::netlink::{Received, Uevent, UeventSocket};
+use crate::source::netlink::{Change, Received, Uevent, UeventSocket};
 use crate::source::simulated::SimulatedCommand;
 use crate::spool::SettledBoard;
 use crate::spool::plan::When;
@@ -195,9 +195,12 @@ impl Engine {
         }
     }
 
-    /// What has been heard is announced, whether or not all is known of it.
+    /// What has been heard is announced, whether or not all is known of it. What waits in the socket stays there: it may be
+    /// handed over to the next run.
     fn finish(mut self) {
-        self.handle(BURST);
+        while let Some(heard) = self.pending.pop_front() {
+            self.handle_one(heard);
+        }
         for (name, device, cause) in self.strings.take_all() {
             self.announce(name, device, cause);
         }
@@ -216,6 +219,21 @@ impl Engine {
             self.handle_one(heard);
         }
         false
+    }
+
+    /// Handles one uevent.
+    fn handle_one(&mut self, Heard { uevent, at }: Heard) {
+        let verdict = self.registry.uevent(uevent.change, uevent.name(), uevent.address, Instant::now());
+        if verdict.transitions.is_empty() {
+            // What an earlier run has told of may leave before a snapshot has seen it.
+            let missed = Some(Synthetic::MissedWhileDown);
+            let cause = Cause { seqnum: Some(uevent.seqnum), ..self.cause(Backend::Netlink, missed, at) };
+            let has_left = uevent.change == Change::Remove;
+            if !has_left || !self.announcer.end_left(uevent.name(), uevent.address, cause) {
+                self.announcer.settle(Some(uevent.seqnum));
+            }
+        }
+        self.carry_out(verdict, at, Some(&uevent));
     }
 
     fn drain(&mut self) {
@@ -244,7 +262,7 @@ impl Engine {
                     self.missed.lose();
                     self.overflowed = Some(GapCause::Overflow);
                 }
-                Ok(Received::Empty) => return,
+                Ok(Received::Empty) => return self.missed.emptied(),
                 Err(error) => {
                     self.lose_socket(error);
                     return;

@@ -70,7 +70,8 @@ impl<'a> ListedDevice<'a> {
     fn new(event: &'a Event, drivers: &Drivers) -> Self {
         let name = event.attachment.device.port_path.name();
         // What was simulated or only reported may have the port of another device.
-        let is_the_kernels = matches!(event.backend, Backend::Netlink | Backend::Snapshot);
+        let is_the_kernels =
+            matches!(event.backend, Backend::Netlink | Backend::Snapshot | Backend::UdevHelper);
         let drivers = if is_the_kernels { drivers.of(&name) } else { Vec::new() };
         Self { info: event.info(), name, drivers }
     }

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::config::{OutboxConfig, WhenFull};
 use crate::event::Event;
 use crate::source::injected::{Ticket, Verdict};
+use crate::spool::Settled;
 
 /// An event on its way into the outbox, with the name under which its device is attached.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ pub struct Taken {
     /// How many transitions a filter has held back.
     pub filtered: u64,
     /// Ranges of uevents that brought no event, or one that found no room.
-    pub settled: Vec<(u64, u64)>,
+    pub settled: Settled,
     /// What has become of reports whose events, if any, are among these.
     pub answers: Vec<(Ticket, Verdict)>,
 }
@@ -67,8 +68,16 @@ struct State {
     queue: VecDeque<Incoming>,
     refused: u64,
     filtered: u64,
-    settled: Vec<(u64, u64)>,
+    settled: Settled,
     answers: Vec<(Ticket, Verdict)>,
+}
+
+impl State {
+    fn settle(&mut self, number: Option<u64>) {
+        if let Some(number) = number {
+            self.settled.insert(number, number);
+        }
+    }
 }
 
 /// A producer and the last number that it has given.
@@ -89,7 +98,7 @@ impl Intake {
             queue: VecDeque::new(),
             refused: 0,
             filtered: 0,
-            settled: Vec::new(),
+            settled: Settled::default(),
             answers: Vec::new(),
         };
         let capacity = config.max_events.max(LEAST);
@@ -112,26 +121,19 @@ impl Intake {
         let is_full = state.queue.len() >= self.capacity;
         state.refused += u64::from(is_full);
         if is_full && self.when_full == WhenFull::DropNewest {
-            state.settled.extend(settles.map(|number| (number, number)));
+            state.settle(settles);
             return;
         }
         if is_full {
             let given_up = state.queue.pop_front().and_then(|incoming| incoming.settles);
-            state.settled.extend(given_up.map(|number| (number, number)));
+            state.settle(given_up);
         }
         state.queue.push_back(Incoming { key, event, settles });
     }
 
     /// Uevents from `first` to `last` are dealt with, without any event. Stored with whatever is stored next.
     pub fn settle(&self, first: u64, last: u64) {
-        if first > last {
-            return;
-        }
-        let mut state = self.lock();
-        match state.settled.last_mut() {
-            Some((start, end)) if *start <= first && first <= end.saturating_add(1) => *end = last.max(*end),
-            _ => state.settled.push((first, last)),
-        }
+        self.lock().settled.insert(first, last);
     }
 
     /// Wakes the outbox.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
+use crate::spool::Settled;
 use crate::test_support::event;
 
 #[derive(Clone, Debug)]
@@ -315,7 +316,8 @@ mod files {
         let config = OutboxConfig { path: Some(folder.file()), required: true, ..OutboxConfig::default() };
         let mut opened = Outbox::open(&config, true, "other", "boot").expect("opened");
         assert_eq!((opened.outbox.waiting(), opened.earlier.settled().to_string().as_str()), (3, ""));
-        let settled = Taken { settled: vec![(5, 9)], last_seq: 3, ..Taken::default() };
+        let numbers = Settled::parse("5-9");
+        let settled = Taken { settled: numbers, last_seq: 3, ..Taken::default() };
         opened.outbox.append(settled);
         drop(opened);
         let opened = Outbox::open(&config, true, "other", "boot").expect("opened again");
@@ -323,6 +325,33 @@ mod files {
         drop(opened);
         let opened = Outbox::open(&config, true, "other", "another").expect("opened after another boot");
         assert_eq!(opened.earlier.settled().to_string(), "", "numbers begin anew");
+        drop(opened);
+        let mut opened = Outbox::open(&config, true, "other", "").expect("opened in an unknown boot");
+        opened.outbox.append(Taken { settled: Settled::parse("5-9"), last_seq: 3, ..Taken::default() });
+        drop(opened);
+        let opened = Outbox::open(&config, true, "other", "").expect("opened in an unknown boot");
+        assert_eq!(opened.earlier.settled().to_string(), "", "it need not be the same one");
+    }
+
+    #[test]
+    fn whoever_sees_that_a_record_is_dealt_with_sees_that_its_event_waits() {
+        let config = OutboxConfig::default();
+        let Opened { mut outbox, .. } = Outbox::open(&config, true, "test", "boot").expect("opened");
+        let (board, settled) = (outbox.board(), outbox.settled_board());
+        let looks = std::thread::spawn(move || {
+            for number in 1..=500 {
+                while !settled.contains(number) {
+                    std::hint::spin_loop();
+                }
+                assert!(board.get().accounts.waiting >= number, "the event of record {number} does not wait");
+            }
+        });
+        for number in 1..=500 {
+            let event = event(number, Action::Attach, number);
+            let events = [Incoming { key: number.to_string(), event, settles: Some(number) }].into();
+            outbox.append(Taken { events, last_seq: number, ..Taken::default() });
+        }
+        looks.join().expect("each one waits");
     }
 
     #[test]

@@ -223,9 +223,7 @@ impl Outbox {
     /// Takes events in and stores them: one commit for all.
     pub fn append(&mut self, taken: Taken) {
         let Taken { events, refused, last_seq, filtered, settled, .. } = taken;
-        for (first, last) in settled {
-            self.progress.settled.insert(first, last);
-        }
+        self.progress.settled.extend(&settled);
         self.drop_events(refused);
         self.accounts.seen += refused + filtered;
         self.accounts.filtered += filtered;
@@ -298,6 +296,7 @@ impl Outbox {
 
     /// Stores what is not stored yet.
     pub fn save(&mut self) {
+        let mut is_saved = false;
         if self.retry_at.is_none_or(|at| Instant::now() >= at) {
             let unsaved = self.recent.iter().filter(|placed| placed.position > self.saved);
             let mut progress = self.progress.clone();
@@ -308,6 +307,7 @@ impl Outbox {
                 Ok(()) => {
                     self.stored_published = progress.published;
                     self.note_saved();
+                    is_saved = true;
                 }
                 Err(error) => self.note_fault(&error),
             }
@@ -321,6 +321,10 @@ impl Outbox {
         self.save_progress_in_one_go();
         self.let_go();
         self.show();
+        if is_saved {
+            // Whoever sees that a record is dealt with sees as well that its event waits.
+            self.settled_board.set(&self.progress.settled);
+        }
     }
 
     /// Memory is bounded: what the file holds need not be at hand, and what it does not hold cannot all be, once
@@ -353,7 +357,6 @@ impl Outbox {
             stored.push(Arc::clone(&placed.event));
         }
         self.saved = self.progress.last;
-        self.settled_board.set(&self.progress.settled);
         self.changes.clear();
         if self.retry_at.take().is_some() {
             self.reason = None;

@@ -83,7 +83,7 @@ impl Store {
             let settled: String = row.get("settled")?;
             // Numbers of another boot say nothing about this one's.
             let claims: String = row.get("claims")?;
-            let progress = if boot_id == self.boot_id {
+            let progress = if boot_id == self.boot_id && !boot_id.is_empty() {
                 Progress { settled: Settled::parse(&settled), claims: Claims::parse(&claims), ..progress }
             } else {
                 progress

@@ -10,12 +10,15 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, unlin
 use rustix::io::{Errno, read, retry_on_intr};
 
 use super::record::{LARGEST, Record};
-use super::{Bad, Listing};
+use super::{Bad, Listing, Unread};
 
 /// The helper writes no more records than this; further ones are looked at the next time.
 const MOST: usize = 10_000;
+/// So many names are kept of one look.
+const MOST_NAMES: usize = 4 * MOST;
 const SUFFIX: &str = ".event";
 const DIGITS: usize = 20;
+const NOT_REGULAR: &str = "it is no regular file";
 
 /// A folder of records.
 #[derive(Clone, Debug)]
@@ -43,7 +46,9 @@ impl Spool {
         let folder = open(&self.path)?;
         let mut listing = Listing::default();
         let mut found = Vec::new();
-        for name in names(&folder)? {
+        let (names, has_more) = names(&folder, MOST_NAMES)?;
+        listing.has_more = has_more;
+        for name in names {
             match number(&name) {
                 Named::Record(seqnum) if known(seqnum) => listing.passed_over.push(seqnum),
                 Named::Record(seqnum) => found.push((seqnum, name)),
@@ -54,19 +59,18 @@ impl Spool {
             }
         }
         found.sort_unstable();
+        listing.has_more |= found.len() > MOST;
         found.truncate(MOST);
         for (seqnum, name) in found {
-            let read = read_file(&folder, &name).map_err(|error| match error {
-                // Somebody else has taken it.
-                Refusal::Gone => None,
-                Refusal::Why(why) => Some(why),
-            });
-            let record =
-                read.and_then(|bytes| Record::parse(seqnum, &bytes).map_err(|error| Some(error.to_string())));
-            match record {
+            let parse = |bytes: Vec<u8>| {
+                Record::parse(seqnum, &bytes).map_err(|error| Refusal::NoRecord(error.to_string()))
+            };
+            match read_file(&folder, &name).and_then(parse) {
                 Ok(record) => listing.records.push(record),
-                Err(None) => {}
-                Err(Some(why)) => listing.bad.push(refuse(&folder, &name, why)),
+                // Somebody else has taken it.
+                Err(Refusal::Gone) => {}
+                Err(Refusal::NoRecord(why)) => listing.bad.push(refuse(&folder, &name, why)),
+                Err(Refusal::Unread(why)) => listing.unread.push(Unread { name: shown(&name), why }),
             }
         }
         Ok(listing)
@@ -103,21 +107,25 @@ fn open(path: &Path) -> io::Result<OwnedFd> {
 /// # Errors
 /// Where the folder is not there or cannot be read.
 pub fn waiting(path: &Path) -> io::Result<usize> {
-    let names = names(&open(path)?)?;
+    let (names, _) = names(&open(path)?, MOST_NAMES)?;
     Ok(names.iter().filter(|name| matches!(number(name), Named::Record(_))).count())
 }
 
-/// Names of all entries, bounded: whoever is in the group may have made any number of them.
-fn names(folder: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
+/// Names of what claims to be a record, and whether there are more: whoever is in the group may have made any number of them.
+fn names(folder: &OwnedFd, most: usize) -> io::Result<(Vec<Vec<u8>>, bool)> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
         let entry = entry?;
-        names.push(entry.file_name().to_bytes().to_vec());
-        if names.len() >= 4 * MOST {
-            break;
+        let name = entry.file_name().to_bytes();
+        if matches!(number(name), Named::Other) {
+            continue;
         }
+        if names.len() == most {
+            return Ok((names, true));
+        }
+        names.push(name.to_vec());
     }
-    Ok(names)
+    Ok((names, false))
 }
 
 enum Named {
@@ -137,17 +145,23 @@ fn number(name: &[u8]) -> Named {
     digits.and_then(|digits| digits.parse().ok()).map_or(Named::Misnamed, Named::Record)
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum Refusal {
     Gone,
-    Why(String),
+    /// It has been looked at, and is none.
+    NoRecord(String),
+    /// Not its fault, as far as is known.
+    Unread(String),
 }
 
 impl From<Errno> for Refusal {
     fn from(error: Errno) -> Self {
         match error {
             Errno::NOENT => Self::Gone,
-            Errno::LOOP => Self::Why("it is a link".to_owned()),
-            error => Self::Why(io::Error::from(error).to_string()),
+            Errno::LOOP => Self::NoRecord("it is a link".to_owned()),
+            // So says the opening of a socket.
+            Errno::NXIO => Self::NoRecord(NOT_REGULAR.to_owned()),
+            error => Self::Unread(io::Error::from(error).to_string()),
         }
     }
 }
@@ -158,7 +172,7 @@ fn read_file(folder: &OwnedFd, name: &[u8]) -> Result<Vec<u8>, Refusal> {
     let file = openat(folder, OsStr::from_bytes(name), flags, Mode::empty())?;
     let status = fstat(&file)?;
     if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
-        return Err(Refusal::Why("it is no regular file".to_owned()));
+        return Err(Refusal::NoRecord(NOT_REGULAR.to_owned()));
     }
     let mut bytes = vec![0; LARGEST + 1];
     let mut length = 0;
@@ -169,7 +183,7 @@ fn read_file(folder: &OwnedFd, name: &[u8]) -> Result<Vec<u8>, Refusal> {
         }
     }
     if length > LARGEST {
-        return Err(Refusal::Why(format!("it is larger than {LARGEST} bytes")));
+        return Err(Refusal::NoRecord(format!("it is larger than {LARGEST} bytes")));
     }
     bytes.truncate(length);
     Ok(bytes)
@@ -177,7 +191,11 @@ fn read_file(folder: &OwnedFd, name: &[u8]) -> Result<Vec<u8>, Refusal> {
 
 fn refuse(folder: &OwnedFd, name: &[u8], why: String) -> Bad {
     let removed = unlinkat(folder, OsStr::from_bytes(name), AtFlags::empty()).is_ok();
-    Bad { name: crate::error::shown(&String::from_utf8_lossy(name)), why, removed }
+    Bad { name: shown(name), why, removed }
+}
+
+fn shown(name: &[u8]) -> String {
+    crate::error::shown(&String::from_utf8_lossy(name))
 }
 
 #[cfg(test)]
@@ -242,6 +260,34 @@ mod tests {
             ]
         );
         assert!(secret.exists(), "what a link leads to is left alone");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_alone_whatever_it_is() {
+        for error in [Errno::ACCESS, Errno::PERM, Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::IO] {
+            assert!(matches!(Refusal::from(error), Refusal::Unread(_)), "{error}");
+        }
+        assert_eq!(Refusal::from(Errno::NOENT), Refusal::Gone);
+        let folder = Folder::new();
+        let _socket = std::os::unix::net::UnixDatagram::bind(folder.0.join(name(1))).expect("a socket");
+        let listing = Spool::at(&folder.0).expect("a spool").read(|_| false).expect("a listing");
+        assert_eq!((listing.bad[0].why.as_str(), listing.bad[0].removed), (NOT_REGULAR, true));
+    }
+
+    #[test]
+    fn other_files_do_not_hide_records_and_what_is_beyond_the_bound_is_said() {
+        let folder = Folder::new();
+        for other in 0..50 {
+            fs::write(folder.0.join(format!("other-{other}")), "").expect("written");
+        }
+        for seqnum in 1..=3 {
+            write(&folder, seqnum);
+        }
+        let open = super::open(&folder.0).expect("opened");
+        let (found, has_more) = names(&open, 3).expect("names");
+        assert_eq!((found.len(), has_more), (3, false));
+        let (found, has_more) = names(&open, 2).expect("names");
+        assert_eq!((found.len(), has_more), (2, true));
     }
 
     #[test]

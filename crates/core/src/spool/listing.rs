@@ -11,6 +11,10 @@ pub struct Listing {
     pub passed_over: Vec<u64>,
     /// Files that are no records, and have been removed where that was possible.
     pub bad: Vec<Bad>,
+    /// Files that could not be read, and may be records.
+    pub unread: Vec<Unread>,
+    /// There are more, which were not looked at.
+    pub has_more: bool,
 }
 
 /// A file that is no record.
@@ -22,4 +26,13 @@ pub struct Bad {
     pub why: String,
     /// Whether it has been removed.
     pub removed: bool,
+}
+
+/// A file that could not be read. It is left where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Its name, ready to be shown.
+    pub name: String,
+    /// Why it could not.
+    pub why: String,
 }

@@ -37,7 +37,7 @@ mod watch;
 
 pub use claims::Claims;
 pub use folder::{Spool, waiting};
-pub use listing::{Bad, Listing};
+pub use listing::{Bad, Listing, Unread};
 pub use record::Record;
 pub use settled::{Settled, SettledBoard};
 #[cfg(target_os = "linux")]

@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// So many ranges are kept apart. Beyond that the lowest ones are joined: what was missed so long ago has long been written.
-const MOST_RANGES: usize = 128;
+/// Where nothing is heard each record is a range of its own, and as many may wait.
+const MOST_RANGES: usize = 10_000;
 
 /// A set of numbers, as ranges in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,18 @@ impl Settled {
             let (_, end) = self.ranges.remove(1);
             self.ranges[0].1 = end;
         }
+    }
+
+    /// Adds all that are in another set.
+    pub fn extend(&mut self, other: &Self) {
+        for (first, last) in &other.ranges {
+            self.insert(*first, *last);
+        }
+    }
+
+    /// Whether there is no number in it.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
     }
 
     /// Whether this number is in the set.
@@ -107,11 +120,15 @@ mod tests {
     #[test]
     fn what_was_long_ago_is_joined_so_that_the_set_stays_small() {
         let mut settled = Settled::default();
-        for number in 0..1000 {
+        for number in 0..10_000 {
+            settled.insert(number * 3, number * 3);
+        }
+        assert!(!settled.contains(1), "as many records as may wait are told apart");
+        for number in 10_000..11_000 {
             settled.insert(number * 3, number * 3);
         }
         assert_eq!(settled.ranges.len(), MOST_RANGES);
-        assert!(settled.contains(1) && settled.contains(2997) && !settled.contains(2996));
+        assert!(settled.contains(1) && settled.contains(32_997) && !settled.contains(32_996));
     }
 
     proptest! {

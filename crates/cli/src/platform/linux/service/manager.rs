@@ -138,6 +138,10 @@ impl Teller {
 
     /// No timer's word: each sign of life has been asked for.
     fn show_life(&mut self) {
+        if self.stopping {
+            // Nobody asks for one, and threads that have ended do not answer.
+            return;
+        }
         match self.ask() {
             Ok(state) => self.send(&["WATCHDOG=1".to_owned(), status(&state)]),
             Err(silent) => {
@@ -223,6 +227,19 @@ mod tests {
         }
         stuck.store(false, Ordering::SeqCst);
         while heard(&socket) != ["WATCHDOG=1", "STATUS=fine"] {}
+    }
+
+    #[test]
+    fn who_stops_gives_no_sign_of_life_and_is_not_said_to_be_stuck() {
+        let period = Duration::from_millis(10);
+        let (socket, manager) = service("stops", Some(period));
+        manager.asks(Box::new(|_| Err("the engine")));
+        manager.stopping(Duration::from_secs(7));
+        while heard(&socket)[0] != "STOPPING=1" {}
+        std::thread::sleep(period * 5);
+        drop(manager);
+        socket.set_nonblocking(true).expect("set");
+        assert!(socket.recv(&mut [0]).is_err());
     }
 
     #[test]

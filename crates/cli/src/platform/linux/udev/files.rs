@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 use usb_daemon_core::Config;
 
+use crate::layers::SPOOL;
+
 const RULES: &str = include_str!("../../../../../../deploy/udev/99-autoweave-usb.rules");
 const HELPER: &str = include_str!("../../../../../../deploy/udev/autoweave-udev-notify");
 /// What stands for the helper in the rules, and for the spool in the helper.
 const HELPER_PATH: &str = "/usr/local/bin/autoweave-udev-notify";
-const SPOOL_PATH: &str = "/run/autoweave-usb/spool";
 /// Where udev looks for an administrator's rules.
 pub(super) const RULES_PATH: &str = "/etc/udev/rules.d/99-autoweave-usb.rules";
 /// Where a package has them.
@@ -63,7 +64,7 @@ pub(super) fn wanted(config: &Config, place: impl Fn(&Path) -> PathBuf) -> [Want
     let helper_path = &config.fallback.udev_script_path;
     let rules = RULES.replace(HELPER_PATH, helper_path);
     let helper = match config.fallback.spool_path.as_deref().and_then(Path::to_str) {
-        Some(spool) => HELPER.replace(SPOOL_PATH, spool),
+        Some(spool) => HELPER.replace(SPOOL, spool),
         None => HELPER.to_owned(),
     };
     let file = |what, path: &str, content: &str, mode| Wanted {

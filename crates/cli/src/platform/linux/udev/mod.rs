@@ -13,6 +13,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Subcommand};
 use usb_daemon_core::{Config, Error};
 
+use crate::layers::add_spool;
 use crate::run_arguments::{RunArguments, read_with_variable};
 use crate::stopper::Stopper;
 
@@ -23,7 +24,7 @@ Examples:
   usb-daemon udev status --json
   usb-daemon udev publish               publish what the helper has written down, where no daemon is meant to run
 
-What the rules do: devices belong to the group autoweave and nobody else may open them, they get the tags autoweave_hub, \
+What the rules do: devices belong to the group autoweave (printers: lp), and nobody else may open them, they get the tags autoweave_hub, \
 autoweave_hid, autoweave_storage and autoweave_cdc, and a helper writes down what comes and goes, for a daemon that is \
 not running just then.";
 
@@ -103,8 +104,9 @@ pub(crate) struct StatusArguments {
 
 impl StatusArguments {
     fn config(&self) -> Result<Config, Error> {
-        let root = serde_json::Value::Object(read_with_variable(self.config.as_deref(), &["fallback"])?);
-        let config = Config::from_json(&root.to_string())?;
+        let mut root = read_with_variable(self.config.as_deref(), &["fallback"])?;
+        add_spool(&mut root);
+        let config = Config::from_json(&serde_json::Value::Object(root).to_string())?;
         let faults = faults(&config);
         if faults.is_empty() { Ok(config) } else { Err(Error::of_faults(faults)) }
     }
