@@ -179,7 +179,7 @@ mod tests {
         let config = Config::from_json(json).expect("valid");
         let [helper, rules] = wanted(&config, Path::to_owned);
         assert!(rules.content.contains("RUN+=\"/opt/notify\"") && !rules.content.contains(HELPER_PATH));
-        assert!(helper.content.contains("/run/x/y") && !helper.content.contains(SPOOL_PATH));
+        assert!(helper.content.contains("/run/x/y") && !helper.content.contains(SPOOL));
         assert_eq!((helper.place, rules.place), ("/opt/notify".into(), RULES_PATH.into()));
     }
 }
