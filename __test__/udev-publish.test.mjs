@@ -1,6 +1,6 @@
 // `usb-daemon udev publish`: what udev's helper has written down goes to Redis without a daemon.
 
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { command, finished, stateFolder } from './command.mjs';
@@ -57,6 +57,31 @@ it('leaves it to a daemon that runs, which tells what was missed', async () => {
   const { code, stderr } = await publish();
   expect([code, stderr]).toEqual([0, [expect.stringMatching(/^a daemon has this outbox/)]]);
   await daemon.end();
+});
+
+it('takes what it can, and fails by name where something remains that it cannot take', async () => {
+  const stays = '00000000000000000007.event';
+  mkdirSync(join(spool.path, stays));
+  const named = [1, expect.stringMatching(new RegExp(`${stays} is no record of the helper: it is no regular file; it has to be removed by hand.*ERR_USB_SPOOL`))];
+  spool.write([uevent('add', 300, 5)]);
+  const { code, stderr } = await publish();
+  expect([code, stderr.at(-1)]).toEqual(named);
+  expect([await stream(), spool.files]).toEqual([['udev attach 4 5 udev-helper - 1'], [stays]]);
+  rmdirSync(join(spool.path, stays));
+  // What is not named like a record is nobody's business here, and what is named wrongly goes.
+  spool.put('README', '');
+  spool.put('8.event', '');
+  expect(await publish()).toMatchObject({ code: 0 });
+  expect(spool.files).toEqual(['README']);
+});
+
+it('leaves the records to others where the outbox is no file', async () => {
+  spool.write([uevent('remove', 400, 5)]);
+  const daemon = command(['run', '--config', config, '--no-http', '--no-redis', '--outbox', ':memory:', '--set', 'sources.libusb=false']);
+  expect((await daemon.stderr.waitFor(/udev-helper/))[0]).toMatch(/unavailable.*records are left in .*: the outbox is no file/);
+  await daemon.stderr.waitFor(/^snapshot/);
+  await daemon.end();
+  expect(spool.files).toHaveLength(1);
 });
 
 it('is refused where there is nowhere to publish to, or to store', async () => {

@@ -103,3 +103,13 @@ fn keys_of_the_file_that_something_else_goes_before_are_known() {
     let by = Origin::Option("--option".into());
     assert_eq!(layers(file, settings).hidden(), [("filters.vendor_blacklist".to_owned(), by)]);
 }
+
+#[test]
+fn the_command_line_takes_the_records_of_the_helper_unless_somebody_says_otherwise() {
+    let spool = |file: Value| layers(file, Vec::new()).root.get("fallback")?.get("spool_path").cloned();
+    let default = cfg!(target_os = "linux").then(|| json!(SPOOL));
+    assert_eq!(spool(json!({})), default);
+    assert_eq!(spool(json!({ "fallback": { "enable_udev": true } })), default);
+    assert_eq!(spool(json!({ "fallback": { "spool_path": null } })), Some(Value::Null));
+    assert_eq!(spool(json!({ "fallback": { "spool_path": "/x" } })), Some(json!("/x")));
+}

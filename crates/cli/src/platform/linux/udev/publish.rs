@@ -24,7 +24,8 @@ AUTOWEAVE_REDIS_HOST and AUTOWEAVE_REDIS_PORT go before REDIS_HOST and REDIS_POR
 
 Exit codes:
   0  all is published, or nothing waited, or a daemon runs that takes care of it
-  1  failed, or Redis has not taken it in time: it is stored, and goes with the next run
+  1  failed, or Redis has not taken it in time: it is stored, and goes with the next run; or something in the folder can be
+     neither read nor removed
   2  bad arguments or configuration";
 
 const VARIABLES: [(&str, &str); 2] =
