@@ -19,8 +19,8 @@
 //! ([`Claims`]), over restarts as well.
 //!
 //! **Hostile records.** Whoever is in the folder's group can write there. Only regular files of bounded size are opened, never
-//! through a link; what is no record is removed and told with its name, what cannot be read is told and left; a record can say that a device came or went, and
-//! nothing else.
+//! through a link; what is no record is removed and told with its name, what cannot be read is told and left; a record can say
+//! that a device came or went, and nothing else.
 
 mod claims;
 #[cfg_attr(not(target_os = "linux"), path = "folder_elsewhere.rs")]
