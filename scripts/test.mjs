@@ -36,7 +36,7 @@ const FULL_ONLY = ['elsewhere'];
  * and what runs beside it gives way to it.
  */
 const stepsWith = (more) => [
-  [{ suites: ['kernel'] }, { suites: ['lint', 'unit', 'simulated', 'shipped', ...more], nice: 10 }],
+  [{ suites: ['kernel', 'shipped', ...more] }, { suites: ['lint', 'unit', 'simulated'], nice: 10 }],
   [{ suites: ['namespace', 'simulated-alone', 'kernel-alone'] }],
 ];
 const RUNS = {
