@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url';
 const program = fileURLToPath(new URL('./observer.cjs', import.meta.url));
 
 /**
- * Starts an observer; `config` is USBDaemon's, `through` a command that runs it, `tracing` whether it calls initializeTracing(). Resolves once the process is there; `start`
- * has not been called yet.
+ * Starts an observer; `config` is USBDaemon's, `through` a command that runs it, `only` the events to hear where not all are wanted, `tracing` whether it
+ * calls initializeTracing(). Resolves once the process is there; `start` has not been called yet.
  */
-export async function observe(bed, { config, user, published = false, tracing = false, env, through = [] } = {}) {
-  const child = bed.spawn([...through, process.execPath, program, JSON.stringify({ config, published, tracing })], { user, env });
+export async function observe(bed, { config, user, published = false, only, tracing = false, env, through = [] } = {}) {
+  const child = bed.spawn([...through, process.execPath, program, JSON.stringify({ config, published, only, tracing })], { user, env });
   const observer = new Observer(child);
   await observer.waitFor(({ event }) => event === 'ready', 'the observer to be ready');
   bed.observedBy?.(observer);

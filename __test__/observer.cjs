@@ -26,8 +26,8 @@ function print(line) {
 const options = JSON.parse(process.argv[2] ?? '{}');
 if (options.tracing) USBDaemon.initializeTracing();
 const daemon = new USBDaemon(options.config);
-for (const event of EVENTS) {
-  if (event === 'event:published' && !options.published) continue;
+const wanted = options.only ?? EVENTS.filter((event) => event !== 'event:published' || options.published);
+for (const event of wanted) {
   daemon.on(event, (value, context) => {
     const monotonic_ns = String(process.hrtime.bigint());
     if (value instanceof Error) print({ event, monotonic_ns, code: value.code, message: value.message, context });
