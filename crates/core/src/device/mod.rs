@@ -56,6 +56,42 @@ pub struct Device {
 }
 
 impl Device {
+    /// A partial device: what the kernel's uevent says of it. `product` is vendor, product and release, `class` class, subclass
+    /// and protocol.
+    pub(crate) fn of_uevent(
+        address: Address,
+        name: &str,
+        product: (u16, u16, u16),
+        class: (u8, u8, u8),
+        bus_path: Option<String>,
+    ) -> Self {
+        let (id_vendor, id_product, bcd_device) = product;
+        let (b_device_class, b_device_sub_class, b_device_protocol) = class;
+        Self {
+            address,
+            port_path: PortPath::parse(name).unwrap_or_else(|| PortPath::new(address.bus, Vec::new())),
+            descriptor: DeviceDescriptor {
+                b_length: 18,
+                b_descriptor_type: 1,
+                b_device_class,
+                b_device_sub_class,
+                b_device_protocol,
+                id_vendor,
+                id_product,
+                bcd_device,
+                ..DeviceDescriptor::default()
+            },
+            manufacturer: None,
+            product: None,
+            serial_number: None,
+            speed: None,
+            interfaces: Vec::new(),
+            bus_path,
+            inode: None,
+            partial: true,
+        }
+    }
+
     /// The specification's signature: first 16 hex digits of SHA-256 over `vid:pid:bus:address`, all decimal.
     ///
     /// It names an attachment, but may come again once addresses wrap.
@@ -80,23 +116,8 @@ mod tests {
 
     #[test]
     fn signature_is_the_specifications_hash() {
-        let device = Device {
-            address: Address { bus: 1, device: 5 },
-            port_path: PortPath::parse("1-4.2").expect("a port path"),
-            descriptor: DeviceDescriptor {
-                id_vendor: 0x046d,
-                id_product: 0xc077,
-                ..DeviceDescriptor::default()
-            },
-            manufacturer: None,
-            product: None,
-            serial_number: None,
-            speed: None,
-            interfaces: vec![],
-            bus_path: None,
-            inode: None,
-            partial: true,
-        };
+        let address = Address { bus: 1, device: 5 };
+        let device = Device::of_uevent(address, "1-4.2", (0x046d, 0xc077, 0), (0, 0, 0), None);
         // printf '1133:49271:1:5' | sha256sum | cut -c1-16
         assert_eq!(device.signature(), "0a6bf5b65ba74429");
     }

@@ -9,38 +9,34 @@ mod alone;
 mod announcer;
 mod inbox;
 mod libusb_sense;
+mod messages;
 mod missed;
 mod schedule;
 #[cfg_attr(not(target_os = "linux"), path = "senses_elsewhere.rs")]
 mod senses;
 mod strings;
+mod uevents;
 mod witnesses;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
-
 use crate::clock::{self, Moment};
 use crate::device::Device;
-use crate::event::{Action, Backend, Synthetic};
+use crate::event::{Backend, Synthetic};
 use crate::filter::Filters;
 use crate::hub::Hub;
 use crate::notice::{Gap, GapCause, Notice, SourceState};
 use crate::onlooker::Fact;
 use crate::outbox::{Earlier, Intake};
-use crate::platform::bus::{self, Bus, Description, News};
-use crate::platform::{Entry, Taken};
+use crate::platform::Entry;
+use crate::platform::bus::{self, Bus, Description};
 use crate::registry::{LEAST_GRACE, Registry, Transition, Verdict};
-use crate::source::injected::{Injection, Verdict as Injected};
-use crate::source::libusb::Report;
 use crate::source::name;
-use crate::source::netlink::{Change, Received, Uevent, UeventSocket};
-use crate::source::simulated::SimulatedCommand;
+use crate::source::netlink::{Uevent, UeventSocket};
 use crate::spool::SettledBoard;
 use crate::spool::plan::When;
-use crate::withheld::WithheldReason;
 pub use alone::Alone;
 use announcer::{Announcer, Cause, Fate, Key};
 pub use inbox::{Inbox, Message};
@@ -50,12 +46,10 @@ use schedule::Schedule;
 pub use senses::SenseConfig;
 use senses::Senses;
 use strings::Strings;
+use uevents::{BURST, Heard};
 
 /// How long the announcement of what is present at start waits for libusb to say whether it is alive.
 const LIBUSB_START: Duration = Duration::from_millis(500);
-
-/// So many uevents are handled before the inbox is looked at: a flood must not keep the engine from stopping.
-const BURST: usize = 1024;
 
 /// What the engine needs to know.
 #[derive(Clone, Debug)]
@@ -72,11 +66,6 @@ pub struct EngineConfig {
     pub filters: Arc<Filters>,
     /// Where the helper of udev writes down what comes and goes.
     pub spool: Option<SpoolConfig>,
-}
-
-struct Heard {
-    uevent: Uevent,
-    at: Moment,
 }
 
 /// The thread's state.
@@ -204,84 +193,6 @@ impl Engine {
         for (name, device, cause) in self.strings.take_all() {
             self.announce(name, device, cause);
         }
-    }
-
-    /// Handles uevents until none waits.
-    fn handle_pending(&mut self) {
-        while !self.handle(BURST) {}
-    }
-
-    /// Drains the socket, handles one uevent, and so on, `limit` times at the most. True once nothing waits.
-    fn handle(&mut self, limit: usize) -> bool {
-        for _ in 0..limit {
-            self.drain();
-            let Some(heard) = self.pending.pop_front() else { return true };
-            self.handle_one(heard);
-        }
-        false
-    }
-
-    /// Handles one uevent.
-    fn handle_one(&mut self, Heard { uevent, at }: Heard) {
-        let verdict = self.registry.uevent(uevent.change, uevent.name(), uevent.address, Instant::now());
-        if verdict.transitions.is_empty() {
-            // What an earlier run has told of may leave before a snapshot has seen it.
-            let missed = Some(Synthetic::MissedWhileDown);
-            let cause = Cause { seqnum: Some(uevent.seqnum), ..self.cause(Backend::Netlink, missed, at) };
-            let has_left = uevent.change == Change::Remove;
-            if !has_left || !self.announcer.end_left(uevent.name(), uevent.address, cause) {
-                self.announcer.settle(Some(uevent.seqnum));
-            }
-        }
-        self.carry_out(verdict, at, Some(&uevent));
-    }
-
-    fn drain(&mut self) {
-        loop {
-            match self.senses.receive() {
-                Ok(Received::Uevent(uevent)) => {
-                    let (first, last) = self.missed.hear(uevent.seqnum);
-                    self.announcer.settle_range(first, last);
-                    self.pending.push_back(Heard { uevent, at: Moment::now() });
-                    self.hub.note(&Fact::Reported { source: name::NETLINK });
-                }
-                Ok(Received::Other) => {}
-                Ok(Received::Foreign) => {
-                    tracing::warn!(
-                        source = name::NETLINK,
-                        "message from another sender than the kernel refused"
-                    );
-                }
-                Ok(Received::Unreadable(error)) => {
-                    tracing::warn!(source = name::NETLINK, %error, "unreadable uevent");
-                    self.missed.lose();
-                    self.schedule.snapshot_within(Duration::ZERO);
-                }
-                Ok(Received::Lost) => {
-                    self.hub.note(&Fact::Overflowed { source: name::NETLINK });
-                    self.missed.lose();
-                    self.overflowed = Some(GapCause::Overflow);
-                }
-                Ok(Received::Empty) => return self.missed.emptied(),
-                Err(error) => {
-                    self.lose_socket(error);
-                    return;
-                }
-            }
-        }
-    }
-
-    fn lose_socket(&mut self, error: Errno) {
-        self.hub.tell_source(
-            name::NETLINK,
-            SourceState::Failed,
-            format!("the uevent socket failed: {error}"),
-        );
-        self.senses.close_uevents();
-        self.registry.set_uevents_open(false);
-        self.missed.lose();
-        self.overflowed = Some(GapCause::SocketLost);
-        self.schedule.retry_soon();
     }
 
     /// Something was missed: what sysfs shows decides, and subscribers are told of the gap before what it brings.
@@ -426,96 +337,6 @@ impl Engine {
 
     fn cause(&self, backend: Backend, synthetic: Option<Synthetic>, observed: Moment) -> Cause {
         Cause { backend, synthetic, observed, libusb_alive: self.senses.libusb_is_alive(), seqnum: None }
-    }
-
-    /// False once the engine has been told to stop.
-    fn take_messages(&mut self) -> bool {
-        for message in self.inbox.take() {
-            match message {
-                Message::Libusb(Report::Failed(error), _) => self.senses.libusb().failed(error),
-                Message::Libusb(report, at) => {
-                    self.witness_libusb(report, at);
-                    if let Some(delay) = self.registry.libusb(report) {
-                        self.schedule.snapshot_within(delay);
-                    }
-                }
-                Message::Bus(news) => self.take_news(news),
-                // What has been read is announced before the next wait.
-                Message::StringsRead => {}
-                Message::LibusbStarted => self.senses.libusb().look(),
-                Message::Simulated(command) => self.simulate(command),
-                Message::Injected(injection) => self.inject(injection),
-                Message::Filters(filters) => self.announcer.set_filters(filters),
-                Message::Ping(answer) => drop(answer.try_send(())),
-                Message::Stop => return false,
-            }
-        }
-        true
-    }
-
-    /// What a bus tells by itself is taken in the order in which it is told.
-    fn take_news(&mut self, news: News) {
-        match self.bus.take(news) {
-            Taken::Listing => self.snapshot(),
-            Taken::Sighting(entry) => {
-                self.hub.note(&Fact::Reported { source: bus::HINTS });
-                let verdict = self.registry.sighted(&entry);
-                self.carry_out(verdict, Moment::now(), None);
-            }
-            Taken::Watching(Ok(())) => {
-                self.hub.tell_source(bus::HINTS, SourceState::Up, "hears devices come and go");
-            }
-            Taken::Watching(Err(reason)) => {
-                self.hub.tell_source(bus::HINTS, SourceState::Failed, reason);
-            }
-        }
-    }
-
-    fn witness_libusb(&mut self, report: Report, at: Instant) {
-        let (action, address) = match report {
-            Report::Arrived(address) => (Action::Attach, address),
-            Report::Left(address) => (Action::Detach, address),
-            Report::Failed(_) => return,
-        };
-        self.hub.note(&Fact::Reported { source: name::LIBUSB });
-        self.announcer.witness(name::LIBUSB, action, address, at);
-    }
-
-    fn simulate(&mut self, command: SimulatedCommand) {
-        let cause = self.cause(Backend::Simulated, None, Moment::now());
-        self.hub.note(&Fact::Reported { source: name::SIMULATED });
-        match command {
-            SimulatedCommand::Plug(device) => {
-                self.announcer.attach(&Key::Simulated(device.port_path.clone()), *device, cause)
-            }
-            SimulatedCommand::Unplug(port) => self.announcer.detach(&Key::Simulated(port), cause),
-        };
-    }
-
-    fn inject(&mut self, Injection { ticket, action, device }: Injection) {
-        let cause = self.cause(Backend::Injected, None, Moment::now());
-        self.hub.note(&Fact::Reported { source: name::INJECTED });
-        let key = Key::Injected(device.address);
-        let verdict = match action {
-            // However it was heard of: two devices cannot share an address.
-            Action::Attach
-                if self.announcer.is_taken(device.address) || self.strings.awaits(device.address) =>
-            {
-                let detail = "a device with this bus and address is attached already".to_owned();
-                self.announcer.withhold(&device, action, cause, WithheldReason::Duplicate, detail);
-                Injected::Duplicate
-            }
-            Action::Attach => self.announcer.attach(&key, *device, cause),
-            Action::Detach => match self.announcer.detach(&key, cause) {
-                Injected::Unknown => {
-                    let detail = "no such device was attached by a program".to_owned();
-                    self.announcer.withhold(&device, action, cause, WithheldReason::Unknown, detail);
-                    Injected::Unknown
-                }
-                verdict => verdict,
-            },
-        };
-        self.announcer.answer(ticket, verdict);
     }
 }
 

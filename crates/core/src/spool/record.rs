@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::device::{Address, Device, DeviceDescriptor, InterfaceClass, PortPath};
+use crate::device::{Address, Device, InterfaceClass, PortPath};
 use crate::event::Action;
 
 /// Larger than any record: the kernel gives a string of a device 126 characters, of which each takes 12 bytes at most.
@@ -197,31 +197,12 @@ impl Record {
 
     /// What the record says of a device that cannot be looked at any more.
     pub fn device(&self, bus_path: Option<String>) -> Device {
-        let (id_vendor, id_product, bcd_device) = self.product;
-        let (b_device_class, b_device_sub_class, b_device_protocol) = self.class;
         Device {
-            address: self.address,
-            port_path: PortPath::parse(self.name())
-                .unwrap_or_else(|| PortPath::new(self.address.bus, Vec::new())),
-            descriptor: DeviceDescriptor {
-                b_length: 18,
-                b_descriptor_type: 1,
-                b_device_class,
-                b_device_sub_class,
-                b_device_protocol,
-                id_vendor,
-                id_product,
-                bcd_device,
-                ..DeviceDescriptor::default()
-            },
             manufacturer: self.manufacturer.clone(),
             product: self.model.clone(),
             serial_number: self.serial_number.clone(),
-            speed: None,
             interfaces: self.interfaces.clone(),
-            bus_path,
-            inode: None,
-            partial: true,
+            ..Device::of_uevent(self.address, self.name(), self.product, self.class, bus_path)
         }
     }
 }

@@ -121,32 +121,8 @@ impl Sysfs {
 
     /// What a uevent says by itself: enough for an event that must not be dropped for want of details.
     fn partial(&self, uevent: &Uevent) -> Device {
-        let (id_vendor, id_product, bcd_device) = uevent.product;
-        let (b_device_class, b_device_sub_class, b_device_protocol) = uevent.class;
-        Device {
-            address: uevent.address,
-            port_path: port_path(&uevent.devpath)
-                .unwrap_or_else(|| PortPath::new(uevent.address.bus, Vec::new())),
-            descriptor: DeviceDescriptor {
-                b_length: 18,
-                b_descriptor_type: 1,
-                b_device_class,
-                b_device_sub_class,
-                b_device_protocol,
-                id_vendor,
-                id_product,
-                bcd_device,
-                ..DeviceDescriptor::default()
-            },
-            manufacturer: None,
-            product: None,
-            serial_number: None,
-            speed: None,
-            interfaces: Vec::new(),
-            bus_path: self.bus_path(&uevent.devpath),
-            inode: None,
-            partial: true,
-        }
+        let bus_path = self.bus_path(&uevent.devpath);
+        Device::of_uevent(uevent.address, uevent.name(), uevent.product, uevent.class, bus_path)
     }
 
     /// The host controller, as sysfs calls it, with the generation of the bus: the two buses of an xHCI controller

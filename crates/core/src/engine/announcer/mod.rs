@@ -1,16 +1,17 @@
 //! The announcer gives each transition its device and its number, and hands the event on: to subscribers first,
 //! who need no disk, then to the outbox.
-//!
-//! It also settles what an earlier run has left: each device of which that run has told has either stayed, and is
-//! told to subscribers only, or has left, and gets its detach.
 
+mod earlier_run;
 #[cfg(test)]
 mod tests;
+mod withholding;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
+
+pub(super) use earlier_run::Fate;
 
 use super::witnesses::Witnesses;
 use crate::clock::Moment;
@@ -20,10 +21,8 @@ use crate::filter::Filters;
 use crate::hub::Hub;
 use crate::journey::{Journey, Step};
 use crate::notice::Notice;
-use crate::onlooker::Fact;
-use crate::outbox::{Earlier, EarlierAttachment, Intake};
+use crate::outbox::{Earlier, Intake};
 use crate::source::injected::{Ticket, Verdict};
-use crate::withheld::{Withheld, WithheldReason};
 
 /// Names an attached device in the engine: the kernel's devices by their name in sysfs, others by their port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -59,17 +58,6 @@ pub(super) struct Cause {
     pub(super) libusb_alive: bool,
     /// Number of the kernel's uevent that is dealt with by this.
     pub(super) seqnum: Option<u64>,
-}
-
-/// What has become of a device of which an earlier run has told.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Fate {
-    /// Something is there at this address, with this inode.
-    Present(Address, Option<u64>),
-    /// Nothing is there.
-    Absent,
-    /// It is changing just now: what comes next tells.
-    Unknown,
 }
 
 /// An attachment that has been announced.
@@ -182,16 +170,7 @@ impl Announcer {
             Some(Synthetic::Startup) => Some(self.earlier.cause_of_attach()),
             other => other,
         };
-        let stable_id = self.serials.attach(&device);
-        self.instances += 1;
-        let attachment = Arc::new(Attachment {
-            signature: device.signature(),
-            device,
-            stable_id,
-            attached_at_ms: cause.observed.ms,
-            tags,
-            instance: self.instances,
-        });
+        let attachment = self.attachment(device, tags, cause.observed);
         let name = key.to_string();
         self.attached
             .insert(key.clone(), Attached { name: name.clone(), attachment: Arc::clone(&attachment) });
@@ -199,43 +178,22 @@ impl Announcer {
         Verdict::Announced
     }
 
+    fn attachment(&mut self, device: Device, tags: Vec<String>, came: Moment) -> Arc<Attachment> {
+        let stable_id = self.serials.attach(&device);
+        self.instances += 1;
+        Arc::new(Attachment {
+            signature: device.signature(),
+            device,
+            stable_id,
+            attached_at_ms: came.ms,
+            tags,
+            instance: self.instances,
+        })
+    }
+
     /// A source that does not decide has seen a transition.
     pub(super) fn witness(&mut self, source: &'static str, action: Action, address: Address, at: Instant) {
         self.witnesses.report(&self.hub, source, action, address, at);
-    }
-
-    /// The kernel has told once more of a device that is there, or whose strings are `awaited`.
-    pub(super) fn note_repeated(&self, name: &str, awaited: Option<&Device>, cause: Cause) {
-        let key = Key::Kernel(name.to_owned());
-        let attached = self.attached.get(&key).map(|attached| &attached.attachment.device);
-        let filtered = self.filtered.get(&key).map(|(device, _)| device);
-        if let Some(device) = attached.or(filtered).or(awaited) {
-            self.repeat(&key, device, cause);
-        }
-    }
-
-    /// Says that a report is no news.
-    fn repeat(&self, key: &Key, device: &Device, cause: Cause) {
-        let detail = match (self.attached.get(key), self.filtered.get(key)) {
-            (Some(attached), _) => format!("attached already as {}", attached.attachment.signature),
-            (None, Some((_, by))) => format!("held back already by {by}"),
-            (None, None) => "about to be told of".to_owned(),
-        };
-        self.withhold(device, Action::Attach, cause, WithheldReason::Duplicate, detail);
-    }
-
-    /// Says that a report about a device is no event, and why.
-    pub(super) fn withhold(
-        &self,
-        device: &Device,
-        action: Action,
-        cause: Cause,
-        reason: WithheldReason,
-        detail: String,
-    ) {
-        let Cause { backend, observed, .. } = cause;
-        let withheld = Withheld::of(device, action, backend.as_str(), observed.ms, reason, detail);
-        self.hub.note(&Fact::Withheld(&withheld));
     }
 
     /// A program was faster to tell of this device than a source that sees it: from now on it is the source's.
@@ -276,65 +234,9 @@ impl Announcer {
         Verdict::Announced
     }
 
-    fn note_filtered(&self, device: &Device, action: Action, cause: Cause, by: &str) {
-        self.withhold(device, action, cause, WithheldReason::Filtered, by.to_owned());
-        self.intake.note_filtered();
-        self.intake.wake();
-    }
-
-    /// Whether this is a device of which an earlier run has told. Then subscribers are told that it is there; to the
-    /// stream it is no news.
-    pub(super) fn stay(
-        &mut self,
-        name: &str,
-        address: Address,
-        inode: impl FnOnce() -> Option<u64>,
-        libusb_alive: bool,
-    ) -> bool {
-        let Some(earlier) = self.earlier.take(name) else { return false };
-        if !is_same(&earlier, address, inode()) {
-            self.end_earlier(name.to_owned(), &earlier, libusb_alive);
-            return false;
-        }
-        self.instances += 1;
-        let attachment = Attachment { instance: self.instances, ..(*earlier.attach.attachment).clone() };
-        self.serials.restore(&attachment.device, &attachment.stable_id);
-        let attachment = Arc::new(attachment);
-        self.attached.insert(
-            Key::Kernel(name.to_owned()),
-            Attached { name: name.to_owned(), attachment: Arc::clone(&attachment) },
-        );
-        let event = Event { attachment, synthetic: Some(Synthetic::Startup), ..(*earlier.attach).clone() };
-        self.hub.tell(&Notice::Stayed(Arc::new(event)));
-        true
-    }
-
-    /// Announces that a device of which an earlier run has told has left: this very one. False where it is another one, or unknown.
-    pub(super) fn end_left(&mut self, name: &str, address: Address, cause: Cause) -> bool {
-        let Some(earlier) = self.earlier.take(name) else { return false };
-        if !is_same(&earlier, address, None) {
-            self.earlier.put_back(name.to_owned(), earlier);
-            return false;
-        }
-        self.instances += 1;
-        let attachment = Attachment { instance: self.instances, ..(*earlier.attach.attachment).clone() };
-        self.announce(name.to_owned(), Action::Detach, Arc::new(attachment), cause, None);
-        true
-    }
-
     /// Has the outbox store which uevents are dealt with.
     pub(super) fn store_settled(&self) {
         self.intake.wake();
-    }
-
-    /// Names and addresses of all that has been told of and has not left, in an earlier run of this boot or in this one.
-    pub(super) fn attached_names(&self) -> HashMap<String, Address> {
-        let earlier = self.earlier.addresses().map(|(name, address)| (name.to_owned(), address));
-        let own = self
-            .attached
-            .values()
-            .map(|attached| (attached.name.clone(), attached.attachment.device.address));
-        earlier.chain(own).collect()
     }
 
     /// Whether a device of this name has been told of, or held back, in this run.
@@ -361,65 +263,10 @@ impl Announcer {
                 return Verdict::Filtered;
             }
         };
-        let stable_id = self.serials.attach(&device);
-        self.serials.detach(&device);
-        self.instances += 1;
-        let attachment = Arc::new(Attachment {
-            signature: device.signature(),
-            device,
-            stable_id,
-            attached_at_ms: cause.observed.ms,
-            tags,
-            instance: self.instances,
-        });
+        let attachment = self.attachment(device, tags, cause.observed);
+        self.serials.detach(&attachment.device);
         self.announce(key.to_string(), Action::Detach, attachment, cause, None);
         Verdict::Announced
-    }
-
-    /// What an earlier run has left that is not settled yet.
-    pub(super) fn earlier(&self) -> &Earlier {
-        &self.earlier
-    }
-
-    /// Announces the end of what an earlier run was only told of: that lasts no longer than its daemon.
-    pub(super) fn end_told(&mut self, libusb_alive: bool) {
-        let is_told = |key: &str| key.starts_with(SIMULATED) || key.starts_with(INJECTED);
-        for (key, earlier) in self.earlier.take_where(|key, _| is_told(key)) {
-            self.end_earlier(key, &earlier, libusb_alive);
-        }
-    }
-
-    /// Announces the end of all that an earlier run has told of and whose `fate` is not to be there, or not known yet.
-    pub(super) fn end_absent(&mut self, fate: impl Fn(&str) -> Fate, libusb_alive: bool) {
-        if self.earlier.is_settled() {
-            return;
-        }
-        let left = self.earlier.take_where(|name, earlier| match fate(name) {
-            Fate::Present(address, inode) => !is_same(earlier, address, inode),
-            Fate::Unknown => !earlier.same_boot,
-            Fate::Absent => true,
-        });
-        for (key, earlier) in left {
-            self.end_earlier(key, &earlier, libusb_alive);
-        }
-    }
-
-    fn end_earlier(&mut self, key: String, earlier: &EarlierAttachment, libusb_alive: bool) {
-        let backend = match key.as_str() {
-            key if key.starts_with(SIMULATED) => Backend::Simulated,
-            key if key.starts_with(INJECTED) => Backend::Injected,
-            _ => Backend::Snapshot,
-        };
-        let cause = Cause {
-            backend,
-            synthetic: Some(earlier.cause_of_detach()),
-            observed: Moment::now(),
-            libusb_alive,
-            seqnum: None,
-        };
-        self.instances += 1;
-        let attachment = Attachment { instance: self.instances, ..(*earlier.attach.attachment).clone() };
-        self.announce(key, Action::Detach, Arc::new(attachment), cause, None);
     }
 
     fn announce(
@@ -465,15 +312,4 @@ impl Announcer {
         });
         self.intake.wake();
     }
-}
-
-/// Bus and address come again, but not with the same inode. Where one of those is not known, the address decides: it
-/// comes again only after more than a hundred others.
-fn is_same(earlier: &EarlierAttachment, address: Address, inode: Option<u64>) -> bool {
-    let device = &earlier.attach.attachment.device;
-    let same_inode = match (device.inode, inode) {
-        (Some(before), Some(now)) => before == now,
-        _ => true,
-    };
-    earlier.same_boot && device.address == address && same_inode
 }

@@ -1,0 +1,103 @@
+//! The uevent socket: drained before anything else is done, because the kernel's buffer is the one that overflows.
+
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use super::Engine;
+use super::announcer::Cause;
+use crate::clock::Moment;
+use crate::event::{Backend, Synthetic};
+use crate::notice::{GapCause, SourceState};
+use crate::onlooker::Fact;
+use crate::source::name;
+use crate::source::netlink::{Change, Received, Uevent};
+
+/// So many uevents are handled before the inbox is looked at: a flood must not keep the engine from stopping.
+pub(super) const BURST: usize = 1024;
+
+/// A uevent that waits to be handled.
+pub(super) struct Heard {
+    pub(super) uevent: Uevent,
+    pub(super) at: Moment,
+}
+
+impl Engine {
+    /// Handles uevents until none waits.
+    pub(super) fn handle_pending(&mut self) {
+        while !self.handle(BURST) {}
+    }
+
+    /// Drains the socket, handles one uevent, and so on, `limit` times at the most. True once nothing waits.
+    pub(super) fn handle(&mut self, limit: usize) -> bool {
+        for _ in 0..limit {
+            self.drain();
+            let Some(heard) = self.pending.pop_front() else { return true };
+            self.handle_one(heard);
+        }
+        false
+    }
+
+    /// Handles one uevent.
+    pub(super) fn handle_one(&mut self, Heard { uevent, at }: Heard) {
+        let verdict = self.registry.uevent(uevent.change, uevent.name(), uevent.address, Instant::now());
+        if verdict.transitions.is_empty() {
+            // What an earlier run has told of may leave before a snapshot has seen it.
+            let missed = Some(Synthetic::MissedWhileDown);
+            let cause = Cause { seqnum: Some(uevent.seqnum), ..self.cause(Backend::Netlink, missed, at) };
+            let has_left = uevent.change == Change::Remove;
+            if !has_left || !self.announcer.end_left(uevent.name(), uevent.address, cause) {
+                self.announcer.settle(Some(uevent.seqnum));
+            }
+        }
+        self.carry_out(verdict, at, Some(&uevent));
+    }
+
+    pub(super) fn drain(&mut self) {
+        loop {
+            match self.senses.receive() {
+                Ok(Received::Uevent(uevent)) => {
+                    let (first, last) = self.missed.hear(uevent.seqnum);
+                    self.announcer.settle_range(first, last);
+                    self.pending.push_back(Heard { uevent, at: Moment::now() });
+                    self.hub.note(&Fact::Reported { source: name::NETLINK });
+                }
+                Ok(Received::Other) => {}
+                Ok(Received::Foreign) => {
+                    tracing::warn!(
+                        source = name::NETLINK,
+                        "message from another sender than the kernel refused"
+                    );
+                }
+                Ok(Received::Unreadable(error)) => {
+                    tracing::warn!(source = name::NETLINK, %error, "unreadable uevent");
+                    self.missed.lose();
+                    self.schedule.snapshot_within(Duration::ZERO);
+                }
+                Ok(Received::Lost) => {
+                    self.hub.note(&Fact::Overflowed { source: name::NETLINK });
+                    self.missed.lose();
+                    self.overflowed = Some(GapCause::Overflow);
+                }
+                Ok(Received::Empty) => return self.missed.emptied(),
+                Err(error) => {
+                    self.lose_socket(error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn lose_socket(&mut self, error: Errno) {
+        self.hub.tell_source(
+            name::NETLINK,
+            SourceState::Failed,
+            format!("the uevent socket failed: {error}"),
+        );
+        self.senses.close_uevents();
+        self.registry.set_uevents_open(false);
+        self.missed.lose();
+        self.overflowed = Some(GapCause::SocketLost);
+        self.schedule.retry_soon();
+    }
+}
