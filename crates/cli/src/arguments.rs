@@ -11,6 +11,7 @@ use crate::list::{self, ListArguments};
 use crate::origins::Origins;
 use crate::platform::udev::{self, UdevArguments};
 use crate::run_arguments::{RunArguments, TOKEN, TOKEN_FILE};
+use crate::shown;
 use crate::simulate::{self, SimulateArguments};
 use crate::tail::{self, TailArguments};
 use crate::wait::{self, WaitArguments};
@@ -139,14 +140,14 @@ pub(crate) enum Command {
     #[command(after_help = tail::AFTER_HELP)]
     Tail(TailArguments),
     /// Let simulated devices come and go, so many times, and say what was published.
-    #[command(after_help = simulate::AFTER_HELP, mut_args = |arg| only(arg, &SIMULATING))]
+    #[command(after_help = simulate::AFTER_HELP, mut_args = |arg| shown::to_a_simulation(arg))]
     Simulate(SimulateArguments),
     /// Ask a running daemon how it is.
     #[command(after_help = health::AFTER_HELP)]
     Health(HealthArguments),
     /// Say what a daemon would find here, and what to do about it.
     #[command(
-        after_help = doctor::AFTER_HELP, mut_args = |arg| only(arg, &DOCTORING),
+        after_help = doctor::AFTER_HELP, mut_args = |arg| shown::to_a_diagnosis(arg),
         mut_arg("json", |arg| arg.help("Print each finding as one JSON object a line"))
     )]
     Doctor(DoctorArguments),
@@ -162,52 +163,6 @@ pub(crate) enum Command {
     /// Print a script with which a shell completes commands and options.
     #[command(after_help = completions::AFTER_HELP)]
     Completions(CompletionsArguments),
-}
-
-/// Options of a run that mean something to a demonstration, and to a diagnosis.
-const SIMULATING: [&str; 20] = [
-    "count",
-    "rate",
-    "config",
-    "set",
-    "json",
-    "no_redis",
-    "redis_url",
-    "redis_host",
-    "redis_port",
-    "redis_db",
-    "redis_username",
-    "redis_stream",
-    "redis_password",
-    "redis_password_file",
-    "redis_maxlen",
-    "max_events_per_second",
-    "batch_size",
-    "vendor_whitelist",
-    "vendor_blacklist",
-    "class_filter",
-];
-const DOCTORING: [&str; 14] = [
-    "config",
-    "set",
-    "json",
-    "no_redis",
-    "outbox",
-    "redis_url",
-    "redis_host",
-    "redis_port",
-    "redis_db",
-    "redis_username",
-    "redis_stream",
-    "redis_password",
-    "redis_password_file",
-    "redis_maxlen",
-];
-
-/// Help shows these; the others are taken all the same, so that one environment suits every command.
-fn only(arg: Arg, shown: &[&str]) -> Arg {
-    let hidden = !shown.contains(&arg.get_id().as_str());
-    arg.hide(hidden)
 }
 
 #[cfg(test)]

@@ -10,11 +10,12 @@ use clap::builder::FalseyValueParser;
 use serde_json::{Value, json};
 use usb_daemon_core::{Code, Config, Error, Token};
 
+use crate::configuration_file::read_with_variable;
 use crate::exit;
 use crate::line::on_one_line;
 use crate::origins::Origins;
 use crate::printer::print_once;
-use crate::run_arguments::{TOKEN, TOKEN_FILE, given_twice, no_token, read_with_variable};
+use crate::run_arguments::{TOKEN, TOKEN_FILE, given_twice, no_token};
 use crate::secret;
 use crate::setting::Origin;
 use crate::style::{Ink, Style};

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use usb_daemon_core::{Config, Daemon, Delivery, Error, Host};
 
-use crate::run_arguments::read_with_variable;
+use crate::configuration_file::read_with_variable;
 use crate::stopper::Stopper;
 
 #[derive(Args, Debug)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use usb_daemon_core::{Daemon, Delivery, Error, Host, Hub, Notice, Reading, Vitality};
 
+use crate::config_watch;
 use crate::exported::Exported;
 use crate::line::{outbox, print};
 use crate::platform::bus::has_usb_bus;
-use crate::platform::config_watch::ConfigWatch;
 use crate::platform::service::{Ask, Manager, Readiness, Service};
 use crate::printer::Printer;
 use crate::reload::Reload;
@@ -32,7 +32,7 @@ pub(crate) fn run(
     stopper.take_reloads(arguments.config.is_some());
     let (teller, lines) = Teller::new(arguments.json, stopper);
     // Before the file is read: a change in between must not go unseen.
-    let watch = ConfigWatch::of(arguments.config.as_deref(), stopper, &teller);
+    let watch = config_watch::watch(arguments.config.as_deref(), stopper, &teller);
     let Reading { config, warnings } = arguments.layers()?.read()?;
     teller.warn(&warnings);
     let (telemetry, warnings) =

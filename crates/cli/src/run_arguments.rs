@@ -2,20 +2,20 @@
 //!
 //! Numbers and the like are taken as they stand: the check of the configuration judges them, all at once.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args};
 use serde_json::{Map, Value, json};
-use usb_daemon_core::{Code, Error};
+use usb_daemon_core::Error;
 
 use crate::class;
+use crate::configuration_file::{read, variable_to_set};
 use crate::layers::Layers;
 use crate::origins::Origins;
 use crate::secret;
-use crate::setting::{self, Origin, Setting, is_at_or_within, number};
+use crate::setting::{self, Origin, Setting, number};
 
-const SET: &str = "USB_DAEMON_SET";
 /// The option of the token, by its name within clap.
 pub(crate) const TOKEN: &str = "http_token";
 /// That of the file which holds it.
@@ -308,37 +308,7 @@ pub(crate) fn no_token(origin: &Origin) -> String {
     format!("monitoring.token ({name}) is empty: give {name} the token, or leave it out to have none")
 }
 
-/// What `USB_DAEMON_SET` says, line by line.
-fn variable_to_set() -> Vec<(Origin, String)> {
-    let text = std::env::var(SET).unwrap_or_default();
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    lines.map(|line| (Origin::Environment(SET.into()), line.to_owned())).collect()
-}
-
 fn classes(texts: &[String]) -> Result<Value, String> {
     let class = |text: &String| class::parse(text).map_err(|expected| format!("has {text:?}: {expected}"));
     texts.iter().map(class).collect::<Result<Vec<u8>, _>>().map(Value::from)
-}
-
-/// What the configuration file says, and over it what `USB_DAEMON_SET` sets in these sections: for commands that are no run, and that
-/// nothing else in that variable is to break.
-pub(crate) fn read_with_variable(
-    path: Option<&Path>,
-    sections: &[&str],
-) -> Result<Map<String, Value>, Error> {
-    let mut root = path.map_or_else(|| Ok(Map::new()), read)?;
-    let settings =
-        variable_to_set().into_iter().filter_map(|(origin, text)| setting::parse(&text, &origin).ok());
-    for setting in settings.flatten() {
-        if sections.iter().any(|section| is_at_or_within(&setting.path, section)) {
-            setting.put_into(&mut root);
-        }
-    }
-    Ok(root)
-}
-
-pub(crate) fn read(path: &Path) -> Result<Map<String, Value>, Error> {
-    let bad = |why: String| Error::new(Code::Config, format!("configuration file {}: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| bad(error.to_string()))
 }

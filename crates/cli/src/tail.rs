@@ -11,9 +11,9 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 use usb_daemon_core::{Code, Config, Error, History, Notice, Since};
 
+use crate::configuration_file::read_with_variable;
 use crate::line::print;
 use crate::platform::outbox_path;
-use crate::run_arguments::read_with_variable;
 use crate::stopper::Stopper;
 
 const BATCH: usize = 256;

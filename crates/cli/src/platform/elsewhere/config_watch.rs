@@ -4,14 +4,14 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::stopper::Stopper;
 use crate::teller::Teller;
 
+/// What can be done where the file is not watched.
+pub(crate) const INSTEAD: &str = "start the daemon again";
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Watches until dropped; that joins the thread.
@@ -21,24 +21,19 @@ pub(crate) struct ConfigWatch {
 }
 
 impl ConfigWatch {
-    /// Watches the file, if there is one that can change. Where it cannot be watched, that is said.
-    pub(crate) fn of(file: Option<&Path>, stopper: &Arc<Stopper>, teller: &Teller) -> Option<Self> {
-        let file = file.filter(|file| file.is_file())?;
-        let stopper = Arc::clone(stopper);
-        let changed = move || {
-            stopper.reload();
-        };
-        match Self::start(file, PAUSE, changed) {
-            Ok(watch) => Some(watch),
-            Err(error) => {
-                let why = format!("{error}; changes of the file go unnoticed: start the daemon again");
-                teller.config("deaf", &why, &[]);
-                None
-            }
-        }
+    /// Calls `changed` from a thread of its own.
+    ///
+    /// # Errors
+    /// Where there can be no thread.
+    pub(crate) fn start(
+        file: &Path,
+        changed: impl Fn() + Send + 'static,
+        _teller: &Teller,
+    ) -> io::Result<Self> {
+        Self::every(PAUSE, file, changed)
     }
 
-    fn start(file: &Path, pause: Duration, changed: impl Fn() + Send + 'static) -> io::Result<Self> {
+    fn every(pause: Duration, file: &Path, changed: impl Fn() + Send + 'static) -> io::Result<Self> {
         let (stop, stopped) = channel();
         let mut watched = Watched { file: file.to_owned(), known: content(file), seen: None };
         let thread = thread::Builder::new().name("aw-config".into()).spawn(move || {
@@ -124,7 +119,7 @@ mod tests {
         let changed = move || {
             let _ = tell.send(());
         };
-        let watch = ConfigWatch::start(&file, Duration::from_millis(5), changed).expect("a thread");
+        let watch = ConfigWatch::every(Duration::from_millis(5), &file, changed).expect("a thread");
         fs::write(&file, "two").expect("written");
         told.recv_timeout(Duration::from_secs(10)).expect("told");
         drop(watch);

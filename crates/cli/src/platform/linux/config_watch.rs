@@ -16,9 +16,11 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
-use crate::stopper::Stopper;
+use crate::config_watch::deaf;
 use crate::teller::Teller;
 
+/// What can be done where the file is not watched.
+pub(crate) const INSTEAD: &str = "send SIGHUP";
 /// Room for several events with the longest of names.
 const ROOM: usize = 4096;
 /// As many links as the kernel follows.
@@ -32,23 +34,15 @@ pub(crate) struct ConfigWatch {
 }
 
 impl ConfigWatch {
-    /// Watches the file, if there is one that can change. Where it cannot be watched, SIGHUP is left, and that is said.
-    pub(crate) fn of(file: Option<&Path>, stopper: &Arc<Stopper>, teller: &Teller) -> Option<Self> {
-        let file = file.filter(|file| file.is_file())?;
-        let stopper = Arc::clone(stopper);
-        let changed = move || {
-            stopper.reload();
-        };
-        match Self::start(file, changed, teller) {
-            Ok(watch) => Some(watch),
-            Err(error) => {
-                deaf(teller, &error.to_string());
-                None
-            }
-        }
-    }
-
-    fn start(file: &Path, changed: impl Fn() + Send + 'static, teller: &Teller) -> io::Result<Self> {
+    /// Calls `changed` from a thread of its own, and `teller` where nothing is noticed any more.
+    ///
+    /// # Errors
+    /// Where the file cannot be watched.
+    pub(crate) fn start(
+        file: &Path,
+        changed: impl Fn() + Send + 'static,
+        teller: &Teller,
+    ) -> io::Result<Self> {
         let stop = Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?);
         let events = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let mut watched = Watched {
@@ -202,8 +196,4 @@ fn folder(path: &Path) -> &Path {
 fn content(file: &Path) -> Option<Vec<u8>> {
     // A pipe would wait for its writer.
     file.is_file().then(|| std::fs::read(file).ok()).flatten()
-}
-
-fn deaf(teller: &Teller, why: &str) {
-    teller.config("deaf", &format!("{why}; changes of the file go unnoticed: send SIGHUP"), &[]);
 }

@@ -13,8 +13,9 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Subcommand};
 use usb_daemon_core::{Config, Error};
 
+use crate::configuration_file::read_with_variable;
 use crate::layers::add_spool;
-use crate::run_arguments::{RunArguments, read_with_variable};
+use crate::run_arguments::RunArguments;
 use crate::stopper::Stopper;
 
 pub(crate) const AFTER_HELP: &str = "\
@@ -73,7 +74,7 @@ pub(crate) enum UdevCommand {
     #[command(after_help = STATUS)]
     Status(StatusArguments),
     /// Publish what the helper has written down, and end.
-    #[command(after_help = publish::AFTER_HELP, mut_args = publish::shown)]
+    #[command(after_help = publish::AFTER_HELP, mut_args = crate::shown::to_a_publication)]
     Publish(Box<publish::PublishArguments>),
 }
 

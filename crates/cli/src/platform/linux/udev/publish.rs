@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Arg, Args};
+use clap::Args;
 use usb_daemon_core::{Error, Publication, Reading, publish_records};
 
 use crate::exit;
@@ -30,29 +30,6 @@ Exit codes:
 
 const VARIABLES: [(&str, &str); 2] =
     [("AUTOWEAVE_REDIS_HOST", "redis.host"), ("AUTOWEAVE_REDIS_PORT", "redis.port")];
-const SHOWN: [&str; 15] = [
-    "timeout",
-    "config",
-    "set",
-    "outbox",
-    "outbox_fsync",
-    "redis_url",
-    "redis_host",
-    "redis_port",
-    "redis_db",
-    "redis_username",
-    "redis_stream",
-    "redis_password",
-    "redis_maxlen",
-    "max_events_per_second",
-    "batch_size",
-];
-
-/// Help shows what means something here.
-pub(super) fn shown(arg: Arg) -> Arg {
-    let hidden = !SHOWN.contains(&arg.get_id().as_str());
-    arg.hide(hidden)
-}
 
 #[derive(Args, Debug)]
 pub(crate) struct PublishArguments {
