@@ -23,10 +23,9 @@ const KINDS = ['keyboard', 'storage', 'serial', 'tablet'];
 const formerProgram = fileURLToPath(new URL('./peer-former.cjs', import.meta.url));
 const peerProgram = fileURLToPath(new URL('./kernel-peer-usb2.cjs', import.meta.url));
 
-async function end(process) {
-  process.endInput();
-  process.kill('SIGTERM');
-  await process.exit;
+async function endPeer(child) {
+  child.kill('SIGTERM');
+  await child.exit;
 }
 
 async function startPeer(bed, argv) {
@@ -128,11 +127,11 @@ describe('time from the kernel to the callback, with udevd', () => {
     const observing = (options, ears) => async (turn) => {
       const observer = await observe(bed, options(turn));
       await observer.ask('start');
-      return { hears: ears(observer), stop: () => end(observer) };
+      return { hears: ears(observer), stop: () => observer.end() };
     };
     const peering = (argv) => async () => {
       const child = await startPeer(bed, argv);
-      return { hears: peerEars(child), stop: () => end(child) };
+      return { hears: peerEars(child), stop: () => endPeer(child) };
     };
     // In turns, never at once: on the guest's one processor each would be measured by what the other does.
     const samples = await inTurns(bed, {

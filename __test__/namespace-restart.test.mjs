@@ -35,16 +35,6 @@ async function run(entries, { filters, ...options } = {}) {
   return observer;
 }
 
-async function end(observer, how) {
-  if (how === 'stopped') {
-    await observer.ask('stop');
-    observer.endInput();
-  } else {
-    observer.kill('SIGKILL');
-  }
-  await observer.exit;
-}
-
 /** Events of devices on hub ports, in short. */
 function inShort(action, portPath, synthetic) {
   return `${action} ${portPath} ${synthetic ?? '-'}`;
@@ -67,7 +57,7 @@ describe.each(['stopped', 'killed'])('a daemon that was %s', (how) => {
     const first = await run(3);
     // In the order in which their strings were there.
     expect((await stream()).sort()).toEqual(['attach 1 startup', 'attach 2 startup', 'attach 3 startup']);
-    await end(first, how);
+    await first.end(how);
     await bed.unplug(leaves);
     await bed.unplug(replaced);
     await bed.plug(mouse('3'));
@@ -85,7 +75,7 @@ describe.each(['stopped', 'killed'])('a daemon that was %s', (how) => {
     const detached = (await server.entries()).map(fieldsOf).find(({ action, port_path }) => action === 'detach' && port_path === '2');
     const attached = (await server.entries()).map(fieldsOf).find(({ action, port_path }) => action === 'attach' && port_path === '2');
     expect(detached).toMatchObject({ device_signature: attached.device_signature, stable_id: attached.stable_id, product: attached.product });
-    await end(second, 'stopped');
+    await second.end();
   });
 });
 
@@ -93,7 +83,7 @@ it('after another boot every device that was there has left, and every device th
   await bed.plug(mouse('1'));
   await bed.plug(mouse('2'));
   const first = await run(2);
-  await end(first, 'killed');
+  await first.end('killed');
   const bootId = join(folder, 'boot_id');
   writeFileSync(bootId, '11111111-2222-3333-4444-555555555555\n');
   const mount = 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"';
@@ -103,17 +93,17 @@ it('after another boot every device that was there has left, and every device th
   expect([...attaches].sort()).toEqual(['attach 1 reboot', 'attach 2 reboot']);
   const entries = (await server.entries()).map(fieldsOf).filter(({ port_path }) => port_path === '1');
   expect(new Set(entries.map(({ device_signature }) => device_signature)).size).toBe(1);
-  await end(second, 'stopped');
+  await second.end();
 });
 
 it('keeps telling of what an earlier run has told of, until it leaves, whatever its filters say by now', async () => {
   const stays = await bed.plug(mouse('1'));
-  await end(await run(1), 'stopped');
+  await (await run(1)).end();
   const second = await run(1, { filters: { vendor_blacklist: ['0627'] } });
   await bed.plug(mouse('2'));
   await bed.unplug(stays);
   await until(async () => (await stream()).length === 2, 'the detach');
   expect(await stream()).toEqual(['attach 1 startup', 'detach 1 -']);
   expect(heard(second)).toEqual(['attach 1 startup', 'detach 1 -']);
-  await end(second, 'stopped');
+  await second.end();
 });

@@ -42,16 +42,6 @@ async function run(options) {
   return observer;
 }
 
-async function end(observer, how = 'stopped') {
-  if (how === 'stopped') {
-    await observer.ask('stop');
-    observer.endInput();
-  } else {
-    observer.kill('SIGKILL');
-  }
-  await observer.exit;
-}
-
 /** Plugs a device in and pulls it out again while nobody listens; gives both uevents. */
 async function comeAndGo(port) {
   await bed.unplug(await bed.plug(mouse(port)));
@@ -76,7 +66,7 @@ describe('with uevents', () => {
     const [stays, leaves] = [await bed.plug(mouse('1')), await bed.plug(mouse('2'))];
     const first = await run();
     await streamed(2);
-    await end(first);
+    await first.end();
     await spool.next(2);
     await bed.unplug(leaves);
     const steps = await spool.next(1);
@@ -97,10 +87,10 @@ describe('with uevents', () => {
     await emptied();
     await bed.unplug(stays);
     expect((await streamed(9)).at(-1)).toBe('detach 1 netlink -');
-    await end(second);
+    await second.end();
     const third = await run();
     expect(await stream(), 'nothing a second time').toHaveLength(9);
-    await end(third);
+    await third.end();
   });
 
   it.each(['stopped', 'killed'])('tells nothing twice of what it has heard itself, however late the records come, after it was %s', async (how) => {
@@ -110,14 +100,14 @@ describe('with uevents', () => {
     const heard = [...(await comeAndGo('3')), ...(await spool.next(1))];
     await streamed(5);
     await emptied();
-    await end(first, how);
+    await first.end(how);
     // udev is slow.
     spool.write(heard);
     const second = await run();
     await emptied();
     expect(await stream()).toHaveLength(5);
     expect((await stream()).filter((event) => !event.endsWith('netlink -'))).toEqual([]);
-    await end(second);
+    await second.end();
   });
 
   it('tells what was missed where its record comes after the start, as long as that contradicts nothing', async () => {
@@ -125,7 +115,7 @@ describe('with uevents', () => {
     await spool.next(1);
     const first = await run();
     await streamed(1);
-    await end(first);
+    await first.end();
     const [late, replaced] = [await comeAndGo('2'), await comeAndGo('3')];
     await bed.plug(mouse('3'));
     const [there] = await spool.next(1);
@@ -135,7 +125,7 @@ describe('with uevents', () => {
     expect((await streamed(4)).slice(2)).toEqual(['attach 2 udev-helper missed-while-down', 'detach 2 udev-helper missed-while-down']);
     await emptied();
     expect(await stream(), 'another device is at port 3 by now').toHaveLength(4);
-    await end(second);
+    await second.end();
   });
 
   it('leaves what is there to the snapshot where nothing was told before, and tells what came and went', async () => {
@@ -145,7 +135,7 @@ describe('with uevents', () => {
     const observer = await run();
     expect(await streamed(3)).toEqual(['attach 1 udev-helper missed-while-down', 'detach 1 udev-helper missed-while-down', 'attach 2 snapshot startup']);
     await emptied();
-    await end(observer);
+    await observer.end();
   });
 
   it('removes and names what is no record, follows no link, and goes on', async () => {
@@ -163,7 +153,7 @@ describe('with uevents', () => {
     await bed.plug(mouse('2'));
     expect(await streamed(1)).toEqual(['attach 2 netlink -']);
     expect(errors(), 'a folder stays, and is named once').toHaveLength(4);
-    await end(observer);
+    await observer.end();
   });
 });
 
@@ -179,7 +169,7 @@ describe('where no uevents are heard', () => {
     spool.write([...steps, ...(await spool.next(1))]);
     expect(await streamed(3)).toEqual(['attach 1 udev-helper -', 'detach 1 udev-helper -', 'attach 2 udev-helper -']);
     await emptied();
-    await end(observer);
+    await observer.end();
   });
 });
 

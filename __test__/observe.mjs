@@ -55,6 +55,17 @@ export class Observer {
     this.#child.endInput();
   }
 
+  /** Ends the process: once the daemon has stopped, or with SIGKILL where `how` is 'killed'. */
+  async end(how = 'stopped') {
+    if (how === 'killed') {
+      this.kill('SIGKILL');
+    } else {
+      await this.ask('stop');
+      this.endInput();
+    }
+    await this.exit;
+  }
+
   stderrText() {
     return this.#child.stderrText();
   }
