@@ -2,9 +2,10 @@
 
 use redis::RedisError;
 
+use super::explain;
 use super::fence::Guarantee;
+use super::task::{Destination, Task};
 use super::trimming::Lag;
-use super::{Destination, Task, explain};
 use crate::clock;
 use crate::error::{Code, Error};
 use crate::notice::{Gap, GapCause, Notice, RedisStatus};

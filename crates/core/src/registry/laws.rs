@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
+use crate::platform::Entry;
 
 const GRACE: Duration = Duration::from_millis(250);
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
+use crate::platform::Entry;
 
 const NAMES: [&str; 3] = ["1-1", "1-1.2", "2-1"];
 

@@ -1,0 +1,113 @@
+//! What has been taken in is stored: one commit for all, and again later where the file cannot be written.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Outbox;
+use super::file::{explain, unusable};
+use crate::error::{Code, Error};
+use crate::journey::Step;
+
+/// So many of the newest events are at hand without a look into the file.
+const AT_HAND: usize = 1024;
+/// How long a file that could not be written is left alone.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl Outbox {
+    /// Whether something is not stored yet.
+    pub fn has_unsaved(&self) -> bool {
+        self.retry_at.is_some() || self.has_progress
+    }
+
+    /// Stores all that is not stored yet, and forgets what need not be kept any longer.
+    pub fn save_all(&mut self) {
+        if self.retry_at.is_some() {
+            self.save();
+        }
+        if self.has_progress {
+            self.save_progress();
+        }
+    }
+
+    /// Stores what is not stored yet.
+    pub fn save(&mut self) {
+        let mut is_saved = false;
+        if self.retry_at.is_none_or(|at| Instant::now() >= at) {
+            let unsaved = self.recent.iter().filter(|placed| placed.position > self.saved);
+            let mut progress = self.progress.clone();
+            if !self.settings.publishes {
+                progress.published = progress.last;
+            }
+            match self.store.save(unsaved, &self.changes, &progress) {
+                Ok(()) => {
+                    self.stored_published = progress.published;
+                    self.note_saved();
+                    is_saved = true;
+                }
+                Err(error) => self.note_fault(&error),
+            }
+        }
+        if !self.settings.publishes {
+            let stored = self.saved - self.progress.published;
+            self.accounts.published += stored.max(0).cast_unsigned();
+            self.progress.published = self.progress.published.max(self.saved);
+            self.has_progress |= stored > 0;
+        }
+        self.save_progress_in_one_go();
+        self.let_go();
+        self.show();
+        if is_saved {
+            // Whoever sees that a record is dealt with sees as well that its event waits.
+            self.settled_board.set(&self.progress.settled);
+        }
+    }
+
+    /// Memory is bounded: what the file holds need not be at hand, and what it does not hold cannot all be, once
+    /// Redis has it.
+    fn let_go(&mut self) {
+        let bound = self.settings.max_events.saturating_add(i64::try_from(AT_HAND).unwrap_or(i64::MAX));
+        while self.recent.len() > AT_HAND {
+            let Some(first) = self.recent.front().map(|placed| placed.position) else { return };
+            let excess = self.progress.last - first >= bound && first <= self.progress.published;
+            if first > self.saved && !excess {
+                return;
+            }
+            self.recent.pop_front();
+        }
+    }
+
+    fn note_saved(&mut self) {
+        let now = Instant::now();
+        let unsaved = self.recent.iter().rev().take_while(|placed| placed.position > self.saved).count();
+        // As a rule all are new: one allocation for a commit.
+        self.stored.first.reserve(unsaved);
+        for placed in self.recent.range(self.recent.len() - unsaved..) {
+            let is_first = placed.event.journey.note(Step::Store, now);
+            tracing::debug!(
+                event_id = placed.event.event_id(),
+                durable = self.settings.path.is_some(),
+                "stored"
+            );
+            let stored = if is_first { &mut self.stored.first } else { &mut self.stored.again };
+            stored.push(Arc::clone(&placed.event));
+        }
+        self.saved = self.progress.last;
+        self.changes.clear();
+        if self.retry_at.take().is_some() {
+            self.reason = None;
+            tracing::info!(path = self.settings.path, "outbox can be written again");
+        }
+    }
+
+    pub(super) fn note_fault(&mut self, error: &rusqlite::Error) {
+        if self.retry_at.replace(Instant::now() + RETRY).is_none() {
+            let path = self.settings.path.as_deref().unwrap_or(":memory:");
+            let error = unusable(Path::new(path), &explain(error));
+            self.log_unsaved(&error.message);
+            let message = format!("{error}; until then events are kept in memory only");
+            self.reason = Some(message.clone());
+            self.faults.push(Error::new(Code::Outbox, message));
+        }
+    }
+}
