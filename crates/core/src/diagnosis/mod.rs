@@ -4,6 +4,8 @@
 //! is changed: no device is opened, no lock is taken, nothing is written, and Redis is only asked.
 
 mod clocks;
+#[cfg(target_os = "linux")]
+mod helper;
 #[cfg_attr(not(target_os = "linux"), path = "locks_elsewhere.rs")]
 mod locks;
 #[cfg(target_os = "linux")]
@@ -90,13 +92,14 @@ const QUESTIONS: [(&str, Question); 5] = [
 ];
 
 #[cfg(target_os = "linux")]
-const QUESTIONS: [(&str, Question); 9] = [
+const QUESTIONS: [(&str, Question); 10] = [
     ("usb bus", senses::bus),
     ("uevents", senses::uevents),
     ("namespaces", namespace::reach),
     ("libusb", senses::libusb),
     ("device nodes", senses::nodes),
     ("sysfs", senses::sysfs),
+    ("udev helper", helper::folder),
     ("outbox", store::outbox),
     ("clock", clocks::here),
     ("redis", redis::server),
