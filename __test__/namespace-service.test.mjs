@@ -76,3 +76,30 @@ it('what is handed over and is no socket of the kernel\'s uevents ends the start
   expect(unix).toMatchObject({ code: 1, stderr: expect.stringMatching(/none of the kernel's uevents: it is of address family 1.*ERR_USB_SOURCE/) });
   expect(await start('2')).toMatchObject({ code: 1, stderr: expect.stringMatching(/2 sockets were handed over \(unknown, unknown\).*ERR_USB_SOURCE/) });
 });
+
+it('a socket that overflowed while it waited for a daemon is told as a gap, and what is there is known all the same', async () => {
+  // By number: AF_NETLINK, SOCK_RAW, NETLINK_KOBJECT_UEVENT, the kernel's group.
+  const HAND_OVER = `
+    use Socket; require POSIX; $^F = 9; $| = 1;
+    socket(my $s, 16, 3, 15) or die "socket: $!"; setsockopt($s, SOL_SOCKET, SO_RCVBUF, 4096); bind($s, pack('S S L L', 16, 0, 0, 1)) or die "bind: $!";
+    print "listens\n"; <STDIN>; POSIX::dup2(fileno($s), 3); @ENV{qw(LISTEN_PID LISTEN_FDS)} = ($$, 1); exec @ARGV`;
+  const config = JSON.stringify({ redis: false, outbox: { path: join(folder, 'outbox.db') }, monitoring: { enabled: false }, sources: { libusb: false } });
+  writeFileSync(join(folder, 'config.json'), config);
+  const daemon = bed.spawn(['perl', '-e', HAND_OVER, process.execPath, program, 'run', '--json', '--config', join(folder, 'config.json')]);
+  await daemon.waitForLine((line) => line === 'listens');
+  await bed.burst({ pairs: 1_000, entry: 'removed', name: '1-2' });
+  await bed.plug({ kind: 'mouse', controller: 0, port: '1' });
+  daemon.write('go');
+  const lines = [];
+  const until = (match) => daemon.waitForLine((line) => lines.push(JSON.parse(line)) && match(lines.at(-1)));
+  const isAt = (port) => ({ type, info }) => type === 'attach' && info.location.portPath === port;
+  await until(({ type }) => type === 'gap');
+  expect(lines.at(-1).gap).toMatchObject({ source: 'netlink', cause: 'overflow' });
+  if (!lines.some(isAt('1'))) await until(isAt('1'));
+  // And it hears again.
+  await bed.plug({ kind: 'mouse', controller: 0, port: '3' });
+  await until(isAt('3'));
+  expect(lines.at(-1).info).toMatchObject({ backend: 'netlink' });
+  daemon.kill('SIGTERM');
+  expect(await daemon.exit).toEqual({ code: 0, signal: null });
+});
