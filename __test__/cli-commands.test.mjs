@@ -281,7 +281,9 @@ describe('doctor', () => {
     await server.client.acl('SETUSER', 'writer', 'on', '>hush', '~*', '+@all', '-acl', '-info', '-time');
     const { code, of } = await findings([...at(server), '--redis-username', 'writer'], { env: { REDIS_PASSWORD: 'hush' } });
     expect(of('redis')[0].found).toContain('this user may not see its version');
-    for (const subject of ['redis rights', 'redis clock']) expect(of(subject)).toEqual([{ subject, grade: 'ok', found: expect.stringMatching(/^not tested: .*(NOPERM|permission)/i) }]);
+    const found = expect.stringMatching(/^not tested: .*(NOPERM|permission)/i);
+    expect(of('redis rights')).toEqual([{ subject: 'redis rights', grade: 'warn', found, advice: expect.stringContaining('ACL DRYRUN') }]);
+    expect(of('redis clock')).toEqual([{ subject: 'redis clock', grade: 'ok', found }]);
     expect(code).toBe(0);
   });
 
@@ -300,7 +302,7 @@ describe('doctor', () => {
   it('fails for a server that refuses, and for one that never answers, without hanging', async () => {
     const away = { port: await freePort() };
     const silent = { port: await listening(createServer()) };
-    for (const [server, expected] of [[away, /cannot be reached: .*refused/i], [silent, /cannot be reached: .*(no answer|timed out)/i]]) {
+    for (const [server, expected] of [[away, /cannot be used: connection refused/], [silent, /cannot be used: no answer/]]) {
       const { code, of } = await findings(at(server));
       expect(of('redis')).toEqual([expect.objectContaining({ grade: 'fail', found: expect.stringMatching(expected), advice: expect.stringContaining('REDIS_HOST') })]);
       expect(code).toBe(1);

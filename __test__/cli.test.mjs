@@ -58,6 +58,8 @@ describe('bad input is one line on stderr and exit code 2:', () => {
     ['a bad value', ['--redis-port', 'abc'], 'redis.port (--redis-port) is "abc": expected a whole number from 0 to 65535'],
     ['a bad value with a newline', ['--redis-port', 'a\nb'], 'redis.port (--redis-port) is "a\\nb"'],
     ['a port that no host has', ['--http-port', '70000'], 'monitoring.healthcheck_port (--http-port) is 70000: expected a whole number from 0 to 65535'],
+    ['a word that is neither yes nor no', ['--no-redis=flase'], "invalid value 'flase' for '--no-redis[=<YES|NO>]': expected yes or no"],
+    ['a variable that is neither yes nor no', [], "invalid value 'nope' for 'USB_DAEMON_SIMULATE': expected yes or no", { USB_DAEMON_SIMULATE: 'nope' }],
     ['a missing value', ['--interval'], "a value is required for '--interval <MS>'"],
     ['a value out of bounds', ['--interval', '5'], 'monitoring.interval (--interval) is 5: expected a whole number from 10 to 86400000'],
     ['a bad address', ['--http-host', 'everywhere'], 'monitoring.host (--http-host) is "everywhere": expected an IP address'],
@@ -83,7 +85,7 @@ describe('bad input is one line on stderr and exit code 2:', () => {
       const argv = Array.isArray(args) ? args : ['--config', await configFile(args)];
       const { code, stdout, stderr } = await finished([...argv, '--no-http'], { env });
       expect(stderr).toEqual([expect.stringContaining(expected)]);
-      expect(stderr[0]).toMatch(/^error: [^\p{Cc}]+$/u);
+      expect(stderr[0]).toMatch(/^error: [^\p{Cc}]+ \[ERR_USB_\w+\]$/u);
       expect(stdout).toEqual([]);
       expect(code).toBe(2);
     });
@@ -98,8 +100,13 @@ describe('bad input is one line on stderr and exit code 2:', () => {
     }
   });
 
+  it('a variable that is nearly one of ours is told of, and which one is meant', async () => {
+    const { code, stderr } = await finished(['config', '--json'], { env: { USB_DAEMON_HTTP_TOKN: 'secret', USB_DAEMON_SOMETHING_ELSE: '1' } });
+    expect([code, stderr]).toEqual([0, ['warning: the variable USB_DAEMON_HTTP_TOKN is not known and has no effect: is USB_DAEMON_HTTP_TOKEN meant?']]);
+  });
+
   it('of a run is none of another command\'s business', async () => {
-    const env = { REDIS_PORT: 'tcp://10.0.0.1:6379', USB_DAEMON_SET: 'redis.port=x', USB_DAEMON_CLASS_FILTER: 'toaster' };
+    const env = { USB_DAEMON_SIMULATE: 'nope', USB_DAEMON_OUTBOX_FSYNC: 'perhaps', REDIS_PORT: 'tcp://10.0.0.1:6379', USB_DAEMON_SET: 'redis.port=x', USB_DAEMON_CLASS_FILTER: 'toaster' };
     const port = String(await freePort());
     for (const [args, expected] of [
       [['list', '--json'], 0],

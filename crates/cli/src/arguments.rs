@@ -101,7 +101,7 @@ impl Arguments {
 
 /// The variable of an option that a message names (`--http-port <PORT>`), where it is not among what was typed.
 pub(crate) fn variable_behind(named: &str, args: &[String]) -> Option<String> {
-    let option = named.split_whitespace().next()?;
+    let option = named.split([' ', '[', '=']).next()?;
     let is_typed =
         |arg: &String| arg.strip_prefix(option).is_some_and(|rest| rest.is_empty() || rest.starts_with('='));
     if args.iter().any(is_typed) {

@@ -1,7 +1,6 @@
 //! `usb-daemon config`: what is in force, and where each value comes from.
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use serde_json::{Value, json};
 use usb_daemon_core::{Error, Reading, UrlPart, schema, url_says};
 
@@ -13,6 +12,7 @@ use crate::run_arguments::RunArguments;
 use crate::setting::Origin;
 use crate::status;
 use crate::style::{Ink, Style};
+use crate::yes_or_no::yes_or_no;
 
 pub(crate) const AFTER_HELP: &str = "\
 Examples:
@@ -35,7 +35,7 @@ const WIDEST: usize = 32;
 #[derive(Args, Debug)]
 pub(crate) struct ConfigArguments {
     /// Print the JSON Schema of a configuration file, for editors
-    #[arg(long, env = "USB_DAEMON_SCHEMA", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_SCHEMA", hide_env_values = true, value_parser = yes_or_no)]
     schema: bool,
     #[command(flatten)]
     pub(crate) run: RunArguments,

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use serde_json::{Value, json};
 use usb_daemon_core::{Code, Config, Error, Token};
 
@@ -20,6 +19,7 @@ use crate::secret;
 use crate::setting::Origin;
 use crate::style::{Ink, Style};
 use crate::wait::time;
+use crate::yes_or_no::yes_or_no;
 
 /// A daemon with ten thousand devices says no more; somebody else might never end.
 const LONGEST: u64 = 1 << 20;
@@ -55,7 +55,7 @@ pub(crate) struct HealthArguments {
     #[arg(long, value_name = "TIME", env = "USB_DAEMON_TIMEOUT", hide_env_values = true, default_value = "2s", value_parser = time)]
     timeout: Duration,
     /// Print the whole answer, as JSON on one line
-    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = yes_or_no)]
     json: bool,
     /// Configuration file (JSON) of the daemon
     #[arg(long, value_name = "FILE", env = "USB_DAEMON_CONFIG", hide_env_values = true)]

@@ -30,8 +30,10 @@ mod stopper;
 mod style;
 mod tail;
 mod teller;
+mod variables;
 mod wait;
 mod watch;
+mod yes_or_no;
 
 use std::io::{Write as _, stderr};
 use std::sync::Arc;
@@ -79,6 +81,9 @@ impl Invocation {
                 return exit::OK;
             }
         };
+        for warning in variables::misspelt() {
+            status(&format!("warning: {warning}"));
+        }
         let command = arguments.command.unwrap_or(Command::Run(arguments.run));
         let exported = match &command {
             Command::Run(_) => Exported::of_environment().map(Some),
@@ -92,7 +97,7 @@ impl Invocation {
             }
         };
         if let Err(message) = logging::start(exported.as_ref().map(|exported| &exported.telemetry)) {
-            status(&format!("error: {message}"));
+            status(&format!("error: {message} [{}]", usb_daemon_core::Code::Config.as_str()));
             return exit::USAGE;
         }
         let done = match command {
@@ -143,9 +148,8 @@ fn in_one_line(error: &clap::Error, args: &[String]) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let telling =
         lines.filter(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"));
-    let mut line = telling.collect::<Vec<_>>().join("; ");
-    line.push_str("; --help lists what there is");
-    if is_value { format!("{line} [{}]", usb_daemon_core::Code::Config.as_str()) } else { line }
+    let line = telling.collect::<Vec<_>>().join("; ");
+    format!("{line}; --help lists what there is [{}]", usb_daemon_core::Code::Config.as_str())
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ mod tree;
 use std::io::{IsTerminal as _, stdout};
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use usb_daemon_core::{Code, Device, Error, PresentDevice, present_devices};
 
 use crate::class;
@@ -17,6 +16,7 @@ use crate::printer::print_once;
 use crate::selection::Selection;
 use crate::status;
 use crate::style::Style;
+use crate::yes_or_no::yes_or_no;
 
 pub(crate) const AFTER_HELP: &str = "\
 Examples:
@@ -37,13 +37,13 @@ pub(crate) struct ListArguments {
     #[command(flatten)]
     selection: Selection,
     /// A tree, hub by hub [default: on a terminal]
-    #[arg(long, env = "USB_DAEMON_TREE", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_TREE", hide_env_values = true, value_parser = yes_or_no)]
     tree: bool,
     /// A line a device, in columns [default: in a pipe]
-    #[arg(long, env = "USB_DAEMON_COLUMNS", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_COLUMNS", hide_env_values = true, value_parser = yes_or_no)]
     columns: bool,
     /// One JSON object a device, a line each
-    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = yes_or_no)]
     json: bool,
 }
 

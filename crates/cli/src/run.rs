@@ -1,10 +1,11 @@
 //! `usb-daemon run`: the daemon, with a line for each notice.
 
 use std::io::StdoutLock;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use usb_daemon_core::{Daemon, Delivery, Error, Host, Hub, Notice, Reading, Vitality};
+use usb_daemon_core::{Config, Daemon, Delivery, Error, Host, Hub, Notice, Reading, RedisSetting, Vitality};
 
 use crate::config_watch;
 use crate::exported::Exported;
@@ -61,10 +62,9 @@ pub(crate) fn run(
     }
     if !arguments.json {
         status(&outbox(&daemon.hub().health().outbox));
-    }
-    if !arguments.json && !has_usb_bus() {
-        let advice = if arguments.simulates() { "" } else { "; --simulate shows what it would do" };
-        status(&format!("{:<9} {:<12} this machine has no USB bus{advice}", "usb", "absent"));
+        for line in circumstances(arguments, &config) {
+            status(&line);
+        }
     }
     let json = arguments.json;
     let print = move |notice: &Notice, out: &mut StdoutLock<'_>| print(notice, json, out);
@@ -87,6 +87,31 @@ pub(crate) fn run(
         status(&outbox(&left));
     }
     Ok(())
+}
+
+/// What a person has to know who sees this for the first time.
+fn circumstances(arguments: &RunArguments, config: &Config) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut say = |subject: &str, state: &str, text: String| {
+        lines.push(format!("{subject:<9} {state:<12} {text}"));
+    };
+    let publishes = matches!(config.redis, RedisSetting::On(_));
+    if !publishes {
+        say("redis", "off", "nothing is published, by configuration".to_owned());
+    }
+    if config.monitoring.enabled {
+        let address = SocketAddr::new(config.monitoring.host, config.monitoring.healthcheck_port);
+        say("http", "on", format!("http://{address}/ has the page, /health and /metrics"));
+    }
+    if !has_usb_bus() {
+        let advice = if arguments.simulates() { "" } else { "; --simulate shows what it would do" };
+        say("usb", "absent", format!("this machine has no USB bus{advice}"));
+    }
+    if arguments.simulates() && (publishes || config.outbox.file().is_some()) {
+        let text = "devices that are made up are stored and published like real ones: --outbox :memory: --no-redis prevents both";
+        say("simulated", "as real", text.to_owned());
+    }
+    lines
 }
 
 /// A sign of life of the daemon's threads, in a sentence.

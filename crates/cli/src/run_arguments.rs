@@ -4,7 +4,6 @@
 
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args};
 use serde_json::{Map, Value, json};
 use usb_daemon_core::Error;
@@ -15,6 +14,7 @@ use crate::layers::Layers;
 use crate::origins::Origins;
 use crate::secret;
 use crate::setting::{self, Origin, Setting, number};
+use crate::yes_or_no::yes_or_no;
 
 /// The option of the token, by its name within clap.
 pub(crate) const TOKEN: &str = "http_token";
@@ -27,20 +27,18 @@ pub(crate) struct RunArguments {
     #[arg(long, value_name = "FILE", env = "USB_DAEMON_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,
     /// Print every notice as one JSON object a line
-    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = yes_or_no)]
     pub(crate) json: bool,
     /// Let simulated devices come and go
     #[arg(
-        long, env = "USB_DAEMON_SIMULATE", hide_env_values = true, value_parser = FalseyValueParser::new(), action = ArgAction::Set,
-        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO",
-        hide_possible_values = true
+        long, env = "USB_DAEMON_SIMULATE", hide_env_values = true, value_parser = yes_or_no, action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO"
     )]
     pub(crate) simulate: Option<bool>,
     /// Publish nothing
     #[arg(
-        long, env = "USB_DAEMON_NO_REDIS", hide_env_values = true, value_parser = FalseyValueParser::new(), action = ArgAction::Set,
-        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO",
-        hide_possible_values = true
+        long, env = "USB_DAEMON_NO_REDIS", hide_env_values = true, value_parser = yes_or_no, action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO"
     )]
     pub(crate) no_redis: Option<bool>,
     /// Where events are stored, or `:memory:` [default: usb-daemon/outbox.db where this system keeps state]
@@ -48,16 +46,14 @@ pub(crate) struct RunArguments {
     outbox: Option<PathBuf>,
     /// Do not run where the outbox cannot be used
     #[arg(
-        long, env = "USB_DAEMON_OUTBOX_REQUIRED", hide_env_values = true, value_parser = FalseyValueParser::new(), action = ArgAction::Set,
-        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO",
-        hide_possible_values = true
+        long, env = "USB_DAEMON_OUTBOX_REQUIRED", hide_env_values = true, value_parser = yes_or_no, action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO"
     )]
     outbox_required: Option<bool>,
     /// Wait for the disk at each commit, so that events survive a loss of power
     #[arg(
-        long, env = "USB_DAEMON_OUTBOX_FSYNC", hide_env_values = true, value_parser = FalseyValueParser::new(), action = ArgAction::Set,
-        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO",
-        hide_possible_values = true
+        long, env = "USB_DAEMON_OUTBOX_FSYNC", hide_env_values = true, value_parser = yes_or_no, action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO"
     )]
     outbox_fsync: Option<bool>,
     /// redis://, rediss:// or redis+unix://; better given in the environment where it holds a password
@@ -143,9 +139,8 @@ pub(crate) struct RunArguments {
     http_allowed_hosts: Option<Vec<String>>,
     /// No health endpoint
     #[arg(
-        long, env = "USB_DAEMON_NO_HTTP", hide_env_values = true, value_parser = FalseyValueParser::new(), action = ArgAction::Set,
-        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO",
-        hide_possible_values = true
+        long, env = "USB_DAEMON_NO_HTTP", hide_env_values = true, value_parser = yes_or_no, action = ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "YES|NO"
     )]
     no_http: Option<bool>,
     /// Reconcile period in ms [default: 5000]

@@ -8,13 +8,13 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use usb_daemon_core::{Code, Config, Error, History, Notice, Since};
 
 use crate::configuration_file::read_with_variable;
 use crate::line::print;
 use crate::platform::outbox_path;
 use crate::stopper::Stopper;
+use crate::yes_or_no::yes_or_no;
 
 const BATCH: usize = 256;
 /// How often the file is looked at for what has come.
@@ -38,10 +38,10 @@ pub(crate) struct TailArguments {
     #[arg(long, value_name = "SEQ|TIME", env = "USB_DAEMON_SINCE", hide_env_values = true)]
     since: Option<String>,
     /// Go on with what comes
-    #[arg(long, env = "USB_DAEMON_FOLLOW", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_FOLLOW", hide_env_values = true, value_parser = yes_or_no)]
     follow: bool,
     /// Print every event as one JSON object a line
-    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = yes_or_no)]
     json: bool,
     /// The outbox [default: that of the configuration, else that of `usb-daemon run`]
     #[arg(long, value_name = "FILE", env = "USB_DAEMON_OUTBOX", hide_env_values = true)]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use usb_daemon_core::{Action, Code, Delivery, Error, Event, Notice};
 
 use crate::exit;
@@ -15,6 +14,7 @@ use crate::printer::print_once;
 use crate::selection::Selection;
 use crate::stopper::Stopper;
 use crate::style::Style;
+use crate::yes_or_no::yes_or_no;
 use crate::{complain, status};
 
 const BATCH: usize = 256;
@@ -42,21 +42,23 @@ pub(crate) struct WaitArguments {
     #[command(flatten)]
     selection: Selection,
     /// Wait until no such device is there any more
-    #[arg(long, env = "USB_DAEMON_GONE", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_GONE", hide_env_values = true, value_parser = yes_or_no)]
     gone: bool,
     /// How long at most: 500ms, 30s, 2m [default: for ever]
     #[arg(long, value_name = "TIME", env = "USB_DAEMON_TIMEOUT", hide_env_values = true, value_parser = time)]
     timeout: Option<Duration>,
     /// Print the device as one JSON object
-    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = yes_or_no)]
     json: bool,
     #[command(flatten)]
     listen: ListenArguments,
 }
 
-/// Reads `30s`.
+/// Reads `30s`; a number alone is in seconds.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
+    let seconds = text.parse::<u32>().map(|seconds| Duration::from_secs(seconds.into()));
+    seconds
+        .or_else(|_| humantime::parse_duration(text))
         .map_err(|error| format!("{error}: expected a time, as in 500ms, 30s or 2m"))
 }
 

@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal as _, Write as _, stdout};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args};
 use usb_daemon_core::{Error, Event, Notice, SourceState, Synthetic};
 
@@ -19,6 +18,7 @@ use crate::status;
 use crate::stopper::Stopper;
 use crate::style::Style;
 use crate::teller::Teller;
+use crate::yes_or_no::yes_or_no;
 
 /// How soon it is noticed that nobody reads any more, while nothing is written.
 const LOOK: Duration = Duration::from_millis(200);
@@ -45,17 +45,17 @@ pub(crate) struct WatchArguments {
     #[command(flatten)]
     selection: Selection,
     /// Leave out what is connected already
-    #[arg(long, env = "USB_DAEMON_NO_PRESENT", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_NO_PRESENT", hide_env_values = true, value_parser = yes_or_no)]
     no_present: bool,
     /// Print one JSON object a line [default: in a pipe]
     #[arg(
-        long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new(),
+        long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = yes_or_no,
         action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true",
-        value_name = "YES|NO", hide_possible_values = true
+        value_name = "YES|NO"
     )]
     json: Option<bool>,
     /// Print lines for people, in a pipe too; as `--json=no`
-    #[arg(long, env = "USB_DAEMON_NO_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_NO_JSON", hide_env_values = true, value_parser = yes_or_no)]
     no_json: bool,
     #[command(flatten)]
     listen: ListenArguments,

@@ -12,6 +12,7 @@ use super::{Finding, PATIENCE, Tell, clocks, rights};
 use crate::clock;
 use crate::config::{Config, RedisConfig, RedisSetting};
 use crate::platform::machine::{boot_id, since_boot};
+use crate::publisher::explain;
 use crate::publisher::fence::beside;
 use crate::redis_connection::{address, client, connect, keys_in_force};
 
@@ -53,7 +54,7 @@ async fn ask(redis: &RedisConfig, tell: Tell<'_>) {
     };
     let connection = match timeout_at(deadline.into(), pinged).await {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return tell(unreachable(redis, &error.to_string())),
+        Ok(Err(error)) => return tell(unreachable(redis, &explain(&error))),
         Err(_) => return tell(unreachable(redis, &format!("no answer within {} s", ANSWER.as_secs_f32()))),
     };
     let took = asked.elapsed();
@@ -115,7 +116,7 @@ async fn answer<T: FromRedisValue, const N: usize>(
 fn unreachable(redis: &RedisConfig, why: &str) -> Finding {
     Finding::fail(
         SUBJECT,
-        format!("{} cannot be reached: {why}; events wait until it can", address(redis)),
+        format!("{} cannot be used: {why}; events wait until it can", address(redis)),
         format!("start it, correct {} or the password, or say --no-redis", keys_in_force(redis)),
     )
 }

@@ -74,7 +74,9 @@ pub(super) async fn granted(
 }
 
 fn not_tested(error: &RedisError) -> Finding {
-    Finding::ok(SUBJECT, format!("not tested: {error}"))
+    let advice =
+        "let this user run ACL WHOAMI and ACL DRYRUN, or compare its rights with those that README lists";
+    Finding::warn(SUBJECT, format!("not tested: {error}"), advice)
 }
 
 fn needs(redis: &RedisConfig) -> Vec<Need> {

@@ -55,7 +55,7 @@ fn code(error: &RedisError) -> Option<String> {
 
 fn transport(error: &RedisError) -> String {
     if error.is_timeout() {
-        return "no answer in time: is it Redis? redis.timeout_ms says how long to wait".into();
+        return "no answer in time: is it Redis? Does it speak TLS, where that is asked for? redis.timeout_ms says how long to wait".into();
     }
     if error.is_connection_refusal() {
         return "connection refused: is redis-server running there?".into();

@@ -9,7 +9,6 @@ mod system;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::builder::FalseyValueParser;
 use clap::{Args, Subcommand};
 use usb_daemon_core::{Config, Error};
 
@@ -17,6 +16,7 @@ use crate::configuration_file::read_with_variable;
 use crate::layers::add_spool;
 use crate::run_arguments::RunArguments;
 use crate::stopper::Stopper;
+use crate::yes_or_no::yes_or_no;
 
 pub(crate) const AFTER_HELP: &str = "\
 Examples:
@@ -81,10 +81,10 @@ pub(crate) enum UdevCommand {
 #[derive(Args, Debug)]
 pub(crate) struct ChangeArguments {
     /// Say what would be done, and do nothing
-    #[arg(long, env = "USB_DAEMON_DRY_RUN", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_DRY_RUN", hide_env_values = true, value_parser = yes_or_no)]
     dry_run: bool,
     /// Take files of ours for ours even where somebody has changed them
-    #[arg(long, env = "USB_DAEMON_FORCE", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_FORCE", hide_env_values = true, value_parser = yes_or_no)]
     force: bool,
     #[command(flatten)]
     place: StatusArguments,
@@ -93,7 +93,7 @@ pub(crate) struct ChangeArguments {
 #[derive(Args, Debug)]
 pub(crate) struct StatusArguments {
     /// Print one JSON object a line
-    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = yes_or_no)]
     json: bool,
     /// The folder that stands for `/`
     #[arg(long, value_name = "DIR", env = "USB_DAEMON_ROOT", hide_env_values = true)]
