@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { files } from '../scripts/chart.mjs';
+import { finished } from './command.mjs';
 import { packageRoot } from './daemon.mjs';
 import { chart, configOf, containerOf, DEFAULTS, helm, notes, OPERATOR, parsed, podOf, refusal, rendered, text } from './helm/chart.mjs';
 
@@ -40,6 +41,20 @@ function* paths(part = schema, path = []) {
 }
 
 const PATHS = [...paths()];
+
+const variable = (name) => ({ usbDaemon: { extraEnv: [{ name, value: 'x' }] } });
+
+/** Whether there is a value, a group of them or a key of the configuration of this path. */
+function isValue(path) {
+  let part = schema;
+  for (const key of path.split('.')) {
+    if (part.$ref) part = schema.definitions[part.$ref.split('/').at(-1)];
+    // `false` or an object.
+    part = [part, ...(part.anyOf ?? part.oneOf ?? [])].find(({ properties }) => properties?.[key])?.properties[key];
+    if (part === undefined) return false;
+  }
+  return true;
+}
 
 it('is as helm lint wants it, with warnings taken for errors', () => {
   for (const values of [{}, EXTERNAL, { networkPolicy: { enabled: false }, monitoring: { enabled: false } }]) {
@@ -138,7 +153,15 @@ describe('refuses', () => {
     ['privilege that contradicts the rest', { usbDaemon: { securityContext: { privileged: true } } }, 'the daemon needs no privilege'],
     ['two daemons on a node during an update', { usbDaemon: { updateStrategy: { rollingUpdate: { maxSurge: 1 } } } }, 'maxSurge has to be 0'],
     ['less time to end than the daemon takes', { usbDaemon: { config: { shutdown_ms: 30000 } } }, 'has to be more than the 30000 ms of usbDaemon.config.shutdown_ms'],
-    ['a variable of the chart’s own', { usbDaemon: { extraEnv: [{ name: 'LOG_LEVEL', value: 'x' }] } }, 'extraEnv names LOG_LEVEL, which the chart sets itself'],
+    ['a variable of the chart’s own', variable('LOG_LEVEL'), 'extraEnv names LOG_LEVEL, which other values stand for: use usbDaemon.logLevel'],
+    ['a password as a variable', variable('REDIS_PASSWORD'), 'use a secret: redis.auth.existingSecret or externalRedis.existingSecret'],
+    ['a token as a variable', variable('USB_DAEMON_HTTP_TOKEN'), 'use a secret: monitoring.token.existingSecret'],
+    ['keys of the configuration as a variable', variable('USB_DAEMON_SET'), 'use usbDaemon.config'],
+    ['a variable that only other commands know', variable('USB_DAEMON_ROOT'), 'use usbDaemon.config'],
+    ['the former name of the server', variable('AUTOWEAVE_REDIS_HOST'), 'use redis or externalRedis'],
+    ['a variable of Redis that there is not', variable('REDIS_TLS'), 'use redis or externalRedis'],
+    ['two collectors', merged(at('otlp.endpoint', 'http://collector:4318'), variable('OTEL_EXPORTER_OTLP_ENDPOINT')), 'use otlp.endpoint'],
+    ['a collector’s credentials in plain text', variable('OTEL_EXPORTER_OTLP_TRACES_HEADERS'), 'use a secret: otlp.existingSecret'],
     ['two servers', { externalRedis: { host: 'x' } }, 'events go to one of them'],
     ['two names of one server', merged(EXTERNAL, at('externalRedis.url', 'redis://x')), 'externalRedis.host and externalRedis.url are both given'],
     ['a database beside a URL', { redis: { enabled: false }, externalRedis: { url: 'redis://x', db: 1 } }, 'write both into the URL'],
@@ -159,6 +182,22 @@ describe('refuses', () => {
     ['a port that needs a privilege', { monitoring: { port: 80 } }, "at '/monitoring/port': minimum: got 80, want 1,024"],
   ])('%s', (_, values, reason) => {
     expect(refusal(values)).toContain(reason);
+  });
+
+  it('each variable of the daemon, and names a value that there is', async () => {
+    const { stdout } = await finished(['run', '--help']);
+    const variables = [...stdout.join('\n').matchAll(/\[env:\s+(\w+)\]/g)].map(([, name]) => name).filter((name) => name !== 'USB_DAEMON_SIMULATE');
+    expect(variables.length).toBeGreaterThan(20);
+    for (const name of variables) {
+      const [, named, instead] = /extraEnv names (\w+), which other values stand for: use (?:nothing: |(?:a secret: )?([\w.]+))/.exec(refusal(variable(name)));
+      expect(named).toBe(name);
+      if (instead) expect([name, instead, isValue(instead)]).toEqual([name, instead, true]);
+    }
+  });
+
+  it('no variable that simulates devices, that is not the daemon’s, or that takes its value from a secret', () => {
+    const extraEnv = [{ name: 'USB_DAEMON_SIMULATE', value: '1' }, { name: 'RUST_LOG', value: 'debug' }, { name: 'OTEL_EXPORTER_OTLP_TRACES_HEADERS', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }];
+    expect(containerOf(rendered({ usbDaemon: { extraEnv } }).get('DaemonSet/it')).env).toEqual(expect.arrayContaining(extraEnv));
   });
 
   it('nothing that the configuration’s own schema allows', () => {

@@ -5,7 +5,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PLATFORMS, fileOf, packageOf, platformHere } from '../scripts/addons.mjs';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
@@ -122,4 +122,32 @@ it('tells of a file that is not whole', () => {
 it('tells of a Node that is too old', () => {
   const [, message] = load(`Object.defineProperty(process.versions, 'node', { value: '18.20.4' });`);
   expect(message).toContain('Node 18.20.4 is too old: use Node 20 or newer');
+});
+
+describe('the command line', () => {
+  /** Runs it in the project, whose loader has no addon. */
+  function commandLine(...args) {
+    const bin = join(project, 'node_modules/@autoweave/usb-daemon/bin/usb-daemon.js');
+    cpSync(join(checkout, 'bin/usb-daemon.js'), bin);
+    return spawnSync(process.execPath, [bin, ...args], { cwd: project, encoding: 'utf8' });
+  }
+
+  it('says it in one line, as any other error, and fails', () => {
+    const { status, stdout, stderr } = commandLine('list');
+    expect(stderr).toMatch(/^error: @autoweave\/usb-daemon has no addon that loads here \(.*\[ERR_USB_ADDON\]\n$/);
+    expect([status, stdout]).toEqual([1, '']);
+  });
+
+  it('keeps it one line where the dynamic linker says two', () => {
+    installed(here, 'no library');
+    const loader = join(project, 'node_modules/@autoweave/usb-daemon/js/native.js');
+    writeFileSync(loader, `${failsToLoad('one\r\n  two')}\n${readFileSync(loader, 'utf8')}`);
+    expect(commandLine('list').stderr).toMatch(/^error: .*: one two; .*\[ERR_USB_ADDON\]\n$/);
+  });
+
+  it('does not hide another fault', () => {
+    writeFileSync(join(project, 'node_modules/@autoweave/usb-daemon/js/native.js'), "throw new TypeError('a fault');");
+    const { status, stderr } = commandLine('list');
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/TypeError: a fault\n +at /)]);
+  });
 });

@@ -38,6 +38,7 @@ let env;
 let folder;
 let packages;
 let registry;
+let said;
 
 /** Runs a program in a folder, beside the registry that this process serves. */
 async function run(cwd, program, ...args) {
@@ -67,7 +68,7 @@ beforeAll(async () => {
   mkdirSync(addons);
   copyFileSync(join(checkout, 'js', fileOf(here)), join(addons, fileOf(here)));
   const tarballs = join(folder, 'tarballs');
-  execFileSync(process.execPath, [join(checkout, 'scripts/pack.mjs'), '--addons', addons, '--into', tarballs, '--any-size']);
+  said = execFileSync(process.execPath, [join(checkout, 'scripts/pack.mjs'), '--addons', addons, '--into', tarballs, '--any-size'], { encoding: 'utf8' });
   const others = PLATFORMS.filter((each) => each !== here);
   for (const each of others) {
     const place = join(folder, each.name);
@@ -88,6 +89,14 @@ afterAll(() => {
 const packageNamed = (name) => packages.find(({ manifest }) => manifest.name === name);
 
 describe('the tarballs', () => {
+  it('are made of the addons that are there; what makes the others is said', () => {
+    const names = (which) => PLATFORMS.filter((each) => each !== here && which(each)).map(({ name }) => name).join(', ');
+    expect(said.split('\n').slice(1, -1)).toEqual([
+      `pack: no addon for ${names(({ os }) => os === 'linux')}: made by sh scripts/cross/build.sh NAME`,
+      `pack: no addon for ${names(({ os }) => os !== 'linux')}: made by node scripts/build.mjs --dist on that system`,
+    ]);
+  });
+
   it('have the manifests that the table of platforms and the version ask for', () => {
     expect(faultyManifests()).toEqual([]);
     expect(packages.map(({ manifest }) => manifest.name).sort()).toEqual([MAIN, ...PLATFORMS.map(packageOf)].sort());

@@ -1,8 +1,20 @@
 #!/usr/bin/env node
 'use strict';
 
-const { NativeCli } = require('../js/native.js');
+const { writeSync } = require('node:fs');
 
+/** Where no addon loads, that is one line as for any other error: whoever typed a command has no use for a stack. */
+function addon() {
+  try {
+    return require('../js/native.js');
+  } catch (error) {
+    if (error.code !== 'ERR_USB_ADDON') throw error;
+    writeSync(2, `error: ${error.message.replace(/\s+/g, ' ')} [${error.code}]\n`);
+    return process.exit(1);
+  }
+}
+
+const { NativeCli } = addon();
 const cli = new NativeCli(process.argv.slice(2));
 // What a service manager has given to this process is taken now: no child is to take it for its own.
 for (const name of NativeCli.ownVariables()) delete process.env[name];

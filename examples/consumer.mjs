@@ -7,6 +7,7 @@ import { USBEventConsumer, defaultConfig } from '@autoweave/usb-daemon';
 const hex = (id) => id.toString(16).padStart(4, '0');
 const consumer = new USBEventConsumer(defaultConfig.redis, 'plugin-loader', hostname());
 consumer.on('error', (error) => console.error(error.code, error.message));
+consumer.on('redis:state', ({ connected, address, reason }) => connected || console.error('no Redis at', address, reason));
 consumer.on('dead', ({ messageId, code, reason }) => console.error('given up', messageId, code, reason));
 
 consumer.startConsuming(async (event) => {

@@ -69,7 +69,7 @@ function pack() {
     assembleMain(join(work, 'main'));
     const large = there.map(({ name }) => ({ name, bytes: sizeOf(join(work, name)) })).filter(({ bytes }) => bytes > MAX_BYTES);
     if (large.length > 0 && !values['any-size']) {
-      throw new Error(`larger than ${MAX_BYTES} bytes: ${large.map(({ name, bytes }) => `${name} (${bytes})`).join(', ')}; was it built with --dist?`);
+      throw new Error(`larger than ${MAX_BYTES} bytes: ${large.map(({ name, bytes }) => `${name} (${bytes})`).join(', ')}; was it built with --dist? (--any-size packs it all the same)`);
     }
     rmSync(into, { recursive: true, force: true });
     mkdirSync(into, { recursive: true });
@@ -78,8 +78,13 @@ function pack() {
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-  const missing = PLATFORMS.filter((each) => !there.includes(each)).map(({ name }) => name);
-  console.log(`pack: ${there.length + 1} packages in ${into}${missing.length > 0 ? `; no addon for ${missing.join(', ')}` : ''}`);
+  console.log(`pack: ${there.length + 1} packages in ${into}`);
+  const missing = (which, command) => {
+    const names = PLATFORMS.filter((each) => which(each) && !there.includes(each)).map(({ name }) => name);
+    if (names.length > 0) console.log(`pack: no addon for ${names.join(', ')}: made by ${command}`);
+  };
+  missing(({ os }) => os === 'linux', 'sh scripts/cross/build.sh NAME');
+  missing(({ os }) => os !== 'linux', 'node scripts/build.mjs --dist on that system');
 }
 
 try {

@@ -17,7 +17,12 @@ if [ ! -e node_modules/.package-lock.json ] || [ -n "$(find package-lock.json -n
 	touch node_modules/.package-lock.json
 fi
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
 [ -n "$(ls js/*.node 2>/dev/null)" ] || echo "setup: building the addon (a few minutes the first time)" >&2
-npm run --silent build >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+if [ -t 2 ]; then
+	# Somebody is watching: cargo shows how far it is.
+	npm run --silent build >&2
+else
+	log=$(mktemp)
+	trap 'rm -f "$log"' EXIT
+	npm run --silent build >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+fi

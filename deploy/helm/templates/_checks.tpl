@@ -1,7 +1,6 @@
 {{/* What the schema cannot refuse, or not in words that help: nothing is silently left out. */}}
 
 {{- define "usb-daemon.checks" -}}
-{{- $values := .Values -}}
 {{- with .Values.usbDaemon -}}
 {{- if ne (int .replicaCount) 1 -}}
 {{- fail (printf "usbDaemon.replicaCount is %v, and has to be 1: a DaemonSet runs one daemon on each node that usbDaemon.nodeSelector, affinity and tolerations admit. Choose nodes instead" .replicaCount) -}}
@@ -17,15 +16,66 @@
 {{- if not (has $surge (list "0" "0%")) -}}
 {{- fail "usbDaemon.updateStrategy.rollingUpdate.maxSurge has to be 0: two daemons on one node publish each event twice" -}}
 {{- end -}}
-{{- $own := list "USB_DAEMON_CONFIG" "USB_DAEMON_HOST_NAME" "USB_DAEMON_HTTP_TOKEN_FILE" "REDIS_PASSWORD_FILE" "LOG_LEVEL" -}}
-{{- range .extraEnv -}}
-{{- if or (has .name $own) (and $values.otlp.endpoint (hasPrefix "OTEL_EXPORTER_OTLP_ENDPOINT" .name)) -}}
-{{- fail (printf "usbDaemon.extraEnv names %s, which the chart sets itself" .name) -}}
 {{- end -}}
-{{- end -}}
-{{- end -}}
+{{- include "usb-daemon.checks.environment" . -}}
 {{- include "usb-daemon.checks.config" . -}}
 {{- include "usb-daemon.checks.redis" . -}}
+{{- end -}}
+
+{{/* A variable goes before the configuration, past all that is made of the values: mounts, probes, policies, secrets. */}}
+{{- define "usb-daemon.checks.environment" -}}
+{{- $secret := "a secret: redis.auth.existingSecret or externalRedis.existingSecret" -}}
+{{- $token := "a secret: monitoring.token.existingSecret" -}}
+{{- $instead := dict
+  "LOG_LEVEL" "usbDaemon.logLevel"
+  "REDIS_HOST" "redis.enabled or externalRedis.host"
+  "REDIS_PORT" "externalRedis.port"
+  "REDIS_DB" "externalRedis.db"
+  "REDIS_URL" "externalRedis.url"
+  "REDIS_USERNAME" "externalRedis.username"
+  "REDIS_PASSWORD" $secret
+  "REDIS_PASSWORD_FILE" $secret
+  "REDIS_STREAM" "usbDaemon.config.redis.stream"
+  "REDIS_MAXLEN" "usbDaemon.config.redis.maxlen"
+  "USB_DAEMON_NO_REDIS" "redis.enabled: false, and leave externalRedis.host and url empty"
+  "USB_DAEMON_HTTP_TOKEN" $token
+  "USB_DAEMON_HTTP_TOKEN_FILE" $token
+  "USB_DAEMON_HTTP_HOST" "nothing: the kubelet's probes need the pod's address"
+  "USB_DAEMON_NO_HTTP" "nothing: the kubelet's probes need the server"
+  "USB_DAEMON_HTTP_PORT" "monitoring.port"
+  "USB_DAEMON_HTTP_ALLOWED_HOSTS" "monitoring.allowedHosts"
+  "USB_DAEMON_HOST_NAME" "nothing: it is the node's name"
+  "USB_DAEMON_JSON" "nothing: it prints JSON"
+  "USB_DAEMON_OUTBOX" "usbDaemon.outbox"
+  "USB_DAEMON_OUTBOX_REQUIRED" "usbDaemon.config.outbox.required"
+  "USB_DAEMON_OUTBOX_FSYNC" "usbDaemon.config.outbox.fsync"
+  "USB_DAEMON_MAX_EVENTS_PER_SECOND" "usbDaemon.config.performance.max_events_per_second"
+  "USB_DAEMON_BATCH_SIZE" "usbDaemon.config.performance.batch_size"
+  "USB_DAEMON_VENDOR_WHITELIST" "usbDaemon.config.filters.vendor_whitelist"
+  "USB_DAEMON_VENDOR_BLACKLIST" "usbDaemon.config.filters.vendor_blacklist"
+  "USB_DAEMON_CLASS_FILTER" "usbDaemon.config.filters.device_class_filter"
+  "USB_DAEMON_INTERVAL" "usbDaemon.config.monitoring.interval"
+-}}
+{{/* For a try in a cluster without USB: no value does that, and it breaks nothing. */}}
+{{- $allowed := list "USB_DAEMON_SIMULATE" -}}
+{{- $otlp := .Values.otlp -}}
+{{- range .Values.usbDaemon.extraEnv -}}
+{{- $use := get $instead .name -}}
+{{- if has .name $allowed -}}
+{{- else if $use -}}
+{{- else if hasPrefix "USB_DAEMON_" .name -}}
+{{- $use = "usbDaemon.config" -}}
+{{- else if or (hasPrefix "REDIS_" .name) (hasPrefix "AUTOWEAVE_REDIS_" .name) -}}
+{{- $use = "redis or externalRedis" -}}
+{{- else if and $otlp.endpoint (hasPrefix "OTEL_EXPORTER_OTLP_ENDPOINT" .name) -}}
+{{- $use = "otlp.endpoint" -}}
+{{- else if and (regexMatch "^OTEL_EXPORTER_OTLP_.*HEADERS$" .name) (or .value (and $otlp.existingSecret (eq .name "OTEL_EXPORTER_OTLP_HEADERS"))) -}}
+{{- $use = "a secret: otlp.existingSecret" -}}
+{{- end -}}
+{{- if $use -}}
+{{- fail (printf "usbDaemon.extraEnv names %s, which other values stand for: use %s" .name $use) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "usb-daemon.checks.config" -}}
