@@ -10,7 +10,7 @@ use crate::outbox::{History, Since};
 use crate::platform::rights::{Right, free_space, may};
 
 const SUBJECT: &str = "outbox";
-/// Bytes below which room is scarce: 100,000 events of some 600 bytes, and the log beside them.
+/// Bytes below which room is scarce: 100,000 events of some 1,000 bytes, and the log beside them.
 const SCARCE: u64 = 128 << 20;
 /// Bytes of a database's header, whose application ID stands at 68.
 const HEADER: usize = 100;
@@ -138,7 +138,7 @@ fn room(free: u64, folder: &Path) -> Finding {
         Finding::warn(
             "room",
             found,
-            "make room: 100,000 events take about 60 MiB, and what does not fit is not stored",
+            "make room: 100,000 events take about 100 MiB, and what does not fit is not stored",
         )
     } else {
         Finding::ok("room", found)
