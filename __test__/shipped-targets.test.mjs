@@ -3,7 +3,7 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -14,6 +14,7 @@ import { serveRegistry, tarballsOf } from './npm-registry.mjs';
 
 const MAIN = '@autoweave/usb-daemon';
 const BEDS = join(checkout, '.cache/cross/beds');
+const PROGRAM = join(checkout, 'scripts/smoke-program.mjs');
 const MINUTES = 60_000;
 /** What there is on a path without a compiler. */
 const NATIVE_NODE = join(checkout, '.cache/node/20.0.0/bin/node');
@@ -26,25 +27,6 @@ const NODES = {
 };
 const asked = (process.env.USB_DAEMON_TARGETS ?? '1') === '1' ? Object.keys(NODES) : process.env.USB_DAEMON_TARGETS.split(',');
 const platforms = PLATFORMS.filter(({ name }) => asked.includes(name));
-
-const PROGRAM = `
-  const { USBDaemon } = require('${MAIN}');
-  const daemon = new USBDaemon({ sources: ['simulated'], redis: false, monitoring: { enabled: false }, outbox: { path: 'outbox.db', required: true } });
-  const seen = [];
-  daemon.on('error', (error) => { throw error; });
-  for (const event of ['device:attach', 'device:detach']) daemon.on(event, ({ product }) => seen.push(event + ' ' + product));
-  (async () => {
-    await daemon.start();
-    daemon.simulateAttach({ name: '201-1', product: 'Mouse' });
-    await daemon.waitFor({ portPath: '1' });
-    const gone = new Promise((resolve) => daemon.once('device:detach', resolve));
-    daemon.simulateDetach('201-1');
-    await gone;
-    const { durable } = daemon.getStats().outbox;
-    await daemon.stop();
-    console.log(JSON.stringify({ seen, durable, arch: process.arch }));
-  })();
-`;
 
 let folder;
 let packages;
@@ -113,16 +95,17 @@ describe.each(platforms)('$name', (platform) => {
     }
     const env = { PATH: path, HOME: folder, npm_config_cache: join(path, 'cache'), npm_config_update_notifier: 'false' };
     writeFileSync(join(project, 'package.json'), '{ "private": true }');
-    writeFileSync(join(project, 'program.cjs'), PROGRAM);
+    copyFileSync(PROGRAM, join(project, 'program.mjs'));
 
     const args = ['install', '--registry', registry.url, '--no-audit', '--no-fund', '--loglevel=error', MAIN];
     expect(await run(project, env, 'npm', ...args)).toMatchObject({ status: 0 });
     const there = PLATFORMS.filter((each) => existsSync(join(project, 'node_modules', packageOf(each)))).map(({ name }) => name);
     expect(there).toEqual([platform.name]);
 
-    const { status, stdout, stderr } = await run(project, env, 'node', 'program.cjs');
+    const { status, stdout, stderr } = await run(project, env, 'node', 'program.mjs');
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    expect(JSON.parse(stdout)).toEqual({ seen: ['device:attach Mouse', 'device:detach Mouse'], durable: true, arch: platform.cpu });
+    const installed = join(project, 'node_modules', packageOf(platform), fileOf(platform));
+    expect(JSON.parse(stdout)).toEqual({ seen: ['attach Mouse', 'detach Mouse'], durable: true, arch: platform.cpu, addon: [installed] });
     const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8'));
     const command = await run(project, { ...env, PATH: `${path}:/usr/bin:/bin` }, 'node_modules/.bin/usb-daemon', '--version');
     expect(command).toMatchObject({ status: 0, stdout: `usb-daemon ${version}\n` });
