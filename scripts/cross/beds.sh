@@ -118,13 +118,14 @@ bed=$beds/win32-x64-msvc
 
 # outfit <folder>: adds what stands in for what this Wine lacks, and the script that runs the Node.
 outfit() {
+	fresh=$(mktemp -d "$1/fresh.XXXXXX")
 	for library in bcryptprimitives cfgmgr32; do
-		x86_64-w64-mingw32-gcc -shared -O2 -Wall -Werror -o "$1/$library.new" "$wine/$library"/*.c -ladvapi32
-		mv "$1/$library.new" "$1/$library.dll"
+		x86_64-w64-mingw32-gcc -shared -O2 -Wall -Werror -o "$fresh/$library.dll" "$wine/$library"/*.c -ladvapi32
 	done
-	cp "$wine/run.sh" "$1/run.new"
-	mv "$1/run.new" "$1/run"
-	cat "$wine/run.sh" "$wine"/*/* >"$1/outfit.txt"
+	cp "$wine/run.sh" "$fresh/run"
+	cat "$wine/run.sh" "$wine"/*/* >"$fresh/outfit.txt"
+	mv "$fresh"/* "$1/"
+	rmdir "$fresh"
 }
 
 if begin win32-x64-msvc; then
