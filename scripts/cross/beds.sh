@@ -136,3 +136,8 @@ if begin win32-x64-msvc; then
 	settle win32-x64-msvc
 fi
 cat "$wine/run.sh" "$wine"/*/* | cmp -s - "$bed/outfit.txt" || outfit "$bed"
+# Node has what an addon needs looked for in the addon's folder and the system's, not in its own.
+for library in bcryptprimitives cfgmgr32; do
+	place=$bed/prefix/drive_c/windows/system32/$library.dll
+	cmp -s "$bed/$library.dll" "$place" || cp --remove-destination "$bed/$library.dll" "$place"
+done
