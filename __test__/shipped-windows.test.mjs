@@ -156,6 +156,25 @@ describe.each([
   });
 });
 
+describe('a daemon that is started again', () => {
+  it('tells of what has changed meanwhile, a replug into the same port included, and of nothing else', async () => {
+    const outcomes = [];
+    const keyboard = '1 046d c31c 2 1 K1 Keyboard';
+    // A mouse comes at another time; then it is not there.
+    for (const mouse of ['2 046d c077 3 2 M1 Mouse', '2 046d c077 3 5 M1 Mouse', null]) {
+      writeFileSync(join(project, 'restart.txt'), [keyboard, ...(mouse ? [mouse] : []), '.', ''].join('\n'));
+      outcomes.push(await said({ TEST_OUTBOX: 'restart.db', TEST_PRESENT: mouse ? 'K1,M1' : 'K1', USB_BED_DEVICES: 'restart.txt' }, 'restart.mjs'));
+    }
+    // Devices have no order among each other.
+    expect(outcomes.map((told) => told.toSorted())).toEqual([
+      ['attach K1 startup', 'attach M1 startup'],
+      ['attach K1 startup', 'attach M1 missed-while-down', 'detach M1 missed-while-down'],
+      ['attach K1 startup', 'detach M1 missed-while-down'],
+    ]);
+    expect(outcomes[1].filter((told) => told.includes('M1'))).toEqual(['detach M1 missed-while-down', 'attach M1 missed-while-down']);
+  });
+});
+
 describe('the command line on Windows', () => {
   it('says its version', async () => {
     expect(await command({}, '--version')).toMatchObject({ status: 0, stdout: `usb-daemon ${version}\n`, stderr: '' });
