@@ -10,7 +10,6 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ADDONS, PLATFORMS, checkout, fileOf, packageOf } from '../scripts/addons.mjs';
 import { freePort } from './free-port.mjs';
-import { answers } from './http-served.mjs';
 import { serveRegistry, tarballsOf } from './npm-registry.mjs';
 import { runToEnd } from './run-to-end.mjs';
 import { until } from './until.mjs';
@@ -102,7 +101,7 @@ describe('a daemon on Windows', () => {
     const port = await freePort();
     const ended = said({ TEST_PORT: String(port), TEST_UNTIL: 'asked.txt' }, 'senses.mjs');
     try {
-      await until(() => answers(port), 'the server');
+      await until(() => fetch(`http://127.0.0.1:${port}/live`).then(({ ok }) => ok, () => false), 'the server');
       const ask = async (path) => (await fetch(`http://127.0.0.1:${port}${path}`)).text();
       expect(JSON.parse(await ask('/health'))).toMatchObject({ status: 'healthy', connectedDevices: 0 });
       const metrics = new Map([...(await ask('/metrics')).matchAll(/^(process_\w+) (\S+)$/gm)].map(([, name, value]) => [name, Number(value)]));
