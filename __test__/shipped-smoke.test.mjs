@@ -102,7 +102,8 @@ describe('in a container', () => {
     const call = calls[0];
     expect(call).toMatch(/^docker run --rm --platform linux\/arm64 --network none --user 65534:65534 --cap-drop ALL --security-opt no-new-privileges --read-only /);
     const mounts = [...call.matchAll(/--volume (\S+)/g)].map(([, mount]) => mount);
-    expect(mounts).toEqual([`${join(checkout, 'scripts/smoke.mjs')}:/smoke.mjs:ro`, `${packages}:/packages:ro`]);
+    const programs = ['smoke.mjs', 'smoke-program.mjs'].map((name) => `${join(checkout, 'scripts', name)}:/${name}:ro`);
+    expect(mounts).toEqual([...programs, `${packages}:/packages:ro`]);
     expect(call).toMatch(/ node:20-alpine node \/smoke\.mjs \/packages$/);
   });
 

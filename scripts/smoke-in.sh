@@ -15,4 +15,4 @@ engine=$(command -v docker || command -v podman) || { echo "smoke-in: neither do
 
 "$engine" run --rm --platform "$platform" --network none --user 65534:65534 --cap-drop ALL --security-opt no-new-privileges \
 	--read-only --tmpfs /tmp:exec,mode=1777 --env HOME=/tmp --volume "$PWD/scripts/smoke.mjs:/smoke.mjs:ro" \
-	--volume "$folder:/packages:ro" "$image" node /smoke.mjs /packages
+	--volume "$PWD/scripts/smoke-program.mjs:/smoke-program.mjs:ro" --volume "$folder:/packages:ro" "$image" node /smoke.mjs /packages

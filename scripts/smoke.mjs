@@ -1,14 +1,17 @@
 // Installs the packed packages into an empty project, as a user would, and sees whether they work on this machine: the addon is
-// the platform's own, a daemon tells of a device that comes and goes, and the command runs. Needs Node and npm, and no network.
+// the platform's own, smoke-program.mjs finds what it should, and the command runs. Needs Node and npm, and no network.
 //
 //   node scripts/smoke.mjs [dist/npm]
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const MAIN = '@autoweave/usb-daemon';
+/** What is run in the project. */
+const PROGRAM = fileURLToPath(new URL('smoke-program.mjs', import.meta.url));
 const { platform, arch, version: node } = process;
 const windows = platform === 'win32';
 const { glibcVersionRuntime: glibc } = platform === 'linux' ? process.report.getReport().header : {};
@@ -29,26 +32,6 @@ function fitsHere(each) {
   return each.os?.includes(platform) && each.cpu?.includes(arch) && (!each.libc || each.libc.includes(libc));
 }
 
-/** What is run in the project, where nothing but the packages can be found. */
-const PROGRAM = `
-  import { USBDaemon } from '${MAIN}';
-  const daemon = new USBDaemon({ sources: ['simulated'], redis: false, monitoring: { enabled: false }, outbox: { path: 'outbox.db', required: true } });
-  const seen = [];
-  daemon.on('error', (error, context) => { throw Object.assign(error, { context }); });
-  daemon.on('device:attach', ({ product }) => seen.push('attach ' + product));
-  daemon.on('device:detach', ({ product }) => seen.push('detach ' + product));
-  await daemon.start();
-  daemon.simulateAttach({ name: '201-1', product: 'Mouse' });
-  await daemon.waitFor({ portPath: '1' });
-  const gone = new Promise((resolve) => daemon.once('device:detach', resolve));
-  daemon.simulateDetach('201-1');
-  await gone;
-  const { durable } = daemon.getStats().outbox;
-  await daemon.stop();
-  const addon = process.report.getReport().sharedObjects.filter((file) => file.endsWith('.node') && file.includes('usb-daemon'));
-  console.log(JSON.stringify({ seen, durable, addon }));
-`;
-
 function expectEqual(what, found, wanted) {
   if (JSON.stringify(found) !== JSON.stringify(wanted)) throw new Error(`${what}: ${JSON.stringify(found)} instead of ${JSON.stringify(wanted)}`);
 }
@@ -62,7 +45,7 @@ function smoke(folder) {
   const project = mkdtempSync(join(tmpdir(), 'usb-daemon-smoke-'));
   try {
     writeFileSync(join(project, 'package.json'), '{ "private": true }');
-    writeFileSync(join(project, 'program.mjs'), PROGRAM);
+    copyFileSync(PROGRAM, join(project, 'program.mjs'));
     npm(project, 'install', '--offline', '--no-audit', '--no-fund', '--loglevel=error', own[0].file, main.file);
 
     const { seen, durable, addon } = JSON.parse(run(project, 'program.mjs'));

@@ -28,7 +28,7 @@ const SUITES = {
 /** What measures time, or must have its turn within a bound; a guest that gets too little of the machine falls behind its own clock. */
 const ALONE = ['http', 'lifecycle-blocked', 'kernel-cycles', 'kernel-latency'].map((name) => `${name}.test.mjs`);
 /** What only the full run does, which sets this variable for it: too long for every change. A run that leaves it out says so. */
-const LONG = { 'shipped-targets.test.mjs': 'USB_DAEMON_TARGETS' };
+const LONG = { 'shipped-targets.test.mjs': 'USB_DAEMON_TARGETS', 'shipped-windows.test.mjs': 'USB_DAEMON_WINDOWS' };
 /** The same for whole suites: this one type-checks every crate for Windows and macOS. */
 const FULL_ONLY = ['elsewhere'];
 /**
@@ -41,7 +41,7 @@ const stepsWith = (more) => [
 ];
 const RUNS = {
   gate: { steps: stepsWith([]), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '200' } },
-  full: { steps: stepsWith(FULL_ONLY), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20', USB_DAEMON_CONNECTIONS: '10000', USB_DAEMON_IMAGE: 'whole', USB_DAEMON_TARGETS: '1' } },
+  full: { steps: stepsWith(FULL_ONLY), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20', USB_DAEMON_CONNECTIONS: '10000', USB_DAEMON_IMAGE: 'whole', USB_DAEMON_TARGETS: '1', USB_DAEMON_WINDOWS: '1' } },
 };
 
 /** Test files by their names: `shipped` is what people install; those that name no bed of their own run with simulated devices. */

