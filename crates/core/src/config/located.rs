@@ -30,7 +30,7 @@ impl Fault {
         let mut place = String::new();
         for step in self.place.iter().rev() {
             match step {
-                Step::Item(at) => place.push_str(&format!("[{at}]")),
+                Step::Item(at) => place.extend(["[", &at.to_string(), "]"]),
                 Step::Key(key) if place.is_empty() => place.push_str(key),
                 Step::Key(key) => place.extend([".", key]),
             }
