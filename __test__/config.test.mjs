@@ -182,7 +182,7 @@ it("the package's schema is the one that --schema prints, and names itself in a 
   const { code, stdout } = await finished(['config', '--schema']);
   expect(code).toBe(0);
   const schema = readFileSync(join(packageRoot, 'usb-daemon.schema.json'), 'utf8');
-  expect(stdout.join('\n'), 'write it again: node bin/usb-daemon.js config --schema > usb-daemon.schema.json').toBe(schema.trimEnd());
+  expect(stdout.join('\n'), 'write it again: USB_DAEMON_WRITE_SCHEMA=1 cargo test -p usb-daemon-core --lib schema').toBe(schema.trimEnd());
   const { files: packed } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
   expect(packed).toContain('usb-daemon.schema.json');
   await inForce([], { content: { $schema: 'node_modules/@autoweave/usb-daemon/usb-daemon.schema.json' } });

@@ -64,27 +64,50 @@ function mit(holders) {
 }
 
 const tidy = (text) => `${text.replaceAll('\r', '').replace(/[ \t]+$/gm, '').trim()}\n`;
+const flat = (text) => text.replaceAll(/\s+/g, ' ').trim();
 const isApache = (text) => /^\s*Apache License\s+Version 2\.0, January 2004/.test(text) && text.includes('APPENDIX');
 
+const MIT_TERMS = tidy(readFileSync(join(checkout, 'LICENSE'), 'utf8').replace(/^[^]*?(?=Permission)/, ''));
+
+/** Whose work a crate is, where its license is the MIT license word for word; undefined for any other. */
+function holdersOf(text) {
+  const [holders, ...terms] = text.split(/(?=Permission is hereby granted)/);
+  return terms.length === 1 && flat(terms[0]) === flat(MIT_TERMS) ? holders.replace(/^\s*(The )?MIT License( \(MIT\))?\n/, '') : undefined;
+}
+
+/** Sections by what they say, each for all of its crates. */
+class Sections {
+  #sections = new Map();
+
+  add(key, { name, version, license }, text) {
+    const section = this.#sections.get(key) ?? { crates: new Set(), text };
+    section.crates.add(`${name} ${version} (${license})`);
+    this.#sections.set(key, section);
+  }
+
+  get texts() {
+    return [...this.#sections.values()].map(({ crates, text }) => `${[...crates].join('\n')}\n${text === '' ? '' : `\n${text}`}`);
+  }
+}
+
 export function noticesFor({ target }) {
-  const sections = new Map();
-  let apache;
-  for (const crate of linkedCrates(target)) {
-    for (const text of textsOf(crate) ?? ['Apache']) {
+  const others = new Sections();
+  const underMit = new Sections();
+  const crates = linkedCrates(target).map((crate) => ({ crate, texts: textsOf(crate) }));
+  const apache = crates.flatMap(({ texts }) => texts ?? []).find(isApache);
+  for (const { crate, texts } of crates) {
+    if (!texts && !apache) throw new Error('no crate brings the text of the Apache License 2.0');
+    for (const text of texts ?? [apache]) {
+      const holders = holdersOf(text);
+      if (holders !== undefined) underMit.add(flat(holders), crate, holders.trim() && tidy(holders));
       // This long text differs in how it is indented, or in a year that nobody filled in.
-      if (isApache(text)) apache ??= tidy(text);
-      const key = isApache(text) || text === 'Apache' ? 'Apache' : createHash('sha256').update(text.replaceAll(/\s+/g, ' ').trim()).digest('hex');
-      const section = sections.get(key) ?? { crates: new Set(), text: tidy(text) };
-      section.crates.add(`${crate.name} ${crate.version} (${crate.license})`);
-      sections.set(key, section);
+      else if (isApache(text)) others.add('Apache', crate, tidy(apache));
+      else others.add(createHash('sha256').update(flat(text)).digest('hex'), crate, tidy(text));
     }
   }
-  if (sections.has('Apache')) {
-    if (!apache) throw new Error('no crate brings the text of the Apache License 2.0');
-    sections.get('Apache').text = apache;
-  }
   const rule = '-'.repeat(80);
-  return [HEAD, ...[...sections.values()].map(({ crates, text }) => `${rule}\n${[...crates].join('\n')}\n\n${text}`)].join('\n');
+  const mitSection = `The MIT License: of each of these the notice, and once the terms, which are the same.\n\n${underMit.texts.join('\n')}\n${MIT_TERMS}`;
+  return [HEAD, ...[...others.texts, mitSection].map((text) => `${rule}\n${text}`)].join('\n');
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

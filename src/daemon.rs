@@ -74,7 +74,7 @@ impl NativeDaemon {
     /// The JSON Schema of a configuration.
     #[napi(catch_unwind)]
     pub fn configuration_schema() -> String {
-        schema().as_value().to_string()
+        schema().to_string()
     }
 
     /// What in the configuration has no effect.

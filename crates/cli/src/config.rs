@@ -44,7 +44,7 @@ pub(crate) struct ConfigArguments {
 /// Prints each key.
 pub(crate) fn config(arguments: &ConfigArguments) -> Result<(), Error> {
     if arguments.schema {
-        return print_once(&format!("{:#}\n", schema().as_value()));
+        return print_once(&format!("{:#}\n", schema()));
     }
     let layers = arguments.run.layers()?;
     let Reading { config, mut warnings } = layers.read()?;

@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
-use crate::config::{Config, FiltersConfig, PerformanceConfig, read_merged};
+use crate::config::{
+    Config, Described, FiltersConfig, PerformanceConfig, of_object, part_of_config, read_merged,
+};
 use crate::engine::{Inbox, Message};
 use crate::error::Error;
 use crate::filter::Filters;
@@ -20,11 +23,18 @@ pub(crate) struct Settings {
     held: Mutex<Held>,
 }
 
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Held {
     filters: FiltersConfig,
     performance: PerformanceConfig,
+}
+
+impl Described for Held {
+    fn schema() -> Value {
+        of_object(["filters", "performance"].map(|key| (key, part_of_config(&format!("/{key}")))))
+    }
 }
 
 impl Settings {
@@ -88,5 +98,16 @@ impl Held {
     fn as_json(&self) -> Value {
         // Numbers, texts and lists: nothing in it can fail to be written.
         serde_json::to_value(self).unwrap_or_else(|_| Map::new().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::says_what_is_derived;
+
+    #[test]
+    fn the_schema_says_what_the_types_do() {
+        says_what_is_derived::<Held>();
     }
 }

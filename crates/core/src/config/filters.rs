@@ -1,14 +1,17 @@
 //! The key `filters`: which devices are told of.
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+#[cfg(test)]
 use std::borrow::Cow;
 
 use super::pattern::{Glob, PortGlob};
 
 /// Which devices are told of. The lists come before the rules; an empty list holds nothing back.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct FiltersConfig {
     /// Only devices of these vendors.
@@ -36,7 +39,8 @@ impl FiltersConfig {
 }
 
 /// One rule.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RuleConfig {
     /// Which devices it is about; all of them where empty. In patterns `*` is any text, `?` any character, `[AB]` or `[0-9]` one
@@ -47,12 +51,13 @@ pub struct RuleConfig {
     pub action: RuleAction,
     /// What they are called from then on, in `tags`. Without commas, which separate them in the stream.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(schema_with = "tags")]
+    #[cfg_attr(test, schemars(schema_with = "tags"))]
     pub tags: Vec<String>,
 }
 
 /// What a rule does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RuleAction {
     /// They are told of, whatever comes after.
@@ -64,7 +69,8 @@ pub enum RuleAction {
 }
 
 /// Which devices a rule is about: those of which all that is given holds.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct MatchConfig {
     /// Vendor ID.
@@ -122,6 +128,7 @@ pub fn hex(text: &str, most_digits: usize) -> Option<u32> {
     u32::from_str_radix(digits, 16).ok()
 }
 
+#[cfg(test)]
 fn tags(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
@@ -149,6 +156,7 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for Id {
     fn schema_name() -> Cow<'static, str> {
         "Id".into()

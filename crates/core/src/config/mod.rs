@@ -3,6 +3,7 @@
 mod check;
 mod filters;
 mod ioredis;
+mod located;
 mod outbox;
 mod pattern;
 mod reading;
@@ -14,6 +15,7 @@ mod token;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,11 +29,15 @@ pub use sources::SourcesConfig;
 pub use token::Token;
 
 pub(crate) use reading::{read_as, read_merged};
+pub(crate) use schema::{Described, of_object, part_of_config};
+#[cfg(test)]
+pub(crate) use schema::{derived, is_in_file, says_what_is_derived};
 
 /// Configuration of the USB daemon. Every key is optional.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default, deny_unknown_fields)]
-#[schemars(title = "Configuration of @autoweave/usb-daemon")]
+#[cfg_attr(test, schemars(title = "Configuration of @autoweave/usb-daemon"))]
 pub struct Config {
     /// Where events are published; `false` publishes nothing.
     pub redis: RedisSetting,
@@ -48,16 +54,17 @@ pub struct Config {
     /// What listens beside libusb.
     pub fallback: FallbackConfig,
     /// What events call this machine; its own name where absent. In a container that is the container's.
-    #[schemars(length(min = 1, max = 253))]
+    #[cfg_attr(test, schemars(length(min = 1, max = 253)))]
     pub host_name: Option<String>,
     /// Time in ms that `stop()` gives to what still waits for Redis. A listener that is behind and goes on reading gets its own.
     pub shutdown_ms: ShutdownMs,
 }
 
 /// Time that a stop gives to what still waits, in ms.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(transparent)]
-pub struct ShutdownMs(#[schemars(range(min = 0, max = 86_400_000))] pub u32);
+pub struct ShutdownMs(#[cfg_attr(test, schemars(range(min = 0, max = 86_400_000)))] pub u32);
 
 impl Default for ShutdownMs {
     fn default() -> Self {
@@ -66,25 +73,26 @@ impl Default for ShutdownMs {
 }
 
 /// HTTP server and reconcile period.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct MonitoringConfig {
     /// Whether the HTTP server runs.
     pub enabled: bool,
     /// Address that it listens on.
-    #[schemars(schema_with = "schema::ip_address")]
+    #[cfg_attr(test, schemars(schema_with = "schema::ip_address"))]
     pub host: std::net::IpAddr,
     /// Port that it listens on; 0 takes a free one.
     pub healthcheck_port: u16,
     /// Reconcile period in ms, whether or not the server runs.
-    #[schemars(range(min = 10, max = 86_400_000))]
+    #[cfg_attr(test, schemars(range(min = 10, max = 86_400_000)))]
     pub interval: u32,
     /// What a client has to show, as `Authorization: Bearer …`, for all but `/live`, `/ready` and the page itself; without a
     /// token nothing can be changed over HTTP. Never printed.
     pub token: Option<Token>,
     /// Names by which a client may call this server, beyond `localhost`, IP addresses and this machine's own name: without
     /// scheme and port.
-    #[schemars(schema_with = "schema::host_names")]
+    #[cfg_attr(test, schemars(schema_with = "schema::host_names"))]
     pub allowed_hosts: Vec<String>,
 }
 
@@ -102,19 +110,20 @@ impl Default for MonitoringConfig {
 }
 
 /// Pacing and batching.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct PerformanceConfig {
     /// Events that are published in a second at most; 0: as many as come. A burst of one second's worth goes at once. More are
     /// delayed, never dropped.
-    #[schemars(range(min = 0, max = 10_000_000))]
+    #[cfg_attr(test, schemars(range(min = 0, max = 10_000_000)))]
     pub max_events_per_second: u32,
     /// Time in ms in which reports of several sources are taken for the same transition, beyond the least of 200. A device that
     /// comes again has a new address, and is never taken for the one before.
-    #[schemars(range(min = 0, max = 60_000))]
+    #[cfg_attr(test, schemars(range(min = 0, max = 60_000)))]
     pub debounce_ms: u32,
     /// Events that one publish carries at most.
-    #[schemars(range(min = 1, max = 10_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 10_000)))]
     pub batch_size: usize,
 }
 
@@ -125,13 +134,14 @@ impl Default for PerformanceConfig {
 }
 
 /// What listens beside libusb.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct FallbackConfig {
     /// Whether the kernel's uevents are listened to; without, libusb and comparisons with sysfs are left.
     pub enable_udev: bool,
     /// Where `usb-daemon udev install` puts the helper that udev calls: an absolute path without blanks.
-    #[schemars(length(min = 1))]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub udev_script_path: String,
     /// Folder in which that helper writes down what comes and goes: a daemon whose outbox is a file tells from there what it has
     /// missed, and removes it. `null`: nowhere. The command line has `/run/autoweave-usb/spool` by default.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,16 +11,17 @@ const RETAIN_ON_DISK: u64 = 100_000;
 const RETAIN_IN_MEMORY: u64 = 1_000;
 
 /// Where events are stored, how many, and how firmly.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct OutboxConfig {
     /// The file; memory where absent or `:memory:`.
     pub path: Option<PathBuf>,
     /// Published events that are kept for whoever asks later.
-    #[schemars(range(min = 0, max = 100_000_000))]
+    #[cfg_attr(test, schemars(range(min = 0, max = 100_000_000)))]
     pub retain: Option<u64>,
     /// Events that may wait for Redis, and separately for the subscriber, before a gap is reported.
-    #[schemars(range(min = 1, max = 100_000_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 100_000_000)))]
     pub max_events: usize,
     /// Which events go when that many wait.
     pub when_full: WhenFull,
@@ -30,7 +32,8 @@ pub struct OutboxConfig {
 }
 
 /// Which events go when as many wait as may.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum WhenFull {
     /// The oldest: what comes last is true now.

@@ -1,7 +1,9 @@
 //! Patterns of the filters: for texts, and for ports.
 
+#[cfg(test)]
 use std::borrow::Cow;
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -82,6 +84,7 @@ impl<'de> Deserialize<'de> for Glob {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for Glob {
     fn schema_name() -> Cow<'static, str> {
         "Glob".into()
@@ -105,6 +108,7 @@ impl<'de> Deserialize<'de> for PortGlob {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for PortGlob {
     fn schema_name() -> Cow<'static, str> {
         "PortGlob".into()

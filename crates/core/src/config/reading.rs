@@ -1,11 +1,11 @@
 //! Reading a configuration: checked against the schema first, so that all that is wrong is said at once.
 
-use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::ioredis::{Foreign, take_foreign};
-use super::{Config, check, schema};
+use super::located::Located;
+use super::schema::Described;
+use super::{Config, check};
 use crate::error::Error;
 
 /// A configuration that has been read.
@@ -56,7 +56,7 @@ impl Config {
 ///
 /// # Errors
 /// `ERR_USB_CONFIG` naming all that is wrong.
-pub(crate) fn read_as<T: JsonSchema + DeserializeOwned>(json: &str, name: &str) -> Result<T, Error> {
+pub(crate) fn read_as<T: Described>(json: &str, name: &str) -> Result<T, Error> {
     let mut value = parse(json)?;
     let redis = if name == "redis" { Some(&mut value) } else { value.get_mut("redis") };
     let Foreign { warnings, faults } = redis.map(take_foreign).unwrap_or_default();
@@ -70,7 +70,7 @@ pub(crate) fn read_as<T: JsonSchema + DeserializeOwned>(json: &str, name: &str) 
 ///
 /// # Errors
 /// `ERR_USB_CONFIG` naming all that is wrong.
-pub(crate) fn read_merged<T: JsonSchema + DeserializeOwned>(json: &str, before: Value) -> Result<T, Error> {
+pub(crate) fn read_merged<T: Described>(json: &str, before: Value) -> Result<T, Error> {
     let given = parse(json)?;
     check_and_read(merged(before, given), "", Vec::new())
 }
@@ -94,21 +94,15 @@ fn parse(json: &str) -> Result<Value, Error> {
 }
 
 /// `faults` are those that have been found before.
-fn check_and_read<T: JsonSchema + DeserializeOwned>(
-    value: Value,
-    name: &str,
-    mut faults: Vec<String>,
-) -> Result<T, Error> {
-    faults.extend(check::faults(schema::of::<T>().as_value(), &value, name));
+fn check_and_read<T: Described>(value: Value, name: &str, mut faults: Vec<String>) -> Result<T, Error> {
+    faults.extend(check::faults(&T::schema(), &value, name));
     if !faults.is_empty() {
         return Err(bad(&faults));
     }
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        // A dot alone is the whole.
-        let path: Vec<&str> =
-            [name, &path].into_iter().filter(|part| !part.is_empty() && *part != ".").collect();
-        bad(&[format!("{}: {}", path.join("."), error.into_inner())])
+    T::deserialize(Located(value)).map_err(|fault| {
+        let place = fault.place();
+        let place: Vec<&str> = [name, &place].into_iter().filter(|part| !part.is_empty()).collect();
+        bad(&[format!("{}: {fault}", place.join("."))])
     })
 }
 
@@ -132,11 +126,16 @@ mod tests {
 
     use super::*;
 
-    #[derive(Debug, Deserialize, JsonSchema)]
+    #[derive(Debug, Deserialize)]
     struct Part {
-        #[schemars(with = "u64")]
         #[expect(dead_code, reason = "read only")]
         small: u8,
+    }
+
+    impl Described for Part {
+        fn schema() -> Value {
+            serde_json::json!({ "type": "object", "properties": { "small": { "type": "integer", "minimum": 0 } } })
+        }
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The key `redis`: where events are published, and how to get in.
 
+#[cfg(test)]
 use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::located::Located;
 use crate::error::{Code, Error};
 
 /// `false`, or where Redis is.
@@ -31,7 +34,7 @@ impl<'de> Deserialize<'de> for RedisSetting {
         let value = serde_json::Value::deserialize(deserializer)?;
         match value {
             serde_json::Value::Bool(false) => Ok(Self::Off),
-            value => RedisConfig::deserialize(value)
+            value => RedisConfig::deserialize(Located(value))
                 .map(|redis| Self::On(Box::new(redis)))
                 .map_err(D::Error::custom),
         }
@@ -47,6 +50,7 @@ impl Serialize for RedisSetting {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for RedisSetting {
     fn schema_name() -> Cow<'static, str> {
         "RedisSetting".into()
@@ -60,50 +64,52 @@ impl JsonSchema for RedisSetting {
 }
 
 /// Where Redis is.
-#[derive(Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 // What stands there instead may be a URL with a password in it.
-#[schemars(extend("writeOnly" = true))]
+#[cfg_attr(test, schemars(extend("writeOnly" = true)))]
 pub struct RedisConfig {
     #[serde(deserialize_with = "secret")]
-    #[schemars(extend("writeOnly" = true))]
+    #[cfg_attr(test, schemars(extend("writeOnly" = true)))]
     /// `redis://`, `rediss://` or `redis+unix://`; goes before host, port, path and, where it has them, the rest.
     pub url: Option<String>,
     /// Host name or address.
-    #[schemars(length(min = 1))]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub host: String,
     /// TCP port.
     pub port: u16,
     /// Unix socket; goes before host and port.
     pub path: Option<PathBuf>,
     #[serde(deserialize_with = "secret")]
-    #[schemars(extend("writeOnly" = true))]
+    #[cfg_attr(test, schemars(extend("writeOnly" = true)))]
     /// ACL user.
     pub username: Option<String>,
     #[serde(deserialize_with = "secret")]
-    #[schemars(extend("writeOnly" = true))]
+    #[cfg_attr(test, schemars(extend("writeOnly" = true)))]
     /// Password; never printed.
     pub password: Option<String>,
     /// Database number.
-    #[schemars(range(min = 0, max = 1_000_000))]
+    #[cfg_attr(test, schemars(range(min = 0, max = 1_000_000)))]
     pub db: i64,
     /// Encryption; off where absent.
     pub tls: TlsSetting,
     /// Key of the stream.
-    #[schemars(length(min = 1))]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub stream: String,
     /// Entries that the stream keeps; all of them where absent.
-    #[schemars(range(min = 1, max = 9_007_199_254_740_991_u64))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 9_007_199_254_740_991_u64)))]
     pub maxlen: Option<u64>,
     /// Time in ms after which a connection attempt or an answer counts as failed.
-    #[schemars(range(min = 1, max = 3_600_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 3_600_000)))]
     pub timeout_ms: u32,
     /// What follows when the server has forgotten what was published.
     pub on_reset: OnReset,
 }
 
 /// What follows when a server that has taken events no longer knows of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnReset {
     /// Go on with the first event that it has not acknowledged.
@@ -127,23 +133,25 @@ pub enum TlsSetting {
 }
 
 /// Certificates: each a PEM text or the name of a file that holds one.
-#[derive(Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Default, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Certificates {
     #[serde(deserialize_with = "secret")]
-    #[schemars(extend("writeOnly" = true))]
+    #[cfg_attr(test, schemars(extend("writeOnly" = true)))]
     /// Authority that signed the server's certificate; the system's where absent.
     pub ca: Option<String>,
     #[serde(deserialize_with = "secret")]
-    #[schemars(extend("writeOnly" = true))]
+    #[cfg_attr(test, schemars(extend("writeOnly" = true)))]
     /// Client certificate.
     pub cert: Option<String>,
     #[serde(deserialize_with = "secret")]
-    #[schemars(extend("writeOnly" = true))]
+    #[cfg_attr(test, schemars(extend("writeOnly" = true)))]
     /// Its key; never printed.
     pub key: Option<String>,
 }
 
+#[cfg(test)]
 impl JsonSchema for TlsSetting {
     fn schema_name() -> Cow<'static, str> {
         "TlsSetting".into()

@@ -1,7 +1,9 @@
 //! The key `sources`: which sources listen.
 
+#[cfg(test)]
 use std::borrow::Cow;
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::ser::SerializeMap;
@@ -125,6 +127,7 @@ impl Serialize for SourcesConfig {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for SourcesConfig {
     fn schema_name() -> Cow<'static, str> {
         "SourcesConfig".into()

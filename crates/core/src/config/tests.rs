@@ -148,7 +148,7 @@ fn each_whole_number_is_bounded_within_its_type() {
         assert!(lowest <= least && least < most && most <= highest, "{path}: {least} to {most}");
     }
     let mut seen = 0;
-    look(schema().as_value(), "", &mut seen);
+    look(&schema(), "", &mut seen);
     assert!(seen > 20, "{seen}");
 }
 
@@ -237,5 +237,5 @@ fn each_key_has_a_description_for_editors() {
             look(property, &path);
         }
     }
-    look(schema().as_value(), "");
+    look(&schema(), "");
 }

@@ -1,8 +1,10 @@
 //! The token that a client of the HTTP server has to show.
 
+#[cfg(test)]
 use std::borrow::Cow;
 use std::fmt;
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -46,6 +48,7 @@ impl<'de> Deserialize<'de> for Token {
     }
 }
 
+#[cfg(test)]
 impl JsonSchema for Token {
     fn schema_name() -> Cow<'static, str> {
         "Token".into()

@@ -2,53 +2,57 @@
 
 use std::time::Duration;
 
+#[cfg(test)]
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::config::{RedisConfig, read_as};
+use crate::config::{Described, RedisConfig, of_object, read_as};
 use crate::error::{Code, Error};
 
 /// Where to read, as whom, and how.
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ConsumerConfig {
     /// Where the stream is.
     pub(super) redis: RedisConfig,
     /// The consumer group.
     #[serde(rename = "groupName")]
-    #[schemars(length(min = 1))]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub(super) group: String,
     /// Our name within the group: what a consumer of this name has left is ours.
     #[serde(rename = "consumerName")]
-    #[schemars(length(min = 1))]
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub(super) consumer: String,
     /// How to go about it.
     pub(super) options: ConsumerOptions,
 }
 
 /// How a consumer goes about its work.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ConsumerOptions {
     /// Where a group that does not exist yet begins: `$` (what comes from now on), `0` (everything), or an entry's ID.
     pub(super) start_at: String,
     /// Handlers in flight at most; with one, events are handled in their order.
-    #[schemars(range(min = 1, max = 1000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 1000)))]
     pub(super) concurrency: usize,
     /// Entries read ahead at most.
-    #[schemars(range(min = 1, max = 10_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 10_000)))]
     pub(super) batch_size: usize,
     /// How often an event is given to the handler before it is a dead letter.
-    #[schemars(range(min = 1, max = 1_000_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 1_000_000)))]
     pub(super) max_attempts: u32,
     /// Pause after the first failure in ms; it doubles with each further one.
-    #[schemars(range(min = 1, max = 3_600_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 3_600_000)))]
     pub(super) retry_ms: u64,
     /// The longest such pause in ms; ten seconds, or the first one if that is longer, where absent.
-    #[schemars(range(min = 1, max = 86_400_000))]
+    #[cfg_attr(test, schemars(range(min = 1, max = 86_400_000)))]
     pub(super) retry_max_ms: Option<u64>,
     /// Entries that another consumer of the group has held for so many ms without a sign of life are taken over; 0: never.
-    #[schemars(schema_with = "claim_idle")]
+    #[cfg_attr(test, schemars(schema_with = "claim_idle"))]
     pub(super) claim_idle_ms: u64,
 }
 
@@ -103,7 +107,21 @@ impl ConsumerConfig {
     }
 }
 
+impl Described for ConsumerConfig {
+    fn schema() -> Value {
+        let name = json!({ "type": "string", "minLength": 1 });
+        of_object([
+            ("redis", RedisConfig::schema()),
+            ("groupName", name.clone()),
+            ("consumerName", name),
+            // A test reads it too.
+            ("options", serde_json::from_str(include_str!("options.schema.json")).unwrap_or_default()),
+        ])
+    }
+}
+
 /// Less than a second, and a member that has to wait for a processor is robbed.
+#[cfg(test)]
 fn claim_idle(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "anyOf": [{ "const": 0 }, { "type": "integer", "minimum": 1000, "maximum": 86_400_000 }],
@@ -122,6 +140,13 @@ pub(super) fn id(text: &str) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{derived, is_in_file, says_what_is_derived};
+
+    #[test]
+    fn the_schema_says_what_the_types_do() {
+        is_in_file(&derived::<ConsumerOptions>(), "src/consumer/options.schema.json");
+        says_what_is_derived::<ConsumerConfig>();
+    }
 
     #[test]
     fn bad_values_are_named() {
