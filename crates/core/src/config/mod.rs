@@ -3,7 +3,6 @@
 mod check;
 mod filters;
 mod ioredis;
-mod located;
 mod outbox;
 mod pattern;
 mod reading;

@@ -3,7 +3,6 @@
 use serde_json::{Map, Value};
 
 use super::ioredis::{Foreign, take_foreign};
-use super::located::Located;
 use super::schema::Described;
 use super::{Config, check};
 use crate::error::Error;
@@ -99,10 +98,12 @@ fn check_and_read<T: Described>(value: Value, name: &str, mut faults: Vec<String
     if !faults.is_empty() {
         return Err(bad(&faults));
     }
-    T::deserialize(Located(value)).map_err(|fault| {
-        let place = fault.place();
-        let place: Vec<&str> = [name, &place].into_iter().filter(|part| !part.is_empty()).collect();
-        bad(&[format!("{}: {fault}", place.join("."))])
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        // A dot alone is the whole.
+        let path: Vec<&str> =
+            [name, &path].into_iter().filter(|part| !part.is_empty() && *part != ".").collect();
+        bad(&[format!("{}: {}", path.join("."), error.into_inner())])
     })
 }
 

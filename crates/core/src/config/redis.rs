@@ -10,7 +10,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::located::Located;
 use crate::error::{Code, Error};
 
 /// `false`, or where Redis is.
@@ -34,7 +33,7 @@ impl<'de> Deserialize<'de> for RedisSetting {
         let value = serde_json::Value::deserialize(deserializer)?;
         match value {
             serde_json::Value::Bool(false) => Ok(Self::Off),
-            value => RedisConfig::deserialize(Located(value))
+            value => RedisConfig::deserialize(value)
                 .map(|redis| Self::On(Box::new(redis)))
                 .map_err(D::Error::custom),
         }

@@ -1,64 +1,56 @@
-//! The page and its files: part of the program, and the same for everybody. They are packed until somebody asks for one.
+//! The page and its files: part of the program, and the same for everybody.
 
-use std::io::Read as _;
-use std::sync::OnceLock;
-
-use axum::body::Bytes;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use flate2::read::DeflateDecoder;
 
-/// Path and length of each, in the order in which `build.rs` has packed them.
-const FILES: &[(&str, usize)] = &include!(concat!(env!("OUT_DIR"), "/page.rs"));
-const PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.deflate"));
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// Path, type and content.
+const FILES: [(&str, &str, &str); 20] = [
+    ("/advice.js", SCRIPT, include_str!("page/advice.js")),
+    ("/announcer.js", SCRIPT, include_str!("page/announcer.js")),
+    ("/charts.js", SCRIPT, include_str!("page/charts.js")),
+    ("/daemon.js", SCRIPT, include_str!("page/daemon.js")),
+    ("/dashboard.css", CSS, include_str!("page/dashboard.css")),
+    ("/dashboard.js", SCRIPT, include_str!("page/dashboard.js")),
+    ("/detail.js", SCRIPT, include_str!("page/detail.js")),
+    ("/dom.js", SCRIPT, include_str!("page/dom.js")),
+    ("/events.js", SCRIPT, include_str!("page/events.js")),
+    ("/figures.js", SCRIPT, include_str!("page/figures.js")),
+    ("/", HTML, include_str!("page/index.html")),
+    ("/link.js", SCRIPT, include_str!("page/link.js")),
+    ("/model.js", SCRIPT, include_str!("page/model.js")),
+    ("/reasons.js", SCRIPT, include_str!("page/reasons.js")),
+    ("/row.js", SCRIPT, include_str!("page/row.js")),
+    ("/sse.js", SCRIPT, include_str!("page/sse.js")),
+    ("/status.js", SCRIPT, include_str!("page/status.js")),
+    ("/text.js", SCRIPT, include_str!("page/text.js")),
+    ("/tree.js", SCRIPT, include_str!("page/tree.js")),
+    ("/why.js", SCRIPT, include_str!("page/why.js")),
+];
 
 /// Whether this path is one of the page's files.
 pub(super) fn is_file(path: &str) -> bool {
-    FILES.iter().any(|(known, _)| *known == path)
+    FILES.iter().any(|(known, ..)| *known == path)
 }
 
 /// Each file's path and answer.
 pub(super) fn files()
 -> impl Iterator<Item = (&'static str, impl Fn() -> std::future::Ready<Response> + Clone)> {
-    let mut end = 0;
-    FILES.iter().map(move |(path, length)| {
-        let begin = end;
-        end += length;
+    FILES.into_iter().map(|(path, kind, content)| {
         let answer = move || {
-            let content = unpacked().slice(begin..end);
             // Another version of the daemon has other files under the same names.
-            let headers = [(CONTENT_TYPE, kind(path)), (CACHE_CONTROL, "no-cache")];
-            std::future::ready((headers, content).into_response())
+            std::future::ready(([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-cache")], content).into_response())
         };
-        (*path, answer)
-    })
-}
-
-fn kind(path: &str) -> &'static str {
-    match path.rsplit_once('.') {
-        Some((_, "css")) => "text/css; charset=utf-8",
-        Some((_, "js")) => "text/javascript; charset=utf-8",
-        _ => "text/html; charset=utf-8",
-    }
-}
-
-/// All files, one behind the other.
-fn unpacked() -> &'static Bytes {
-    static UNPACKED: OnceLock<Bytes> = OnceLock::new();
-    UNPACKED.get_or_init(|| {
-        let mut all = Vec::new();
-        // What the compiler has packed can be unpacked: a test does. Of anything else there would be as many zeros.
-        let _ = DeflateDecoder::new(PACKED).read_to_end(&mut all);
-        all.resize(FILES.iter().map(|(_, length)| length).sum(), 0);
-        all.into()
+        (path, answer)
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::body::to_bytes;
-
-    use super::files;
+    use super::FILES;
 
     #[test]
     fn every_file_of_the_folder_is_served() {
@@ -69,18 +61,8 @@ mod tests {
             .map(|name| if name == "index.html" { "/".to_owned() } else { format!("/{name}") })
             .collect();
         names.sort();
-        let mut served: Vec<&str> = files().map(|(path, _)| path).collect();
+        let mut served: Vec<&str> = FILES.iter().map(|(path, ..)| *path).collect();
         served.sort_unstable();
         assert_eq!(served, names);
-    }
-
-    #[tokio::test]
-    async fn each_is_served_as_it_is() {
-        for (path, answer) in files() {
-            let name = if path == "/" { "/index.html" } else { path };
-            let file = std::fs::read(format!("{}/src/http/page{name}", env!("CARGO_MANIFEST_DIR")));
-            let served = to_bytes(answer().await.into_body(), usize::MAX).await.expect("a body");
-            assert!(served == file.expect(name), "{path}");
-        }
     }
 }
