@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(
             line,
             "error: unexpected argument '--redis-prot' found; tip: a similar argument exists: '--redis-port'; \
-             --help lists what there is"
+             --help lists what there is [ERR_USB_CONFIG]"
         );
     }
 }
