@@ -28,21 +28,14 @@ or the Apache License 2.0; what LLVM's runtime libraries add is under the Apache
 
 /** The crates that are linked into the addon: not those that only its build needs, nor macros. */
 function linkedCrates(target) {
-  const args = ['metadata', '--format-version', '1', '--locked', '--filter-platform', target];
-  const { packages, resolve } = JSON.parse(execFileSync('cargo', args, { cwd: checkout, encoding: 'utf8', maxBuffer: 2 ** 28, stdio: ['ignore', 'pipe', 'inherit'] }));
-  const crates = new Map(packages.map((each) => [each.id, each]));
-  const nodes = new Map(resolve.nodes.map((each) => [each.id, each]));
-  const isMacro = (id) => crates.get(id).targets.some(({ kind }) => kind.includes('proc-macro'));
-  const linked = new Set();
-  const toLookAt = [resolve.root];
-  for (let id = toLookAt.pop(); id !== undefined; id = toLookAt.pop()) {
-    if (linked.has(id)) continue;
-    linked.add(id);
-    const needed = nodes.get(id).deps.filter(({ pkg, dep_kinds }) => dep_kinds.some(({ kind }) => kind === null) && !isMacro(pkg));
-    toLookAt.push(...needed.map(({ pkg }) => pkg));
-  }
+  const cargo = (...args) => execFileSync('cargo', [...args, '--locked'], { cwd: checkout, encoding: 'utf8', maxBuffer: 2 ** 28, stdio: ['ignore', 'pipe', 'inherit'] });
+  const { packages } = JSON.parse(cargo('metadata', '--format-version', '1', '--filter-platform', target));
+  const tree = cargo('tree', '--edges', 'normal,no-proc-macro', '--target', target, '--prefix', 'none', '--format', '{p}');
+  // Behind the version it says where one of ours is, and of a crate that it has been shown before.
+  const linked = new Set(tree.split('\n').map((line) => line.split(' ').slice(0, 2).join(' ')));
   // What has no source is ours.
-  return [...linked].map((id) => crates.get(id)).filter(({ source }) => source !== null).sort((a, b) => a.name.localeCompare(b.name) || a.version.localeCompare(b.version));
+  const crates = packages.filter(({ name, version, source }) => source !== null && linked.has(`${name} v${version}`));
+  return crates.sort((a, b) => a.name.localeCompare(b.name) || a.version.localeCompare(b.version));
 }
 
 /** The texts of a crate's license, as the crate has them; where it has none, the text that the license prescribes. */
