@@ -60,9 +60,7 @@ describe('the cost of storing', () => {
     await observer.waitFor(() => told(/^event:published$/).length >= all, 'every acknowledgement', { since });
     times[name].acknowledged.push(...delays(uevents, told(/^event:published$/).slice(WARM_UP * 2)));
     times[name].heard.push(...delays(uevents, told(/^device:/).slice(WARM_UP * 2)));
-    await observer.ask('stop');
-    observer.endInput();
-    await observer.exit;
+    await observer.end();
   }
 
   async function former(usb) {

@@ -136,7 +136,5 @@ it('a daemon that nobody watches and where nothing happens wakes up less than on
   const count = woken.reduce((sum, [, more]) => sum + more, 0);
   console.log(`${count} wake-ups in ${IDLE_MS / 1000} s: ${woken.map(([thread, more]) => `${thread} ${more}`).join(', ')}`);
   expect(count).toBeLessThan(IDLE_MS / 1000);
-  await idle.ask('stop');
-  idle.endInput();
-  await idle.exit;
+  await idle.end();
 }, 60_000);

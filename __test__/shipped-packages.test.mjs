@@ -1,7 +1,6 @@
 // What npm gets, and what a user gets from it: the tarballs, and an installation from a registry that has nothing else.
 
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +12,7 @@ import { PLATFORMS, fileOf, packageOf, platformHere } from '../scripts/addons.mj
 import { faultyManifests } from '../scripts/npm-packages.mjs';
 import { COMPILERS, ON_THE_PATH, barePath } from './bare-path.mjs';
 import { serveRegistry, tarballsOf } from './npm-registry.mjs';
+import { runToEnd } from './run-to-end.mjs';
 
 const MAIN = '@autoweave/usb-daemon';
 const checkout = fileURLToPath(new URL('..', import.meta.url));
@@ -41,13 +41,7 @@ let registry;
 let said;
 
 /** Runs a program in a folder, beside the registry that this process serves. */
-async function run(cwd, program, ...args) {
-  const child = spawn(program, args, { cwd, env });
-  const output = { stdout: '', stderr: '' };
-  for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => (output[name] += text));
-  const [status] = await once(child, 'close');
-  return { status, ...output };
-}
+const run = (cwd, program, ...args) => runToEnd(cwd, env, program, ...args);
 
 const install = (project, ...options) =>
   run(project, 'npm', 'install', '--registry', registry.url, '--no-audit', '--no-fund', '--loglevel=error', ...options, MAIN);

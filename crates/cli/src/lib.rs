@@ -97,7 +97,7 @@ impl Invocation {
             }
         };
         if let Err(message) = logging::start(exported.as_ref().map(|exported| &exported.telemetry)) {
-            status(&format!("error: {message} [{}]", usb_daemon_core::Code::Config.as_str()));
+            complain(&usb_daemon_core::Error::new(usb_daemon_core::Code::Config, message));
             return exit::USAGE;
         }
         let done = match command {

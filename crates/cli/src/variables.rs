@@ -12,10 +12,15 @@ const WRONG: usize = 2;
 
 /// A warning for each variable that is nearly one of ours.
 pub(crate) fn misspelt() -> Vec<String> {
+    let ours = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let ours: Vec<String> = ours.filter(|name| name.starts_with(PREFIX)).collect();
+    if ours.is_empty() {
+        // All commands with all of their options are not put together for nothing.
+        return Vec::new();
+    }
     let mut known = BTreeSet::new();
     collect(&Arguments::command(), &mut known);
-    std::env::vars_os()
-        .filter_map(|(name, _)| name.into_string().ok())
+    ours.into_iter()
         .filter_map(|name| {
             let meant = meant(&name, &known)?;
             Some(format!("the variable {name} is not known and has no effect: is {meant} meant?"))
