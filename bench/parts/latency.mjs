@@ -1,0 +1,152 @@
+// From the kernel's uevent to the JavaScript callback, and to the entry that Redis has acknowledged, beside the peers: on the namespace
+// bed, the same events for everybody, in turns.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openNamespaceBed } from '../../__test__/beds/namespace/index.mjs';
+import { freePort, startRedis } from '../../__test__/redis-server.mjs';
+import { quantile, quantilesOverRounds, ratioOverRounds } from '../figures.mjs';
+import { libusbProgram, peerFolder } from '../peers.mjs';
+import { delaysOf, startLibusb, startSubject } from '../subject.mjs';
+
+export const title = 'Latency in the namespace: from the uevent to the callback, and to the acknowledged XADD';
+
+const WARM_UP = 20;
+const CYCLES = 50;
+/** Events are this far apart, so that each finds everything cold, as in life. */
+const PAUSE_MS = 10;
+const SHARES = [0.5, 0.95, 0.99, 0.999];
+const OURS = 'usb-daemon';
+const OURS_XADD = 'usb-daemon, to XADD';
+const FORMER = 'usb 2 + ioredis 5, to XADD';
+const LIBUSB = 'C libusb, no Node';
+const NODE_PEERS = ['usb 2', 'usb 3', 'usb-detection'];
+
+/** Everything on: both sources, snapshots, the HTTP server, the outbox in a file, and Redis. */
+async function everythingOn(folder, redis) {
+  return {
+    redis,
+    outbox: { path: join(folder, 'outbox.db') },
+    monitoring: { enabled: true, healthcheck_port: await freePort() },
+    performance: { max_events_per_second: 0 },
+  };
+}
+
+async function settle(subject) {
+  // A peer tells of what is present at start as well, a while after.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  while (((await subject.ask('health'))?.outbox?.waiting ?? 0) > 0);
+  await subject.take();
+}
+
+/** One round of one subject: the delay of each event, in ms, attach and detach in turns. */
+async function measure(bed, start) {
+  const subject = await start();
+  await settle(subject);
+  const since = (await bed.ledger()).length;
+  await bed.cycle({ cycles: WARM_UP + CYCLES, port: '5', pauseMs: PAUSE_MS });
+  const uevents = await bed.ledger({ since });
+  await subject.hears(uevents.length);
+  const delays = delaysOf(uevents, await subject.take()).slice(WARM_UP * 2);
+  await subject.end();
+  return delays;
+}
+
+export async function run({ quick, log, folder }) {
+  const rounds = quick ? 3 : 10;
+  const peers = await peerFolder(folder);
+  const program = await libusbProgram(folder);
+  const home = await mkdtemp(join(tmpdir(), 'usb-daemon-bench-'));
+  const server = await startRedis({ args: ['--unixsocket', join(home, 'redis.sock')] });
+  const redis = { path: join(home, 'redis.sock') };
+  const bed = await openNamespaceBed({ udevd: true });
+  const peer = (name) => () => startSubject(bed, name, { peers, redis });
+  const ours = (more) => async () => startSubject(bed, 'usb-daemon', { config: await everythingOn(home, redis), ...more });
+  const subjects = {
+    [OURS]: ours({}),
+    'usb 2': peer('usb2'),
+    'usb 3': peer('usb3'),
+    'usb-detection': peer('usb-detection'),
+    [LIBUSB]: () => startLibusb(bed, program),
+    [OURS_XADD]: ours({ published: true }),
+    [FORMER]: peer('former'),
+  };
+  const times = Object.fromEntries(Object.keys(subjects).map((name) => [name, []]));
+  const loads = [loadavg()[0]];
+  try {
+    for (let round = 0; round < rounds; round += 1) {
+      // Forth and back: none always comes after the same one.
+      const order = round % 2 === 0 ? Object.entries(subjects) : Object.entries(subjects).reverse();
+      for (const [name, start] of order) times[name].push(await measure(bed, start));
+      loads.push(loadavg()[0]);
+      log(`round ${round + 1} of ${rounds}: ${Object.entries(times).map(([name, each]) => `${name} ${(quantile(each.at(-1), 0.5) * 1000).toFixed(0)}`).join(', ')} µs`);
+    }
+  } finally {
+    await bed.close();
+    await server.close();
+    await rm(home, { recursive: true, force: true });
+  }
+  return report(times, loads);
+}
+
+function report(times, loads) {
+  const best = (share) => NODE_PEERS.reduce((found, name) => (figure(times[name], share) < figure(times[found], share) ? name : found));
+  const every = (name, at) => times[name].map((round) => round.filter((_, place) => place % 2 === at));
+  const [attach, detach] = [0, 1];
+  const ratio = (name, other, share) => ratioOverRounds(times[name], times[other], share);
+  return {
+    tables: [
+      {
+        caption: `Time after the uevent, µs; medians over ${times[OURS].length} rounds of ${CYCLES} pairs, events ${PAUSE_MS} ms apart (load of the machine ${Math.min(...loads).toFixed(1)} to ${Math.max(...loads).toFixed(1)})`,
+        head: ['', 'p50', 'p95', 'p99', 'p99.9', 'attach p50', 'detach p50', 'never'],
+        rows: Object.entries(times).map(([name, rounds]) => [
+          name,
+          ...quantilesOverRounds(rounds, SHARES.slice(0, 3)).map(micros),
+          // A round has too few for one in a thousand.
+          micros(quantile(rounds.flat(), SHARES[3])),
+          ...[attach, detach].map((at) => micros(figure(every(name, at), 0.5))),
+          rounds.flat().filter((ms) => ms === Infinity).length,
+        ]),
+      },
+    ],
+    checks: [
+      { name: `callback, p50, of ${best(0.5)}`, value: ratio(OURS, best(0.5), 0.5), atMost: 0.75 },
+      { name: `callback, p99, of ${best(0.99)}`, value: ratio(OURS, best(0.99), 0.99), atMost: 0.85 },
+      { name: 'callback, p50, of the C libusb program', value: ratio(OURS, LIBUSB, 0.5), atMost: 2.0 },
+      { name: 'attach to XADD, p50, of the former path', value: ratioOverRounds(every(OURS_XADD, attach), every(FORMER, attach), 0.5), atMost: 0.2 },
+      { name: 'detach to XADD, p50, of the former path', value: ratioOverRounds(every(OURS_XADD, detach), every(FORMER, detach), 0.5), atMost: 0.9 },
+      { name: 'to XADD, p99, of the former path', value: ratio(OURS_XADD, FORMER, 0.99), atMost: 0.2 },
+      { name: 'events never heard of', value: [OURS, OURS_XADD].flatMap((name) => times[name].flat()).filter((ms) => ms === Infinity).length, atMost: 0 },
+    ],
+    plots: [{ name: 'latency', spec: distribution(times) }],
+    data: { unit: 'ms', rounds: times, loads },
+  };
+}
+
+function figure(rounds, share) {
+  return quantilesOverRounds(rounds, [share])[0];
+}
+
+const micros = (ms) => (Number.isFinite(ms) ? Math.round(ms * 1000) : '–');
+
+/** What share of the events has come within what time. */
+function distribution(times) {
+  const values = Object.entries(times).flatMap(([name, rounds]) => {
+    const all = rounds.flat().filter(Number.isFinite);
+    const shares = Array.from({ length: 200 }, (_, at) => at / 200).concat([0.999]);
+    return shares.map((share) => ({ subject: name, share: share * 100, micros: quantile(all, share) * 1000 }));
+  });
+  return {
+    width: 640,
+    height: 360,
+    data: { values },
+    mark: 'line',
+    encoding: {
+      x: { field: 'micros', type: 'quantitative', scale: { type: 'log' }, title: 'µs after the uevent' },
+      y: { field: 'share', type: 'quantitative', title: '% of the events' },
+      color: { field: 'subject', type: 'nominal', title: null, sort: Object.keys(times) },
+    },
+  };
+}
+

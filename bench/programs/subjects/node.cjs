@@ -1,0 +1,5 @@
+'use strict';
+
+// Nothing: what Node alone takes.
+
+exports.start = () => {};
