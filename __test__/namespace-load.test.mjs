@@ -102,6 +102,18 @@ describe('bursts in the namespace', () => {
 });
 
 describe('a receive buffer that overflows', () => {
+  it('is not filled by what is not about USB: the kernel keeps that back', async () => {
+    const observer = await started({ config: { sources: { netlink: { receive_buffer: 16_384 } }, monitoring: { enabled: false, interval: 60_000 } } });
+    const since = observer.said.length;
+    await observer.pause();
+    await bed.control('other', { count: 2_000 });
+    const handle = await bed.plug({ kind: 'keyboard', controller: 0, port: '7' });
+    observer.kill('SIGCONT');
+    const [attach] = await observer.transitions(1, { since });
+    expect(attach.value).toMatchObject({ backend: 'netlink', location: { deviceAddress: handle.devnum } });
+    expect(observer.of('gap')).toEqual([]);
+  });
+
   for (const unprivileged of [false, true]) {
     it(`is reported as a gap, and the set is right within one interval${unprivileged ? ', without privilege' : ''}`, async () => {
       const config = { sources: { netlink: { receive_buffer: 16_384 } }, monitoring: { enabled: false, interval: 1_000 } };

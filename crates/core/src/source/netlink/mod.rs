@@ -3,6 +3,8 @@
 //! They come before udev has done anything, from the kernel itself, in order, and say all that is needed to name
 //! a device. Any process may be sent a datagram on such a socket, so the sender is checked on each one.
 
+#[cfg(target_os = "linux")]
+mod filter;
 mod received;
 #[cfg_attr(not(target_os = "linux"), path = "socket_elsewhere.rs")]
 mod socket;

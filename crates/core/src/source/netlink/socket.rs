@@ -9,7 +9,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SocketFlags, SocketType, bind, getsockname, recvfrom, socket_with, sockopt,
 };
 
-use super::{Received, Uevent};
+use super::{Received, Uevent, filter};
 
 const KERNEL_GROUP: u32 = 1;
 const KERNEL_PORT: u32 = 0;
@@ -48,6 +48,7 @@ impl UeventSocket {
         if sockopt::set_socket_recv_buffer_size_force(&fd, wanted).is_err() {
             sockopt::set_socket_recv_buffer_size(&fd, wanted)?;
         }
+        keep_back_others(&fd);
         bind(&fd, &SocketAddrNetlink::new(0, KERNEL_GROUP))?;
         let receive_buffer = sockopt::socket_recv_buffer_size(&fd)?;
         Ok(Self { fd, buffer: vec![0; FIRST_MESSAGE_SIZE], receive_buffer, handed_over: false })
@@ -76,6 +77,7 @@ impl UeventSocket {
         let flags = fcntl_getfl(&fd).map_err(system)?;
         fcntl_setfl(&fd, flags | OFlags::NONBLOCK).map_err(system)?;
         fcntl_setfd(&fd, FdFlags::CLOEXEC).map_err(system)?;
+        keep_back_others(&fd);
         let receive_buffer = sockopt::socket_recv_buffer_size(&fd).map_err(system)?;
         Ok(Self { fd, buffer: vec![0; FIRST_MESSAGE_SIZE], receive_buffer, handed_over: true })
     }
@@ -118,6 +120,14 @@ impl UeventSocket {
             Ok(None) => Received::Other,
             Err(error) => Received::Unreadable(error),
         })
+    }
+}
+
+/// Has the kernel keep back what is not about USB.
+fn keep_back_others(fd: &OwnedFd) {
+    if let Err(error) = filter::attach(fd) {
+        // All comes then, and what is not about USB is passed over here.
+        tracing::debug!(source = "netlink", %error, "no filter for uevents");
     }
 }
 

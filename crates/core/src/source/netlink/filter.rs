@@ -1,0 +1,160 @@
+//! A filter that the kernel itself applies (classic BPF): what is not about USB wakes nobody, and takes no room in a buffer that may
+//! overflow.
+//!
+//! A uevent is `add@DEVPATH\0ACTION=add\0DEVPATH=DEVPATH\0SUBSYSTEM=usb\0…`, and such a filter knows no loops: it looks at one place after
+//! the other for the key. What is so long that the key may lie beyond the last of these places is let through.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use rustix::io::Errno;
+
+/// Before that there is no room for the shortest device path.
+const FIRST_PLACE: u32 = 24;
+/// Device paths of four hundred characters twice: more instructions than these need memory that a socket may not have.
+const MOST_PLACES: u32 = 900;
+const FEWEST_PLACES: u32 = 200;
+const WHOLE: u32 = u32::MAX;
+const NOTHING: u32 = 0;
+
+/// Codes of instructions have sixteen bits; the C library's headers give their parts as wider numbers.
+#[expect(clippy::cast_possible_truncation, reason = "the parts are bits of the lowest byte")]
+const fn code(parts: u32) -> u16 {
+    parts as u16
+}
+
+const LOAD_WORD_AT: u16 = code(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS);
+const LOAD_WORD_FROM_INDEX: u16 = code(libc::BPF_LD | libc::BPF_W | libc::BPF_IND);
+const SET_INDEX: u16 = code(libc::BPF_LDX | libc::BPF_W | libc::BPF_IMM);
+const IF_EQUAL: u16 = code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K);
+const GO_ON: u16 = code(libc::BPF_JMP | libc::BPF_JA);
+const RETURN: u16 = code(libc::BPF_RET | libc::BPF_K);
+
+/// Has the kernel keep from this socket what is not of the subsystem `usb`.
+///
+/// # Errors
+/// Where the kernel has no such filters, or no memory for the least one: everything comes then.
+pub(super) fn attach(socket: impl AsFd) -> Result<(), Errno> {
+    let mut places = MOST_PLACES;
+    loop {
+        match set(&socket, &mut program(places)) {
+            // Of what a socket may have for this, systems have more or less.
+            Err(Errno::NOMEM) if places / 2 >= FEWEST_PLACES => places /= 2,
+            done => return done,
+        }
+    }
+}
+
+fn set(socket: impl AsFd, program: &mut [libc::sock_filter]) -> Result<(), Errno> {
+    let len = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
+    let program = libc::sock_fprog { len, filter: program.as_mut_ptr() };
+    let size = libc::socklen_t::try_from(size_of_val(&program)).map_err(|_| Errno::INVAL)?;
+    // SAFETY: the option takes one `sock_fprog` of this size, whose pointer and length are those of a slice that outlives the call; the
+    // kernel copies both.
+    let done = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size,
+        )
+    };
+    if done == 0 {
+        return Ok(());
+    }
+    Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL))
+}
+
+/// Lets through what has `\0SUBSYSTEM=usb\0` at one of so many places, and what is longer than that.
+fn program(places: u32) -> Vec<libc::sock_filter> {
+    const AT_PLACE: u32 = 4;
+    let word = |text: &[u8; 4]| u32::from_be_bytes(*text);
+    let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
+    let mut program = Vec::with_capacity((places * AT_PLACE) as usize + 24);
+    for (at, place) in (0..places).zip(FIRST_PLACE..) {
+        // Beyond a message's end a load lets nothing through: without a subsystem there is no device.
+        program.push(statement(LOAD_WORD_AT, place));
+        program.push(libc::sock_filter { code: IF_EQUAL, jt: 0, jf: 2, k: word(b"\0SUB") });
+        program.push(statement(SET_INDEX, place));
+        // Behind the last place is one instruction that lets through what is as long as that.
+        program.push(statement(GO_ON, (places - at - 1) * AT_PLACE + 1));
+    }
+    program.push(statement(RETURN, WHOLE));
+    let checks = [(4, word(b"SYST")), (8, word(b"EM=u")), (11, word(b"usb\0"))];
+    let count = checks.len();
+    for (at, (offset, expected)) in checks.into_iter().enumerate() {
+        program.push(statement(LOAD_WORD_FROM_INDEX, offset));
+        let rest = u8::try_from((count - at - 1) * 2 + 1).unwrap_or(u8::MAX);
+        program.push(libc::sock_filter { code: IF_EQUAL, jt: 0, jf: rest, k: expected });
+    }
+    program.push(statement(RETURN, WHOLE));
+    program.push(statement(RETURN, NOTHING));
+    program
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    fn message(devpath: &str, subsystem: &str) -> Vec<u8> {
+        format!("add@{devpath}\0ACTION=add\0DEVPATH={devpath}\0SUBSYSTEM={subsystem}\0MAJOR=189\0SEQNUM=1\0")
+            .into_bytes()
+    }
+
+    /// Whether the kernel lets it through, on a socket of another kind.
+    fn passes(message: &[u8]) -> bool {
+        let (from, to) = UnixDatagram::pair().expect("sockets");
+        attach(&to).expect("a kernel with filters");
+        to.set_nonblocking(true).expect("no waiting");
+        // What is filtered counts as sent.
+        from.send(message).expect("sent");
+        let mut buffer = [0; 4096];
+        match to.recv(&mut buffer) {
+            Ok(length) => buffer[..length] == *message,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn what_is_about_usb_comes_through_however_long_its_path_is() {
+        for length in (0..1_100).step_by(7) {
+            let devpath = format!("/devices/{}", "p".repeat(length));
+            assert!(passes(&message(&devpath, "usb")), "a path of {} bytes", devpath.len());
+        }
+        // The parts of a real one, and one that has the beginning of the key in it.
+        assert!(passes(&message("/devices/pci0000:00/0000:00:14.0/usb1/1-4/1-4.2", "usb")));
+        assert!(passes(&message("/devices/platform/SUBSYSTEM=net/usb1", "usb")));
+    }
+
+    #[test]
+    fn other_subsystems_do_not() {
+        for subsystem in ["net", "block", "usbmisc", "usb_role", "us", "usb-serial", "hid", "input"] {
+            assert!(
+                !passes(&message("/devices/pci0000:00/0000:00:14.0/usb1/1-4/1-4:1.0", subsystem)),
+                "{subsystem}"
+            );
+        }
+        assert!(!passes(b"add@/devices/virtual/x\0ACTION=add\0"), "without a subsystem");
+        assert!(!passes(b""), "nothing");
+    }
+
+    #[test]
+    fn jumps_end_where_they_should_with_any_number_of_places() {
+        for places in [FEWEST_PLACES, MOST_PLACES] {
+            let program = program(places);
+            let check = program.len() - 8;
+            for at in 0..places as usize {
+                let jump = program[at * 4 + 3];
+                assert_eq!(
+                    (jump.code, at * 4 + 4 + jump.k as usize),
+                    (GO_ON, check),
+                    "place {at} of {places}"
+                );
+            }
+        }
+    }
+}
