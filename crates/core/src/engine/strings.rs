@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(500);
 const AT_ONCE: Duration = Duration::from_millis(1);
 /// Each thread waits for one device's lock at a time.
 const MOST_THREADS: usize = 16;
+/// A thread that is one of several ends when it has had nothing to do for so long: each has a stack, and a heap of its own.
+const IDLE: Duration = Duration::from_secs(1);
 
 struct Job {
     strings: StringsToRead,
@@ -45,6 +47,8 @@ pub(super) struct Strings {
     jobs: Option<Sender<Job>>,
     queue: Arc<Mutex<Receiver<Job>>>,
     threads: Vec<JoinHandle<()>>,
+    /// Threads that have not decided to end.
+    alive: Arc<AtomicUsize>,
     /// Jobs that have not been finished.
     open: Arc<AtomicUsize>,
     awaited: HashMap<String, Awaited>,
@@ -58,6 +62,7 @@ impl Strings {
             jobs: Some(jobs),
             queue: Arc::new(Mutex::new(queue)),
             threads: Vec::new(),
+            alive: Arc::default(),
             open: Arc::default(),
             awaited: HashMap::new(),
         }
@@ -68,14 +73,16 @@ impl Strings {
         let without = strings.without();
         let (done, result) = sync_channel(1);
         let left_alone = Arc::new(AtomicBool::new(false));
-        let busy = self.open.fetch_add(1, Ordering::AcqRel);
-        if busy >= self.threads.len() && self.threads.len() < MOST_THREADS {
+        let open = self.open.fetch_add(1, Ordering::AcqRel) + 1;
+        let job = Job { strings, done, left_alone: Arc::clone(&left_alone) };
+        let is_taken = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+        // Looked at when the job is there: a thread that decides to end looks for one after that.
+        let alive = self.alive.load(Ordering::SeqCst);
+        if alive < open.min(MOST_THREADS) {
             self.add_thread();
         }
-        let job = Job { strings, done, left_alone: Arc::clone(&left_alone) };
-        if self.threads.is_empty() || self.jobs.as_ref().is_none_or(|jobs| jobs.send(job).is_err()) {
+        if !is_taken || self.alive.load(Ordering::SeqCst) == 0 {
             // The process can have no thread more; what is known is told.
-            self.open.fetch_sub(1, Ordering::AcqRel);
             return Some(without);
         }
         if let Ok(device) = result.recv_timeout(AT_ONCE) {
@@ -145,11 +152,12 @@ impl Strings {
     }
 
     fn add_thread(&mut self) {
-        let (queue, open, inbox) = (Arc::clone(&self.queue), Arc::clone(&self.open), Arc::clone(&self.inbox));
+        self.threads.retain(|thread| !thread.is_finished());
+        let (queue, alive, open) = (Arc::clone(&self.queue), Arc::clone(&self.alive), Arc::clone(&self.open));
+        let inbox = Arc::clone(&self.inbox);
+        self.alive.fetch_add(1, Ordering::SeqCst);
         let thread = threads::spawn("aw-strings", move || {
-            loop {
-                let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                let Ok(Job { strings, done, left_alone }) = job else { return };
+            while let Some(Job { strings, done, left_alone }) = next(&queue, &alive) {
                 let device = strings.read();
                 open.fetch_sub(1, Ordering::AcqRel);
                 // Nobody takes it any more where the device has been told without its strings.
@@ -161,7 +169,32 @@ impl Strings {
         });
         match thread {
             Ok(thread) => self.threads.push(thread),
-            Err(error) => tracing::warn!(%error, "no further thread to read strings"),
+            Err(error) => {
+                self.alive.fetch_sub(1, Ordering::SeqCst);
+                tracing::warn!(%error, "no further thread to read strings");
+            }
+        }
+    }
+}
+
+/// The next job for a thread; none where it is to end.
+fn next(queue: &Mutex<Receiver<Job>>, alive: &AtomicUsize) -> Option<Job> {
+    let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    // The last one stays: to start one costs a device that comes more than to wake one.
+    if alive.load(Ordering::SeqCst) <= 1 {
+        return queue.recv().ok();
+    }
+    match queue.recv_timeout(IDLE) {
+        Ok(job) => Some(job),
+        Err(RecvTimeoutError::Disconnected) => None,
+        Err(RecvTimeoutError::Timeout) => {
+            alive.fetch_sub(1, Ordering::SeqCst);
+            // Whoever has sent one since has counted this thread.
+            let job = queue.try_recv().ok();
+            if job.is_some() {
+                alive.fetch_add(1, Ordering::SeqCst);
+            }
+            job
         }
     }
 }
@@ -193,6 +226,47 @@ impl Drop for Strings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn threads_that_several_slow_devices_needed_end_when_they_are_idle_and_one_stays() {
+        use crate::clock::Moment;
+        use crate::event::Backend;
+        use crate::platform::Description;
+        use crate::sysfs::test_tree::Tree;
+
+        let (tree, sysfs) = Tree::with("strings", b"x\n");
+        let cause = Cause {
+            backend: Backend::Netlink,
+            synthetic: None,
+            observed: Moment::now(),
+            libusb_alive: false,
+            seqnum: None,
+        };
+        let to_read = || match sysfs.describe_uevent(&Tree::uevent(5)) {
+            Description::WithoutStrings(strings) => strings,
+            Description::Whole(_) => panic!("it has strings"),
+        };
+        let mut strings = Strings::new(Arc::new(Inbox::new().expect("an inbox")));
+        // Nobody writes there for now: whoever reads it waits, as for a device's lock.
+        let writer = tree.have_wait("product");
+        for name in ["1-1", "1-2", "1-3", "1-4"] {
+            assert!(strings.read(name, to_read(), cause).is_none(), "{name} has to be waited for");
+        }
+        assert_eq!(strings.alive.load(Ordering::SeqCst), 4);
+        writer.end();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while strings.alive.load(Ordering::SeqCst) > 1 {
+            assert!(Instant::now() < deadline, "{} threads stay", strings.alive.load(Ordering::SeqCst));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(strings.take_ready(Instant::now()).len(), 4);
+        // The one that stays still reads, and is no reason to start another one.
+        tree.write("product", b"again\n");
+        let device = strings.read("1-5", to_read(), cause).expect("at once");
+        assert_eq!(device.product.as_deref(), Some("again"));
+        assert_eq!(strings.alive.load(Ordering::SeqCst), 1);
+    }
 
     #[test]
     fn hubs_are_named_from_the_root_outward() {

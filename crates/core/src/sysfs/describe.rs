@@ -221,14 +221,9 @@ fn read_file(directory: &OwnedFd, file: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::netlink::Change;
     use std::fs;
-    use std::os::unix::fs::symlink;
-    use std::path::PathBuf;
 
-    const DEVPATH: &str = "/devices/pci0000:00/0000:00:14.0/usb1/1-4/1-4.2";
-
-    struct Tree(PathBuf);
+    use crate::sysfs::test_tree::Tree;
 
     fn whole(description: Description) -> Device {
         match description {
@@ -237,51 +232,10 @@ mod tests {
         }
     }
 
-    impl Drop for Tree {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    fn tree(test: &str, product: &[u8]) -> (Tree, Sysfs) {
-        let root = std::env::temp_dir().join(format!("usb-daemon-sysfs-{test}-{}", std::process::id()));
-        let directory = root.join(DEVPATH.trim_start_matches('/'));
-        fs::create_dir_all(&directory).expect("a tree");
-        fs::create_dir_all(root.join("bus/usb/devices")).expect("a bus");
-        symlink(format!("../../..{DEVPATH}"), root.join("bus/usb/devices/1-4.2")).expect("a link");
-        let descriptors =
-            b"\x12\x01\x00\x02\x00\x00\x00\x40\x6d\x04\x77\xc0\x00\x72\x01\x02\x00\x01\x09\x02\x12\x00\x01\x01\x00\xa0\x32\x09\x04\x00\x00\x01\x03\x01\x02\x00";
-        for (file, content) in [
-            ("busnum", b"1\n".as_slice()),
-            ("devnum", b"5\n"),
-            ("speed", b"1.5\n"),
-            ("manufacturer", b"Logitech\n"),
-            ("product", product),
-            ("serial", b"not asked for: index 0\n"),
-            ("descriptors", descriptors),
-        ] {
-            fs::write(directory.join(file), content).expect("an attribute");
-        }
-        let root_hub = root.join("devices/pci0000:00/0000:00:14.0/usb1");
-        fs::write(root_hub.join("speed"), "5000\n").expect("an attribute");
-        (Tree(root.clone()), Sysfs::new(root))
-    }
-
-    fn uevent(device: u16) -> Uevent {
-        Uevent {
-            change: Change::Add,
-            devpath: DEVPATH.into(),
-            address: Address { bus: 1, device },
-            product: (0x046d, 0xc077, 0x7200),
-            class: (0, 0, 0),
-            seqnum: 1,
-        }
-    }
-
     #[test]
     fn a_device_is_described_from_its_directory() {
-        let (_tree, sysfs) = tree("whole", b"USB Optical Mouse\n");
-        let device = whole(sysfs.describe_uevent(&uevent(5)));
+        let (_tree, sysfs) = Tree::with("whole", b"USB Optical Mouse\n");
+        let device = whole(sysfs.describe_uevent(&Tree::uevent(5)));
         assert_eq!(device.product.as_deref(), Some("USB Optical Mouse"));
         assert_eq!(device.manufacturer.as_deref(), Some("Logitech"));
         assert_eq!(device.serial_number, None);
@@ -294,15 +248,15 @@ mod tests {
 
     #[test]
     fn hostile_strings_come_through_whole() {
-        let (_tree, sysfs) = tree("hostile", b"two\nlines \xff\x1b[31m\n\n");
-        let device = whole(sysfs.describe_uevent(&uevent(5)));
+        let (_tree, sysfs) = Tree::with("hostile", b"two\nlines \xff\x1b[31m\n\n");
+        let device = whole(sysfs.describe_uevent(&Tree::uevent(5)));
         assert_eq!(device.product.as_deref(), Some("two\nlines \u{fffd}\u{1b}[31m\n"));
     }
 
     #[test]
     fn a_device_that_has_gone_or_been_replaced_is_described_from_the_uevent() {
-        let (_tree, sysfs) = tree("gone", b"another\n");
-        let device = whole(sysfs.describe_uevent(&uevent(6)));
+        let (_tree, sysfs) = Tree::with("gone", b"another\n");
+        let device = whole(sysfs.describe_uevent(&Tree::uevent(6)));
         assert!(device.partial, "address 6 is not address 5");
         assert_eq!((device.descriptor.id_vendor, device.descriptor.bcd_device), (0x046d, 0x7200));
         assert!(sysfs.describe_name("1-4.2", Address { bus: 1, device: 6 }).is_none());
@@ -312,11 +266,11 @@ mod tests {
     #[test]
     fn a_string_is_unknown_where_the_device_has_gone_and_absent_where_the_kernel_has_none() {
         for (device_stays, partial) in [(true, false), (false, true)] {
-            let (tree, sysfs) = tree(&format!("strings-{device_stays}"), b"x\n");
-            let Description::WithoutStrings(strings) = sysfs.describe_uevent(&uevent(5)) else {
+            let (tree, sysfs) = Tree::with(&format!("strings-{device_stays}"), b"x\n");
+            let Description::WithoutStrings(strings) = sysfs.describe_uevent(&Tree::uevent(5)) else {
                 panic!("it has strings")
             };
-            let directory = tree.0.join(DEVPATH.trim_start_matches('/'));
+            let directory = tree.directory();
             fs::remove_file(directory.join("product")).expect("removed");
             if !device_stays {
                 fs::remove_dir_all(&directory).expect("removed");
@@ -329,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_scan_asks_again_only_for_what_is_not_known() {
-        let (_tree, sysfs) = tree("scan", b"x\n");
+        let (_tree, sysfs) = Tree::with("scan", b"x\n");
         let first = sysfs.scan(|_, _| false).expect("a listing");
         assert_eq!(first.len(), 1);
         assert_eq!(first[0].address, Some(Address { bus: 1, device: 5 }));

@@ -3,6 +3,8 @@
 mod describe;
 mod drivers;
 mod scan;
+#[cfg(test)]
+pub(crate) mod test_tree;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
