@@ -3,6 +3,8 @@
 //!
 //! `docs/ARCHITECTURE.md` draws the line that one event takes. Start with [`Daemon::start`].
 
+#[doc(hidden)]
+pub mod bench_support;
 mod clock;
 mod config;
 mod consumer;

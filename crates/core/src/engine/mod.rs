@@ -7,6 +7,7 @@
 
 mod alone;
 mod announcer;
+mod announcing;
 mod inbox;
 mod libusb_sense;
 mod messages;
@@ -17,6 +18,8 @@ mod senses;
 mod strings;
 mod uevents;
 mod witnesses;
+
+pub use announcing::Announcing;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
