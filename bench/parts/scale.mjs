@@ -27,7 +27,7 @@ function growth(found, figure) {
 }
 
 async function measureEvents(quick) {
-  const options = { sizes: SIZES, rounds: quick ? 3 : 10, pairs: quick ? 1000 : 3000 };
+  const options = { sizes: SIZES, rounds: quick ? 4 : 8, pairs: quick ? 1000 : 3000 };
   const { stdout } = await promisify(execFile)(process.execPath, [program, 'simulated', JSON.stringify(options)]);
   return JSON.parse(stdout);
 }
