@@ -52,6 +52,8 @@ pub struct Outbox {
     progress: Progress,
     /// The newest events, those that have not been stored yet among them.
     recent: VecDeque<Placed>,
+    /// What of the file waits next, without holes: read a page at a time.
+    ahead: VecDeque<Placed>,
     changes: Changes,
     /// The last place that the file holds.
     saved: i64,
@@ -173,6 +175,7 @@ impl Outbox {
             board: StatusBoard::default(),
             settled_board: SettledBoard::default(),
             recent: VecDeque::new(),
+            ahead: VecDeque::new(),
             changes: Changes::new(),
             saved: progress.last,
             opened: progress.trusted,
@@ -310,8 +313,11 @@ impl Outbox {
         if first > self.progress.last {
             self.oldest = None;
         } else if self.oldest.is_none_or(|(place, _)| place != first) {
-            let at_hand = self.recent.front().and_then(|front| usize::try_from(first - front.position).ok());
-            let event = match at_hand.and_then(|at| self.recent.get(at)) {
+            let at_hand = [&self.recent, &self.ahead].into_iter().find_map(|events| {
+                let at = usize::try_from(first - events.front()?.position).ok()?;
+                events.get(at)
+            });
+            let event = match at_hand {
                 Some(placed) => Some(Arc::clone(&placed.event)),
                 None => self
                     .store

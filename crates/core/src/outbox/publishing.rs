@@ -1,6 +1,7 @@
 //! What waits to be published: given out in batches, acknowledged, published again where a server has forgotten it.
 
 use super::Outbox;
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,6 +15,9 @@ use crate::journey::Step;
 /// So many events are told of to the file, or forgotten, in one go.
 const IN_ONE_GO: i64 = 256;
 
+/// So many events, at least, are read from the file in one go, before they are asked for.
+const AHEAD: usize = 256;
+
 /// Places that are looked at in one go.
 const PAGE: i64 = 512;
 
@@ -26,17 +30,12 @@ impl Outbox {
             let first = self.progress.published + 1;
             let at_hand = self.recent.front().map_or(i64::MAX, |placed| placed.position);
             if self.waiting() == 0 || at_hand <= first {
-                let skip = usize::try_from(first - at_hand).unwrap_or_default();
-                break self
-                    .recent
-                    .iter()
-                    .skip(skip)
-                    .take(limit.min(usize::try_from(self.waiting()).unwrap_or_default()))
-                    .cloned()
-                    .collect();
+                // Nothing of the file waits any more.
+                self.ahead = VecDeque::new();
+                break self.at_hand(first, limit);
             }
             let last = self.progress.last.min(at_hand - 1);
-            let next = match self.store.read(first, last, limit) {
+            let next = match self.read(first, last, limit) {
                 Ok(mut batch) if !batch.is_empty() => {
                     if batch.last().is_some_and(|placed| placed.position == last) {
                         let room = limit - batch.len();
@@ -68,6 +67,52 @@ impl Outbox {
             self.show();
         }
         batch
+    }
+
+    /// What comes after that place, where a batch up to there is under way: as far as it can be had without a doubt.
+    pub fn following(&mut self, place: i64, limit: usize) -> Vec<Placed> {
+        let first = place + 1;
+        let at_hand = self.recent.front().map_or(self.progress.last + 1, |placed| placed.position);
+        if first > self.progress.last {
+            Vec::new()
+        } else if at_hand <= first {
+            self.at_hand(first, limit)
+        } else {
+            // What cannot be read is told of by the batch that needs it.
+            self.read(first, at_hand - 1, limit).unwrap_or_default()
+        }
+    }
+
+    fn at_hand(&self, first: i64, limit: usize) -> Vec<Placed> {
+        let skip = self.recent.front().map_or(0, |placed| first - placed.position);
+        let count = usize::try_from(self.progress.last - first + 1).unwrap_or_default();
+        self.recent
+            .iter()
+            .skip(usize::try_from(skip).unwrap_or_default())
+            .take(limit.min(count))
+            .cloned()
+            .collect()
+    }
+
+    /// Events of the file from this place on, as [`Store::read`] has it. What is under way stays at hand.
+    fn read(&mut self, first: i64, last: i64, limit: usize) -> Result<Vec<Placed>, rusqlite::Error> {
+        while self.ahead.front().is_some_and(|placed| placed.position <= self.progress.published) {
+            self.ahead.pop_front();
+        }
+        let end = self.ahead.back().map(|placed| placed.position + 1);
+        let is_within = self.ahead.front().is_some_and(|placed| placed.position <= first)
+            && end.is_some_and(|end| first <= end);
+        if !is_within {
+            self.ahead.clear();
+        }
+        if !is_within || end == Some(first) {
+            // Whole batches, so that none is cut short by a page's end.
+            let page = limit.max(AHEAD / limit.max(1) * limit);
+            self.ahead.extend(self.store.read(first, last, page)?);
+        }
+        let skip = self.ahead.front().map_or(0, |placed| first - placed.position);
+        let from = self.ahead.iter().skip(usize::try_from(skip).unwrap_or_default());
+        Ok(from.take_while(|placed| placed.position <= last).take(limit).cloned().collect())
     }
 
     /// Events that waited in the file cannot be read back: they are lost. Gives their number.
@@ -156,6 +201,11 @@ impl Outbox {
 
     fn keep_from(&self) -> i64 {
         self.progress.published - self.settings.retain + 1
+    }
+
+    /// The last place that need not be published any more.
+    pub fn published_place(&self) -> i64 {
+        self.progress.published
     }
 
     /// Number of the last event of this series that Redis has acknowledged, in this run or an earlier one.

@@ -72,6 +72,7 @@ impl Outbox {
         self.is_trusted = false;
         self.saved = self.saved.min(self.progress.published);
         self.recent = events.into();
+        self.ahead.clear();
         self.save();
     }
 }
