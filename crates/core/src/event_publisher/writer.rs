@@ -132,7 +132,8 @@ impl Writer {
             batch.push(Placed { position: 0, event: Arc::new((*outgoing.event).clone()) });
             self.sent = self.sent.max(seq);
         }
-        match fence.publish(&batch).await? {
+        let last = batch.last().map(|placed| placed.event.seq);
+        match fence.publish(&fence.encoder().encode(batch)).await? {
             Outcome::Published(stream_ids) => self.settle(stream_ids),
             // The next turn sees what has become of it.
             Outcome::Overtaken => {}
@@ -142,7 +143,7 @@ impl Writer {
                     self.sent = self.published;
                     self.waiting.iter_mut().for_each(|outgoing| outgoing.sent = None);
                 } else {
-                    self.wrong_watermark = batch.last().map(|placed| placed.event.seq);
+                    self.wrong_watermark = last;
                 }
                 return Err(error);
             }

@@ -8,10 +8,11 @@
 //! This holds as long as one batch is under way, and nothing is sent after a refused one before the watermark has been
 //! looked at. Redis does not roll back: where a command inside the transaction fails, its watermark is set back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{ErrorKind, Pipeline, RedisError, Value};
+use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 use serde::Serialize;
 
 use crate::outbox::Placed;
@@ -56,6 +57,13 @@ impl Ground {
     fn key(&self) -> String {
         beside(&self.stream, &self.producer)
     }
+
+    fn move_to(&self, pipeline: &mut Pipeline, seq: u64) {
+        pipeline.cmd("SET").arg(self.key()).arg(seq);
+        if let Some(expires) = self.expires {
+            pipeline.arg("EX").arg(expires.as_secs());
+        }
+    }
 }
 
 /// A key of a producer's beside the stream, in its slot of a cluster.
@@ -68,9 +76,54 @@ pub(crate) fn beside(stream: &str, what: &str) -> String {
     }
 }
 
+/// Makes batches ready to be sent. That needs no connection, and so can be done while another one is under way.
+pub(crate) struct Encoder {
+    ground: Arc<Ground>,
+    guarantee: Guarantee,
+}
+
+impl Encoder {
+    /// Makes a batch ready.
+    pub(crate) fn encode(&self, batch: Vec<Placed>) -> Encoded {
+        let mut pipeline = Pipeline::with_capacity(batch.len() + 5);
+        match batch.last() {
+            Some(last) if self.guarantee == Guarantee::ExactlyOnce => {
+                pipeline.cmd("MULTI");
+                self.add(&mut pipeline, &batch);
+                self.ground.move_to(&mut pipeline, last.event.seq);
+                pipeline.cmd("EXEC");
+                look(&mut pipeline, &self.ground.key());
+            }
+            _ => self.add(&mut pipeline, &batch),
+        }
+        Encoded { batch, pipeline, guarantee: self.guarantee }
+    }
+
+    fn add(&self, pipeline: &mut Pipeline, batch: &[Placed]) {
+        for placed in batch {
+            let fields = entry(&placed.event, &self.ground.host, self.ground.traces);
+            let size: usize = fields.iter().map(|(field, value)| field.len() + value.len()).sum();
+            let mut add = Cmd::with_capacity(3 + 2 * fields.len(), 5 + self.ground.stream.len() + size);
+            add.arg("XADD").arg(&self.ground.stream).arg("*");
+            for (field, value) in &fields {
+                add.arg(field).arg(&**value);
+            }
+            pipeline.add_command(add);
+        }
+    }
+}
+
+/// A batch that is ready to be sent.
+pub(crate) struct Encoded {
+    pub(crate) batch: Vec<Placed>,
+    pipeline: Pipeline,
+    /// What it was made for.
+    pub(crate) guarantee: Guarantee,
+}
+
 pub(crate) struct Fence {
     connection: MultiplexedConnection,
-    ground: Ground,
+    ground: Arc<Ground>,
     guarantee: Guarantee,
     watermark: Option<u64>,
 }
@@ -78,7 +131,8 @@ pub(crate) struct Fence {
 impl Fence {
     /// Looks at the watermark, and whether the stream's key can hold a stream.
     pub(crate) async fn raise(connection: MultiplexedConnection, ground: Ground) -> Result<Self, RedisError> {
-        let mut fence = Self { connection, ground, guarantee: Guarantee::ExactlyOnce, watermark: None };
+        let mut fence =
+            Self { connection, ground: Arc::new(ground), guarantee: Guarantee::ExactlyOnce, watermark: None };
         let mut pipeline = redis::pipe();
         pipeline.cmd("TYPE").arg(&fence.ground.stream);
         look(&mut pipeline, &fence.ground.key());
@@ -112,7 +166,7 @@ impl Fence {
         }
         let mut pipeline = redis::pipe();
         pipeline.cmd("MULTI");
-        self.move_to(&mut pipeline, seq);
+        self.ground.move_to(&mut pipeline, seq);
         pipeline.cmd("EXEC");
         look(&mut pipeline, &self.ground.key());
         let replies = self.send(&pipeline).await?;
@@ -128,21 +182,21 @@ impl Fence {
         Ok(transaction[2] != Value::Nil)
     }
 
+    /// What makes batches ready, as the connection is now.
+    pub(crate) fn encoder(&self) -> Encoder {
+        Encoder { ground: Arc::clone(&self.ground), guarantee: self.guarantee }
+    }
+
     /// Adds the batch's entries.
-    pub(crate) async fn publish(&mut self, batch: &[Placed]) -> Result<Outcome, RedisError> {
-        let Some(last) = batch.last() else { return Ok(Outcome::Published(Vec::new())) };
-        let mut pipeline = redis::pipe();
-        if self.guarantee == Guarantee::AtLeastOnce {
-            self.add(&mut pipeline, batch);
-            let replies = self.send(&pipeline).await?;
+    pub(crate) async fn publish(&mut self, encoded: &Encoded) -> Result<Outcome, RedisError> {
+        let Encoded { batch, pipeline, guarantee } = encoded;
+        if batch.is_empty() {
+            return Ok(Outcome::Published(Vec::new()));
+        }
+        let replies = self.send(pipeline).await?;
+        if *guarantee == Guarantee::AtLeastOnce {
             return Ok(outcome_of(&replies, true));
         }
-        pipeline.cmd("MULTI");
-        self.add(&mut pipeline, batch);
-        self.move_to(&mut pipeline, last.event.seq);
-        pipeline.cmd("EXEC");
-        look(&mut pipeline, &self.ground.key());
-        let replies = self.send(&pipeline).await?;
         let (transaction, seen) = replies.split_at(batch.len() + 3);
         let (exec, queued) = (&transaction[batch.len() + 2], &transaction[..batch.len() + 2]);
         if let Some(error) = server_error(&queued[0]) {
@@ -171,22 +225,6 @@ impl Fence {
         };
         let set_back = self.set(right).await.unwrap_or(false);
         Ok(Outcome::Refused { stream_ids, error, set_back })
-    }
-
-    fn add(&self, pipeline: &mut Pipeline, batch: &[Placed]) {
-        for placed in batch {
-            pipeline.cmd("XADD").arg(&self.ground.stream).arg("*");
-            for (field, value) in entry(&placed.event, &self.ground.host, self.ground.traces) {
-                pipeline.arg(field).arg(value);
-            }
-        }
-    }
-
-    fn move_to(&self, pipeline: &mut Pipeline, seq: u64) {
-        pipeline.cmd("SET").arg(self.ground.key()).arg(seq);
-        if let Some(expires) = self.ground.expires {
-            pipeline.arg("EX").arg(expires.as_secs());
-        }
     }
 
     /// One reply for each command, refusals among them.

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use redis::{RedisError, Value};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
-use super::fence::{Fence, Ground, Guarantee, Outcome, beside};
+use super::fence::{Encoded, Fence, Ground, Guarantee, Outcome, beside};
 use super::presence::Presence;
 use super::search;
 use super::task::{Destination, RETRY, Task};
@@ -41,6 +42,10 @@ pub(super) struct Session<'a> {
     /// How many beats in a row had nothing published before them.
     quiet: u32,
     refresh_at: Instant,
+    /// The batch after the one that was sent last, made ready while that was under way.
+    next: Option<Encoded>,
+    /// What Redis has acknowledged and has not been told: that is done while the next batch is under way.
+    unsettled: Option<(Vec<Placed>, Vec<String>)>,
 }
 
 impl<'a> Session<'a> {
@@ -56,8 +61,17 @@ impl<'a> Session<'a> {
         let producer = task.outbox.borrow().series().producer;
         let fence = Fence::raise(connection, ground(task, destination, &producer)).await?;
         let now = Instant::now();
-        let mut session =
-            Self { task, destination, fence, presence, beat_at: now, quiet: 0, refresh_at: now };
+        let mut session = Self {
+            task,
+            destination,
+            fence,
+            presence,
+            beat_at: now,
+            quiet: 0,
+            refresh_at: now,
+            next: None,
+            unsettled: None,
+        };
         session.reconcile().await?;
         if session.guarantee() == Guarantee::AtLeastOnce {
             session.tell_at_least_once();
@@ -75,35 +89,47 @@ impl<'a> Session<'a> {
     }
 
     pub(super) async fn leave(&mut self) {
+        settle_last(self.task, &mut self.unsettled);
         self.presence.leave(self.fence.connection()).await;
     }
 
     /// Publishes one batch, if anything waits, and looks after the stream when it is time.
     pub(super) async fn turn(&mut self) -> Result<(), RedisError> {
-        let room = if self.task.outbox.borrow().waiting() > 0 { self.task.room().await } else { 0 };
-        let batch = self.task.outbox.borrow_mut().batch(room);
-        self.task.tell_faults();
-        if batch.is_empty() && self.task.outbox.borrow().waiting() > 0 {
-            // The file cannot be read just now, and that has been told.
-            sleep(RETRY).await;
-        }
-        if let Some(last) = batch.last() {
+        let encoded = self.batch().await;
+        if let Some(last) = encoded.batch.last() {
             self.quiet = 0;
             let sent = self.task.sent.replace(self.task.sent.get().max(last.event.seq));
             let before = self.guarantee();
-            let outcome = self.fence.publish(&batch).await.inspect_err(|error| note_failed(&batch, error))?;
+            let outcome =
+                self.send(&encoded).await.inspect_err(|error| note_failed(&encoded.batch, error))?;
             if matches!(outcome, Outcome::Overtaken) {
                 // It has not arrived: what the watermark says of its numbers is about somebody else's events.
                 self.task.sent.set(sent);
             }
-            self.task.pace.borrow_mut().spend(batch.len());
-            self.settle(&batch, outcome).await?;
+            self.task.pace.borrow_mut().spend(encoded.batch.len());
+            let watermark = (self.guarantee(), self.fence.watermark());
+            match outcome {
+                Outcome::Published(stream_ids)
+                    if self.next.is_some()
+                        && watermark
+                            == (Guarantee::ExactlyOnce, encoded.batch.last().map(|last| last.event.seq))
+                        && Instant::now() < self.beat_at =>
+                {
+                    self.unsettled = Some((encoded.batch, stream_ids));
+                }
+                outcome => {
+                    self.next = None;
+                    self.settle(&encoded.batch, outcome).await?;
+                }
+            }
             if self.guarantee() != before {
                 self.tell_at_least_once();
                 self.task.tell_redis(self.destination, Ok(self.guarantee()));
             }
         }
         if Instant::now() >= self.beat_at {
+            self.next = None;
+            settle_last(self.task, &mut self.unsettled);
             let has_more_to_trim = self.beat().await?;
             let keepalive = self.destination.config.keepalive;
             let pause = match self.quiet {
@@ -117,6 +143,46 @@ impl<'a> Session<'a> {
             self.beat_at = Instant::now() + pause;
         }
         Ok(())
+    }
+
+    /// The batch that is to be sent now: the one that is ready, if it still is the next one.
+    async fn batch(&mut self) -> Encoded {
+        if let Some(next) = self.next.take() {
+            let published = self.task.outbox.borrow().published_place();
+            let settled = self.unsettled.as_ref().and_then(|(batch, _)| batch.last());
+            let before = settled.map_or(published, |placed| placed.position.max(published));
+            let is_next = next.batch.first().is_some_and(|placed| placed.position == before + 1);
+            if is_next && next.guarantee == self.guarantee() {
+                return next;
+            }
+        }
+        settle_last(self.task, &mut self.unsettled);
+        let room = if self.task.outbox.borrow().waiting() > 0 { self.task.room().await } else { 0 };
+        let batch = self.task.outbox.borrow_mut().batch(room);
+        self.task.tell_faults();
+        if batch.is_empty() && self.task.outbox.borrow().waiting() > 0 {
+            // The file cannot be read just now, and that has been told.
+            sleep(RETRY).await;
+        }
+        self.fence.encoder().encode(batch)
+    }
+
+    /// Sends a batch. While it is under way the one before is settled, and the one after made ready.
+    async fn send(&mut self, encoded: &Encoded) -> Result<Outcome, RedisError> {
+        let place = encoded.batch.last().map_or(0, |placed| placed.position);
+        let encoder = self.fence.encoder();
+        let Self { task, fence, next, unsettled, .. } = self;
+        let meanwhile = async {
+            // The connection's own task writes the batch first.
+            yield_now().await;
+            settle_last(task, unsettled);
+            let room = task.room_without_wait();
+            if room > 0 {
+                let batch = task.outbox.borrow_mut().following(place, room);
+                *next = (!batch.is_empty()).then(|| encoder.encode(batch));
+            }
+        };
+        tokio::join!(fence.publish(encoded), meanwhile).0
     }
 
     /// What has to be done now and then, and shows whether the connection still stands. True where the stream is still longer
@@ -321,6 +387,12 @@ impl<'a> Session<'a> {
         redis::cmd("UNWATCH").query_async::<()>(&mut connection).await?;
         self.fence = Fence::raise(connection, ground(self.task, self.destination, &producer)).await?;
         Ok(())
+    }
+}
+
+fn settle_last(task: &Task, unsettled: &mut Option<(Vec<Placed>, Vec<String>)>) {
+    if let Some((batch, stream_ids)) = unsettled.take() {
+        task.published(&batch, stream_ids, Guarantee::ExactlyOnce);
     }
 }
 

@@ -242,6 +242,12 @@ impl Task {
         }
     }
 
+    /// How many events the next batch may carry where that is known before it is its turn: without a pace.
+    pub(super) fn room_without_wait(&self) -> usize {
+        let Limits { batch_size, per_second } = *self.limits.borrow();
+        if per_second == 0 { batch_size } else { 0 }
+    }
+
     fn is_drained(&self) -> bool {
         self.take_in();
         self.outbox.borrow().waiting() == 0
