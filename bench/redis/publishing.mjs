@@ -1,14 +1,11 @@
 // Those who publish, each on a stream of its own: how fast, and what it costs them and the server.
 
-import { execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { start } from './program.mjs';
 
 const run = promisify(execFile);
-const programOf = (name) => fileURLToPath(new URL(`./${name}.cjs`, import.meta.url));
 
 /** Fills an outbox while Redis is away, then opens the way, and measures what comes. `path`: the outbox's file, or null. */
 export async function publishBacklog(server, { stream, events, batch, path, performance: more = {} }) {
@@ -54,28 +51,6 @@ export async function publishByBenchmark(server, { stream, fields, events, batch
 async function figuresOf(server, stream, events) {
   await server.filled(stream, events);
   return { rate: await server.rate(stream), bytes: (await server.client.call('MEMORY', 'USAGE', stream, 'SAMPLES', '0')) / events };
-}
-
-function start(name, options) {
-  const child = spawn(process.execPath, [programOf(name), JSON.stringify(options)], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const exit = once(child, 'exit');
-  const line = async () => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error(`${name} has ended`);
-    return JSON.parse(value);
-  };
-  return {
-    line,
-    ask: () => {
-      child.stdin.write('\n');
-      return line();
-    },
-    end: async () => {
-      child.stdin.end();
-      await exit;
-    },
-  };
 }
 
 /** Where a round's outbox is. */

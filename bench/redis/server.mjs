@@ -56,6 +56,11 @@ class BenchServer {
     return Number(/used_memory:(\d+)/.exec(await this.client.info('memory'))[1]);
   }
 
+  /** Without the buffers of its clients. */
+  async dataset() {
+    return Number(/used_memory_dataset:(\d+)/.exec(await this.client.info('memory'))[1]);
+  }
+
   async close() {
     await this.#server.close();
     await rm(this.folder, { recursive: true, force: true });
