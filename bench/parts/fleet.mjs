@@ -95,6 +95,7 @@ export async function run({ quick, log }) {
       serverBytes: (after[0] - between[0]) / count,
       consumerConnections: (between[1] - bare[1]) / (CONSUMERS.processes * CONSUMERS.each),
     };
+    Object.assign(costs, await idleCosts(server, quick ? 10_000 : 30_000, count));
     const rounds = [];
     const dataset = await server.dataset();
     for (const perSecond of RATES) {
@@ -112,6 +113,17 @@ export async function run({ quick, log }) {
     await Promise.all([...producers, ...consumers].map((program) => program.end()));
     await server.close();
   }
+}
+
+/** What a daemon that has nothing to tell asks of the server: signs of life, and a look at the groups and at the length. */
+async function idleCosts(server, forMs, count) {
+  // Those that have just started look more often.
+  await new Promise((resolve) => setTimeout(resolve, forMs));
+  const commands = async () => Number(/total_commands_processed:(\d+)/.exec(await server.client.info('stats'))[1]);
+  const before = [await commands(), await server.cpuMicros()];
+  await new Promise((resolve) => setTimeout(resolve, forMs));
+  const seconds = forMs / 1_000;
+  return { idleCommands: ((await commands()) - before[0]) / seconds / count, idleMicros: ((await server.cpuMicros()) - before[1]) / seconds / count };
 }
 
 async function clients(server) {
@@ -139,6 +151,8 @@ function report(rounds, costs, found) {
           ['memory of the server for a daemon that is connected, KB', (costs.serverBytes / 1024).toFixed(1)],
           ['memory of the server for an entry, bytes (used_memory_dataset)', Math.round(costs.entryBytes)],
           ['… as MEMORY USAGE estimates it', Math.round(costs.streamBytes)],
+          ['commands of an idle daemon in a second, its share of the consumers\' among them', costs.idleCommands.toFixed(2)],
+          ['processor time of the server for an idle daemon, µs in a second', costs.idleMicros.toFixed(0)],
           ['RSS of a further daemon in a process, KB', Math.round(costs.daemonBytes / 1024)],
         ],
       },
