@@ -157,7 +157,7 @@ mod tests {
     fn our_own_entries_come_back_whole() {
         let written = event(7, Action::Detach, 7);
         let fields = entry(&written, "box", None);
-        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, &**value)).collect();
         let found = read(&fields).expect("our own entry");
         assert_eq!((found.action, found.vendor_id, found.seq), (Action::Detach, 0x046d, Some(7)));
         assert_eq!(found.event_id.as_deref(), Some("test:7"));

@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn fields_are_the_contracts_in_its_order() {
-        let fields = entry(&event(7, Action::Attach, 7), "box", None);
+        let event = event(7, Action::Attach, 7);
+        let fields = entry(&event, "box", None);
         let names: Vec<&str> = fields.iter().map(|(name, _)| *name).collect();
         assert_eq!(
             names.join(" "),
