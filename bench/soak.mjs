@@ -1,0 +1,68 @@
+// Hours in minutes: a million pairs of real uevents through one process with Redis and the outbox on. What grows fails it.
+//
+//   npm run soak -- [--pairs 20000] [--leak heap|external|descriptors|timers] [--judge COURSE.json] [--folder FOLDER] [--quiet]
+//
+// `--leak` makes the listener leak: the run must fail then. `--judge` judges a course again that an earlier run has written.
+
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { peerFolder } from './peers.mjs';
+import { drawSvg } from './plot.mjs';
+import { runCourse } from './soak/course.mjs';
+import { checksOf, isMissed } from './soak/judgement.mjs';
+import { plotsOf, tablesOf } from './soak/report.mjs';
+
+const MILLION = 1_000_000;
+const scratch = fileURLToPath(new URL('../.cache/bench', import.meta.url));
+
+const { values: asked } = parseArgs({
+  options: {
+    pairs: { type: 'string', default: process.env.SOAK_PAIRS ?? String(MILLION) },
+    leak: { type: 'string' },
+    judge: { type: 'string' },
+    folder: { type: 'string', default: join(scratch, 'results') },
+    quiet: { type: 'boolean', default: false },
+  },
+});
+
+function said({ pairs, rss, settledHeap, descriptors, threads, lag }) {
+  if (settledHeap === undefined) return;
+  const mb = (bytes) => (bytes / (1024 * 1024)).toFixed(1);
+  console.error(`${pairs} pairs: RSS ${mb(rss)} MB, heap ${mb(settledHeap)} MB, ${descriptors} descriptors, ${threads} threads, lag ${lag}`);
+}
+
+function print({ caption, head, rows }) {
+  const lines = [head, ...rows].map((row) => row.map(String));
+  const widths = head.map((_, at) => Math.max(...lines.map((row) => row[at].length)));
+  const padded = lines.map((row) => row.map((text, at) => (at === 0 ? text.padEnd(widths[at]) : text.padStart(widths[at]))).join('  '));
+  console.log([`\n${caption}`, ...padded].join('\n'));
+}
+
+function printChecks(checks) {
+  const figure = (value) => (Number.isFinite(value) ? Number(value.toFixed(2)) : value);
+  console.log('');
+  for (const check of checks) console.log(`${isMissed(check) ? 'MISSED' : 'ok    '}  ${check.name}: ${figure(check.value)} (at most ${check.atMost})`);
+}
+
+const pairs = Number(asked.pairs);
+if (!Number.isSafeInteger(pairs) || pairs < 2_000) throw new TypeError(`--pairs ${asked.pairs}: a whole number from 2000`);
+const course = asked.judge ? JSON.parse(await readFile(asked.judge, 'utf8')) : await runCourse({ pairs, leak: asked.leak, log: asked.quiet ? undefined : said });
+const [tables, checks, plots] = [tablesOf(course), checksOf(course), plotsOf(course)];
+tables.forEach(print);
+console.log(`\nthreads: ${course.threads.join(', ')}`);
+printChecks(checks);
+
+await mkdir(asked.folder, { recursive: true });
+// Whoever leaks on purpose does not overwrite what was measured.
+const name = asked.leak ? `soak-leak-${asked.leak}` : 'soak';
+await writeFile(join(asked.folder, `${name}.json`), `${JSON.stringify({ tables, checks, plots, data: course })}\n`);
+if (!asked.judge) await writeFile(join(asked.folder, `${name}-course.json`), JSON.stringify(course));
+const modules = await peerFolder(scratch);
+for (const { name: plot, spec } of plots) await writeFile(join(asked.folder, `${plot.replace('soak', name)}.svg`), await drawSvg(spec, modules));
+if (course.stderr) console.error(course.stderr);
+
+const missed = checks.filter(isMissed);
+console.log(`\n${missed.length === 0 ? 'Nothing has grown.' : `${missed.length} of ${checks.length} missed: ${missed.map((check) => check.name).join('; ')}`}`);
+process.exitCode = missed.length === 0 ? 0 : 1;

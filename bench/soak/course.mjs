@@ -1,0 +1,107 @@
+// One course: so many pairs of real uevents through one process with everything on, watched as it goes.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openNamespaceBed } from '../../__test__/beds/namespace/index.mjs';
+import { freePort, startRedis } from '../../__test__/redis-server.mjs';
+import { Watched, storeSize } from './watched.mjs';
+
+/** Pairs after which code is compiled, caches are filled and the first growth of V8's young generation is over. */
+export const WARM = 1_000;
+/** Until here growth is bounded, from here on there is none. */
+export const FLAT = 11_000;
+/** Entries that the stream keeps, and events that the outbox does: reached before FLAT, so that both must be flat from there. */
+export const KEPT = 10_000;
+/** Events sent in a row, and the pause after them: what the chain takes, a few at a time, without a queue that grows. */
+const ROW = { pause_every: 25, pause_ms: 2 };
+
+/** Everything on: both sources, comparisons with a long interval, the HTTP server, the outbox in a file, and Redis. */
+export async function everythingOn(home, server) {
+  return {
+    redis: { path: server.socket, maxlen: KEPT },
+    outbox: { path: join(home, 'outbox.db'), retain: KEPT },
+    monitoring: { enabled: true, healthcheck_port: await freePort(), interval: 3_600_000 },
+    performance: { max_events_per_second: 0, batch_size: 100 },
+  };
+}
+
+/** Numbers of pairs at which samples are taken; `true` where garbage is collected first as well. */
+export function samplePoints(pairs) {
+  const points = new Map();
+  const early = Math.min(FLAT, pairs);
+  for (let at = 500; at <= early; at += 500) points.set(at, at % WARM === 0);
+  const each = Math.max(500, Math.round(pairs / 400));
+  for (let at = FLAT + each, count = 1; at < pairs; at += each, count += 1) points.set(at, count % 4 === 0);
+  return points.set(pairs, true);
+}
+
+/**
+ * Runs the course of one subject. Gives its samples, what bare Node takes in the same bed, and the account of all events at the end.
+ * `options` are the subject's, or made from the scratch folder and the server.
+ */
+export async function runCourse({ pairs, subject = 'usb-daemon', options, leak, entry = 'removed', log = () => {}, row = ROW }) {
+  const home = await mkdtemp(join(tmpdir(), 'usb-daemon-soak-'));
+  const socket = join(home, 'redis.sock');
+  const server = Object.assign(await startRedis({ args: ['--unixsocket', socket] }), { socket });
+  const bed = await openNamespaceBed();
+  try {
+    const bare = await bareNode(bed);
+    const watched = await Watched.start(bed, subject, { ...(options ? options({ home, server }) : { config: await everythingOn(home, server) }), leak });
+    const began = performance.now();
+    const samples = [];
+    const measure = (sent, collect, lag) => sampled({ watched, server, home, sent, collect, lag });
+    await watched.settle(0);
+    const atStart = { ...(await measure(0, true, 0)), mappings: await watched.mappings() };
+    let sent = 0;
+    for (const [at, collect] of samplePoints(pairs)) {
+      await bed.burst({ pairs: at - sent, entry, ...row });
+      sent = at;
+      const { heard, outbox } = await watched.ask('state');
+      const lag = sent * 2 - (outbox ? outbox.published - heard.present : heard.attach + heard.detach);
+      await watched.settle(sent * 2);
+      samples.push(await measure(sent, collect, lag));
+      log(samples.at(-1));
+    }
+    const seconds = (performance.now() - began) / 1_000;
+    const account = await accountOf(watched, server, pairs);
+    const [mappings, threads] = [await watched.mappings(), await watched.threadNames()];
+    const ended = await watched.end();
+    return { pairs, seconds, bare, atStart, samples, account, mappings, threads, ended, stderr: watched.stderrText() };
+  } finally {
+    await bed.close();
+    await server.close();
+    await rm(home, { recursive: true, force: true });
+  }
+}
+
+/** What Node alone takes, by the same program. */
+async function bareNode(bed) {
+  const node = await Watched.start(bed, 'node', {});
+  // As after a while: what is read once at start is there.
+  await node.sample({ collect: true });
+  const [sample, mappings] = [await node.sample({ collect: true }), await node.mappings()];
+  await node.end();
+  return { ...sample, mappings };
+}
+
+async function sampled({ watched, server, home, sent, collect, lag }) {
+  const sample = await watched.sample({ collect });
+  const { store, wal } = await storeSize(join(home, 'outbox.db'));
+  return { pairs: sent, ...sample, store, wal, stream: await server.client.xlen('aw:hotplug'), lag };
+}
+
+/** Where each event is at the end: told, stored, in the stream. */
+async function accountOf(watched, server, pairs) {
+  const { heard, outbox } = await watched.settle(pairs * 2);
+  if (!outbox) return { heard };
+  const [[, fields]] = await server.client.xrevrange('aw:hotplug', '+', '-', 'COUNT', 1);
+  const info = await server.client.xinfo('STREAM', 'aw:hotplug');
+  return {
+    heard,
+    outbox,
+    lastInStream: Number(fields[fields.indexOf('seq') + 1]),
+    addedToStream: Number(info[info.indexOf('entries-added') + 1]),
+    streamLength: Number(info[info.indexOf('length') + 1]),
+  };
+}

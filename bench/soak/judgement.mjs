@@ -1,0 +1,92 @@
+// What a course says: whether anything has grown, and where each event is.
+
+import { median } from '../figures.mjs';
+import { FLAT, KEPT, WARM } from './course.mjs';
+
+const KB = 1024;
+const MB = 1024 * KB;
+/** `aw-strings` threads that there are at most (docs/ARCHITECTURE.md). */
+const STRING_THREADS = 16;
+
+/** The median of one series over samples from one number of pairs to another: one moment in which V8 had just collected does not decide. */
+function level(samples, series, from, to) {
+  const values = samples.filter((sample) => sample.pairs >= from && sample.pairs <= to && sample[series] !== undefined).map((sample) => sample[series]);
+  return values.length > 0 ? median(values) : NaN;
+}
+
+/** Growth of a series while things warm up, over the medians of the samples around both ends. */
+export function earlyGrowth({ samples }, series) {
+  return level(samples, series, FLAT - WARM, FLAT) - level(samples, series, WARM / 2, WARM * 1.5);
+}
+
+/** Growth of a series from there to the end: over the medians of two windows, each a twentieth of the course. */
+export function lateGrowth({ samples, pairs }, series) {
+  const window = pairs / 20;
+  return level(samples, series, pairs - window, pairs) - level(samples, series, FLAT, FLAT + window);
+}
+
+/** The value of a series at one number of pairs, as it was read. */
+export function plain({ samples }, series, pairs) {
+  return samples.find((sample) => sample.pairs === pairs)?.[series];
+}
+
+/** The most that a series came to. */
+export function highest({ samples }, series) {
+  return samples.reduce((most, sample) => Math.max(most, sample[series] ?? 0), 0);
+}
+
+/** What must hold of memory; also of a short course, that ends at FLAT. */
+export function memoryChecks(course) {
+  return [
+    { name: 'RSS above bare Node once started, MB', value: (course.atStart.rss - course.bare.rss) / MB, atMost: 8 },
+    { name: `heap, KB more after ${FLAT} pairs than after ${WARM}`, value: earlyGrowth(course, 'settledHeap') / KB, atMost: 100 },
+    { name: `RSS, KB more after ${FLAT} pairs than after ${WARM}`, value: earlyGrowth(course, 'rss') / KB, atMost: 2 * KB },
+  ];
+}
+
+/** What must be flat from FLAT to the end. */
+function flatChecks(course) {
+  const grown = (series, unit, text, atMost) => ({ name: `${text} more at the end than after ${FLAT} pairs`, value: lateGrowth(course, series) / unit, atMost });
+  return [
+    grown('rss', KB, 'RSS, KB', KB),
+    grown('settledHeap', KB, 'heap, KB', 100),
+    grown('settledExternal', KB, 'memory outside the heap, KB', 100),
+    grown('descriptors', 1, 'file descriptors', 0),
+    grown('threads', 1, 'threads', 0),
+    grown('resources', 1, 'timers and handles', 0),
+    grown('store', KB, 'outbox file, KB', KB),
+    grown('wal', KB, 'write-ahead log, KB', KB),
+    { name: 'threads that read strings, at most', value: highest(course, 'strings'), atMost: STRING_THREADS },
+    // Redis is asked to trim once that many more are there.
+    { name: 'entries in the stream, of redis.maxlen, at most', value: highest(course, 'stream') / KEPT, atMost: 2.2 },
+  ];
+}
+
+/** Each event is told once, in its turn, stored, and in the stream. */
+function accountChecks({ pairs, account: { heard, outbox, lastInStream, addedToStream }, ended }) {
+  const events = pairs * 2 + heard.present;
+  const none = (name, value) => ({ name, value, atMost: 0 });
+  return [
+    none('attaches too few or too many', Math.abs(heard.attach - pairs)),
+    none('detaches too few or too many', Math.abs(heard.detach - pairs)),
+    none('holes in the numbers of events', heard.holes),
+    none('events out of turn', heard.outOfTurn),
+    none('gaps and errors told', heard.gaps + heard.errors),
+    none('events stored too few or too many', Math.abs(outbox.seen - events)),
+    none('events not published', outbox.seen - outbox.published),
+    none('events dropped or left waiting', outbox.dropped + outbox.waiting),
+    none('entries added to the stream too few or too many', Math.abs(addedToStream - events)),
+    none('numbers between the last event and the last entry', Math.abs(heard.last - lastInStream)),
+    none('exit code', ended.code ?? 1),
+  ];
+}
+
+export function checksOf(course) {
+  const long = course.pairs > FLAT ? flatChecks(course) : [];
+  return [...memoryChecks(course), ...long, ...accountChecks(course)];
+}
+
+export function isMissed({ value, atMost }) {
+  // NaN is missed as well: there was nothing to judge by.
+  return !(value <= atMost);
+}

@@ -1,0 +1,114 @@
+// The watched process in its bed, and what it takes: asked of itself, and seen from outside in /proc.
+
+import { readFile, readdir, stat } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+
+const program = fileURLToPath(new URL('./program.cjs', import.meta.url));
+const PATIENCE_MS = 60_000;
+/** After so long a peer tells of nothing more. */
+const QUIET_MS = 500;
+
+export class Watched {
+  #child;
+
+  /** Starts `subject`: `usb-daemon`, or the name of a peer's file in bench/programs/subjects. Resolves once it listens. */
+  static async start(bed, subject, options) {
+    const watched = new Watched(bed.spawn([process.execPath, '--expose-gc', program, subject, JSON.stringify(options)]));
+    await watched.#child.waitForLine((line) => JSON.parse(line).ready === true, { timeoutMs: PATIENCE_MS });
+    return watched;
+  }
+
+  constructor(child) {
+    this.#child = child;
+  }
+
+  /** Carries out one of the program's commands. */
+  async ask(command) {
+    this.#child.write(command);
+    const line = await this.#child.waitForLine(() => true, { timeoutMs: PATIENCE_MS });
+    return JSON.parse(line).answer;
+  }
+
+  /** Waits until it has heard so many events, and Redis has taken all of them. */
+  async settle(events) {
+    for (let last = 0, since = performance.now(); ; ) {
+      const { heard, outbox } = await this.ask('state');
+      const count = heard.attach + heard.detach;
+      if (count >= events && (outbox?.waiting ?? 0) === 0) return { heard, outbox };
+      const done = count + (outbox?.published ?? 0);
+      if (done !== last) [last, since] = [done, performance.now()];
+      // A peer may lose some: then it has heard what it will hear.
+      if (!outbox && performance.now() - since > QUIET_MS) return { heard, outbox };
+      if (performance.now() - since > PATIENCE_MS) throw new Error(`${count} of ${events} events came, ${outbox?.waiting} wait; ${this.#child.stderrText()}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+
+  /**
+   * What it takes now, in bytes and numbers. The heap is that which remains when garbage has been collected, if `collect` asks for that; all
+   * else is read before, as it is in life.
+   */
+  async sample({ collect = false } = {}) {
+    const memory = await this.ask('memory');
+    const proc = await this.#fromOutside();
+    const resources = await this.ask('resources');
+    const settled = collect ? await this.ask('gc') : null;
+    return {
+      ...proc,
+      heapUsed: memory.heapUsed,
+      external: memory.external,
+      resources: Object.values(resources).reduce((sum, count) => sum + count, 0),
+      kinds: resources,
+      ...(settled && { settledHeap: settled.heapUsed, settledExternal: settled.external }),
+    };
+  }
+
+  async #fromOutside() {
+    const proc = `/proc/${this.#child.pid}`;
+    const [rollup, descriptors, names] = await Promise.all([readFile(`${proc}/smaps_rollup`, 'utf8'), readdir(`${proc}/fd`), this.threadNames()]);
+    // Those are started where strings wait for a driver: up to 16, whenever so many are needed at once.
+    const strings = names.filter((name) => name === 'aw-strings').length;
+    const field = (name) => Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(rollup)[1]) * 1024;
+    const [rss, anonymous] = [field('Rss'), field('Anonymous')];
+    return { rss, anonymous, file: rss - anonymous, descriptors: descriptors.length, threads: names.length - strings, strings };
+  }
+
+  /** What its memory is made of: resident bytes of each mapping, by what is mapped. */
+  async mappings() {
+    const text = await readFile(`/proc/${this.#child.pid}/smaps`, 'utf8');
+    const sizes = {};
+    let name;
+    for (const line of text.split('\n')) {
+      const mapping = /^[0-9a-f]+-[0-9a-f]+ (\S+) \S+ \S+ \S+ *(.*)$/.exec(line);
+      if (mapping) name = `${mapping[2] || 'anonymous'} ${mapping[1]}`;
+      const resident = /^Rss: +(\d+) kB/.exec(line);
+      if (resident) sizes[name] = (sizes[name] ?? 0) + Number(resident[1]) * 1024;
+    }
+    return sizes;
+  }
+
+  /** Names of its threads. */
+  async threadNames() {
+    const tasks = `/proc/${this.#child.pid}/task`;
+    const names = await Promise.all((await readdir(tasks)).map((thread) => readFile(`${tasks}/${thread}/comm`, 'utf8')));
+    return names.map((name) => name.trim()).toSorted();
+  }
+
+  async end() {
+    this.#child.endInput();
+    const late = setTimeout(() => this.#child.kill('SIGKILL'), 10_000);
+    const ended = await this.#child.exit;
+    clearTimeout(late);
+    return ended;
+  }
+
+  stderrText() {
+    return this.#child.stderrText();
+  }
+}
+
+/** Bytes of the outbox: the file, and what SQLite keeps beside it. */
+export async function storeSize(path) {
+  const sizes = await Promise.all([path, `${path}-wal`].map((file) => stat(file).then(({ size }) => size, () => 0)));
+  return { store: sizes[0], wal: sizes[1] };
+}
