@@ -38,13 +38,13 @@ export function samplePoints(pairs) {
 
 /**
  * Runs the course of one subject. Gives its samples, what bare Node takes in the same bed, and the account of all events at the end.
- * `options` are the subject's, or made from the scratch folder and the server.
+ * `options` makes the subject's from the scratch folder and the server. `udevd`: its messages follow the kernel's, which peers listen to.
  */
-export async function runCourse({ pairs, subject = 'usb-daemon', options, leak, entry = 'removed', log = () => {}, row = ROW }) {
+export async function runCourse({ pairs, subject = 'usb-daemon', options, leak, entry = 'removed', udevd = false, log = () => {}, row = ROW }) {
   const home = await mkdtemp(join(tmpdir(), 'usb-daemon-soak-'));
   const socket = join(home, 'redis.sock');
   const server = Object.assign(await startRedis({ args: ['--unixsocket', socket] }), { socket });
-  const bed = await openNamespaceBed();
+  const bed = await openNamespaceBed({ udevd });
   try {
     const bare = await bareNode(bed);
     const watched = await Watched.start(bed, subject, { ...(options ? options({ home, server }) : { config: await everythingOn(home, server) }), leak });
