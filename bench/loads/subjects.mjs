@@ -1,0 +1,89 @@
+// Who is measured under load: each by its name, and what starts it in a bed.
+
+import { join } from 'node:path';
+import { openNamespaceBed } from '../../__test__/beds/namespace/index.mjs';
+import { freePort } from '../../__test__/redis-server.mjs';
+import { until } from '../../__test__/until.mjs';
+import { delaysOf, startLibusb, startSubject } from '../subject.mjs';
+
+export const OURS = 'usb-daemon';
+export const LIBUSB = 'C libusb, no Node';
+export const NODE = 'bare Node';
+
+/** Everything on: both sources, snapshots, the HTTP server, the outbox in a file, and Redis. */
+export async function everythingOn(folder, redis) {
+  return {
+    redis,
+    outbox: { path: join(folder, 'outbox.db') },
+    monitoring: { enabled: true, healthcheck_port: await freePort() },
+    performance: { max_events_per_second: 0 },
+  };
+}
+
+/** Name to `(bed) => subject`; `config` changes ours. */
+export function subjectsWith({ peers, program, home, redis }) {
+  const peer = (name) => (bed) => startSubject(bed, name, { peers, redis });
+  return {
+    [OURS]: async (bed, config = {}) => startSubject(bed, 'usb-daemon', { config: { ...(await everythingOn(home, redis)), ...config } }),
+    'usb 2': peer('usb2'),
+    'usb 3': peer('usb3'),
+    'usb-detection': peer('usb-detection'),
+    'usb 2 + ioredis 5, to XADD': peer('former'),
+    [LIBUSB]: (bed) => startLibusb(bed, program),
+  };
+}
+
+/**
+ * One load on a subject of its own: `send` sends it. Gives what became of each uevent, and of our own daemon the gaps and whether its
+ * devices are the bed's. The bed is a new one: entries that an earlier load has left behind are devices to whoever starts, and no news then.
+ */
+export async function load(name, start, send, { quietMs = 1_500 } = {}) {
+  const bed = await openNamespaceBed({ udevd: true });
+  try {
+    const subject = await start(bed);
+    await settle(subject);
+    const before = await subject.ask('devices');
+    const since = (await bed.ledger()).length;
+    await send(bed, subject);
+    const uevents = await bed.ledger({ since });
+    const verdict = await subject.hears(uevents.length, { quietMs });
+    const ms = delaysOf(uevents, await subject.take());
+    const outcome = { name, sent: uevents.length, lost: ms.filter((each) => each === Infinity).length, crashed: verdict === null, lastAttach: lastAttach(uevents, ms) };
+    if (name === OURS && !outcome.crashed) {
+      outcome.gaps = (await subject.ask('gaps')).map(({ source, cause, lost }) => ({ source, cause, lost }));
+      outcome.setIsRight = await isSet(subject, expectedSet(before, uevents));
+    }
+    await subject.end();
+    return outcome;
+  } finally {
+    await bed.close();
+  }
+}
+
+/** A peer tells of what is present at start as well, a while after. */
+async function settle(subject) {
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  while (((await subject.ask('health'))?.outbox?.waiting ?? 0) > 0);
+  await subject.take();
+}
+
+/** From the first uevent to the last callback of an attach, in ms. */
+function lastAttach(uevents, ms) {
+  const adds = uevents.map(({ action, monotonic_ns }, at) => ({ action, at: monotonic_ns / 1e6 + ms[at] })).filter(({ action }) => action === 'add');
+  return adds.length === 0 ? null : Math.max(...adds.map(({ at }) => at)) - uevents[0].monotonic_ns / 1e6;
+}
+
+function expectedSet(before, uevents) {
+  const present = new Set(before.map((each) => each.join(':')));
+  for (const { action, busnum, devnum } of uevents) present[action === 'add' ? 'add' : 'delete'](`${busnum}:${devnum}`);
+  return present;
+}
+
+/** After a gap a snapshot makes it right, within one interval. */
+async function isSet(subject, expected) {
+  const same = async () => {
+    const listed = (await subject.ask('devices')).map((each) => each.join(':'));
+    return listed.length === expected.size && listed.every((each) => expected.has(each));
+  };
+  return until(same, 'the set of devices', { timeoutMs: 10_000 }).then(() => true, () => false);
+}
