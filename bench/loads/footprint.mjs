@@ -9,27 +9,36 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { fileOf, platformHere } from '../../scripts/addons.mjs';
+import { openNamespaceBed } from '../../__test__/beds/namespace/index.mjs';
+import { median } from '../figures.mjs';
 import { installedSize } from '../peers.mjs';
+import { startSubject } from '../subject.mjs';
+import { NODE, inTurns } from './subjects.mjs';
+
+export const IDLE_SECONDS = 30;
 
 const run = promisify(execFile);
 const checkout = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Context switches of all threads, willing or not. */
+/** Context switches, willing or not, by thread. */
 async function switchesOf(pid) {
   const folder = `/proc/${pid}/task`;
-  const counts = await Promise.all(
-    (await readdir(folder)).map(async (thread) => [...(await readFile(`${folder}/${thread}/status`, 'utf8')).matchAll(/ctxt_switches:\s+(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0)),
-  );
-  return counts.reduce((sum, count) => sum + count, 0);
+  // A thread may end meanwhile.
+  const statusOf = (thread) => readFile(`${folder}/${thread}/status`, 'utf8').catch(() => '');
+  const switches = (status) => [...status.matchAll(/ctxt_switches:\s+(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+  return new Map(await Promise.all((await readdir(folder)).map(async (thread) => [thread, switches(await statusOf(thread))])));
 }
 
+/** Of the threads that are there now: one that has ended has taken its count along, and wakes up no more. */
+const since = (before, now) => [...now].reduce((sum, [thread, count]) => sum + Math.max(0, count - (before.get(thread) ?? 0)), 0);
+
 /** RSS in KB, without asking the process, who would have to wake up for it. */
-export async function rssOf(pid) {
+async function rssOf(pid) {
   return Number(/^VmRSS:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))[1]);
 }
 
 /** Wake-ups and RSS of all at the same time, each its own process. */
-export async function idle(bed, subjects, { seconds, restMs = 3_000 }) {
+async function idle(bed, subjects, { seconds, restMs = 3_000 }) {
   const started = {};
   for (const [name, start] of Object.entries(subjects)) started[name] = await start(bed);
   // What a start leaves to be done later is no idling.
@@ -37,19 +46,33 @@ export async function idle(bed, subjects, { seconds, restMs = 3_000 }) {
   const all = (measure) => Promise.all(Object.entries(started).map(async ([name, { pid }]) => [name, await measure(pid)]));
   const before = Object.fromEntries(await all(switchesOf));
   await pause(seconds * 1_000);
-  const wakeUps = Object.fromEntries((await all(switchesOf)).map(([name, count]) => [name, count - before[name]]));
+  const wakeUps = Object.fromEntries((await all(switchesOf)).map(([name, now]) => [name, since(before[name], now)]));
   const rss = Object.fromEntries(await all(rssOf));
   for (const subject of Object.values(started)) await subject.end();
   return { wakeUps, rss };
 }
 
 /** From the start of the process to its word that it listens, in ms. */
-export async function startTime(bed, start) {
+async function startTime(bed, start) {
   const began = performance.now();
   const subject = await start(bed);
   const ms = performance.now() - began;
   await subject.end();
   return ms;
+}
+
+/** Start, wake-ups and memory of all, beside those of bare Node, in a bed in which nothing happens. */
+export async function atRest(subjects, { quick }) {
+  const bed = await openNamespaceBed({ udevd: true });
+  try {
+    const all = { [NODE]: (inBed) => startSubject(inBed, 'node', {}), ...subjects };
+    const starts = await inTurns(quick ? 5 : 15, all, (_, start) => startTime(bed, start));
+    const above = Object.fromEntries(Object.keys(subjects).map((name) => [name, median(starts[name].map((ms, turn) => ms - starts[NODE][turn]))]));
+    const seconds = quick ? 10 : IDLE_SECONDS;
+    return { starts, above, seconds, ...(await idle(bed, all, { seconds })) };
+  } finally {
+    await bed.close();
+  }
 }
 
 /** Ours is packed from this checkout: with the addon of dist, which is the one that is shipped, where there is one. */

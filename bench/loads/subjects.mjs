@@ -87,3 +87,13 @@ async function isSet(subject, expected) {
   };
   return until(same, 'the set of devices', { timeoutMs: 10_000 }).then(() => true, () => false);
 }
+
+/** Each in its turn, forth and back: none always comes after the same one. */
+export async function inTurns(rounds, subjects, measure) {
+  const found = Object.fromEntries(Object.keys(subjects).map((name) => [name, []]));
+  for (let round = 0; round < rounds; round += 1) {
+    const order = round % 2 === 0 ? Object.entries(subjects) : Object.entries(subjects).reverse();
+    for (const [name, start] of order) found[name].push(await measure(name, start));
+  }
+  return found;
+}

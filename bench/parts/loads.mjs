@@ -1,31 +1,18 @@
 // How much is lost, kept and taken, beside the peers: on the namespace bed, the same events for everybody, in turns.
 
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openNamespaceBed } from '../../__test__/beds/namespace/index.mjs';
 import { startRedis } from '../../__test__/redis-server.mjs';
 import { median } from '../figures.mjs';
 import { BURSTS, RATES, atRate, overflowing } from '../loads/bursts.mjs';
-import { idle, installSizes, startTime } from '../loads/footprint.mjs';
-import { LIBUSB, NODE, OURS, load, subjectsWith } from '../loads/subjects.mjs';
+import { IDLE_SECONDS, atRest, installSizes } from '../loads/footprint.mjs';
+import { LIBUSB, NODE, OURS, inTurns, load, subjectsWith } from '../loads/subjects.mjs';
 import { libusbProgram, peerFolder } from '../peers.mjs';
-import { startSubject } from '../subject.mjs';
 
 export const title = 'Loads in the namespace: what is lost, what it takes';
 
-const IDLE_SECONDS = 30;
 const PACKAGES = { 'usb 2': ['usb@2'], 'usb 3': ['usb@3'], 'usb-detection': ['usb-detection'], 'usb 2 + ioredis 5, to XADD': ['usb@2', 'ioredis@5'] };
-
-/** Forth and back: none always comes after the same one. */
-async function inTurns(rounds, subjects, measure) {
-  const found = Object.fromEntries(Object.keys(subjects).map((name) => [name, []]));
-  for (let round = 0; round < rounds; round += 1) {
-    const order = round % 2 === 0 ? Object.entries(subjects) : Object.entries(subjects).reverse();
-    for (const [name, start] of order) found[name].push(await measure(name, start));
-  }
-  return found;
-}
 
 export async function run({ quick, log, folder }) {
   const rounds = quick ? 1 : 3;
@@ -33,8 +20,8 @@ export async function run({ quick, log, folder }) {
   const program = await libusbProgram(folder);
   const home = await mkdtemp(join(tmpdir(), 'usb-daemon-bench-'));
   const server = await startRedis({ args: ['--unixsocket', join(home, 'redis.sock')] });
-  const subjects = subjectsWith({ peers, program, home, redis: { path: join(home, 'redis.sock') } });
-  const node = (inBed) => startSubject(inBed, 'node', {});
+  const means = { peers, program, redis: { path: join(home, 'redis.sock') } };
+  const subjects = subjectsWith({ ...means, home });
   try {
     const bursts = {};
     for (const [row, send] of Object.entries(BURSTS)) {
@@ -48,26 +35,15 @@ export async function run({ quick, log, folder }) {
     }
     const overflow = await load(OURS, (inBed) => subjects[OURS](inBed, { sources: { netlink: { receive_buffer: 16_384 } } }), overflowing);
     log(`own buffer overflowing: ${JSON.stringify(overflow)}`);
-    const resting = await restingFigures({ subjects, node, quick, log });
+    // With a store of its own: the other one holds what the loads have brought.
+    await mkdir(join(home, 'rest'));
+    const resting = await atRest(subjectsWith({ ...means, home: join(home, 'rest') }), { quick });
+    log(`start above bare Node, ms: ${JSON.stringify(resting.above)}; wake-ups: ${JSON.stringify(resting.wakeUps)}; RSS, KB: ${JSON.stringify(resting.rss)}`);
     const sizes = await installSizes(folder, PACKAGES);
     return report({ subjects, rounds, bursts, rates, overflow, resting, sizes });
   } finally {
     await server.close();
     await rm(home, { recursive: true, force: true });
-  }
-}
-
-async function restingFigures({ subjects, node, quick, log }) {
-  const bed = await openNamespaceBed({ udevd: true });
-  try {
-    const all = { [NODE]: node, ...subjects };
-    const starts = await inTurns(quick ? 5 : 15, all, (name, start) => startTime(bed, start));
-    const { wakeUps, rss } = await idle(bed, all, { seconds: quick ? 10 : IDLE_SECONDS });
-    const above = Object.fromEntries(Object.keys(subjects).map((name) => [name, median(starts[name].map((ms, turn) => ms - starts[NODE][turn]))]));
-    log(`start above bare Node, ms: ${JSON.stringify(above)}; wake-ups: ${JSON.stringify(wakeUps)}; RSS KB: ${JSON.stringify(rss)}`);
-    return { starts, above, wakeUps, rss, seconds: quick ? 10 : IDLE_SECONDS };
-  } finally {
-    await bed.close();
   }
 }
 
