@@ -44,7 +44,7 @@ async function measure(bed, subject, plugs) {
   const stamped = uevents.map((uevent) => ({ ...uevent, monotonic_ns: broadcastOf(uevent, moments) }));
   const transitions = stamped.filter(({ action }) => action === 'add' || action === 'remove');
   const delays = delaysOf(transitions, await subject.take());
-  return transitions.map((uevent, at) => ({ attach: uevent.action === 'add', ms: delays[at], bindMs: bindAfter(uevent, stamped) }));
+  return transitions.map((uevent, at) => ({ attach: uevent.action === 'add', ms: delays[at], bindMs: bindAfter(uevent, stamped), kind: KINDS[Math.floor(at / 2) % KINDS.length] }));
 }
 
 /** How long after its `add` a device was bound, in ms. */
@@ -102,6 +102,8 @@ function report(found, plugs) {
     return [`${event}, ${name}`, all.length, ...quantilesOverRounds(turnsOf(name, event), [0.5, 0.95, 0.99]).map(millis), all.filter((ms) => ms === Infinity).length];
   };
   const spread = (caption, values) => [caption, ...[0.1, 0.5, 0.9].map((share) => millis(quantile(values, share)))];
+  // What is told after `bind` has waited for the driver.
+  const waited = (caption, attaches) => [...spread(caption, attaches.map(({ ms }) => ms)), `${attaches.filter(({ ms, bindMs }) => ms > bindMs).length} of ${attaches.length}`];
   return {
     tables: [
       {
@@ -111,9 +113,10 @@ function report(found, plugs) {
       },
       {
         caption: `ms; the kernel keeps the strings back until the driver has probed the device, and says \`bind\` then (${OURS}, attach)`,
-        head: ['', 'p10', 'p50', 'p90'],
+        head: ['', 'p10', 'p50', 'p90', 'told after `bind`'],
         rows: [
-          spread('`add` to our callback', binds.map(({ ms }) => ms)),
+          ...KINDS.map((kind) => waited(`\`add\` to our callback, ${kind}`, binds.filter((each) => each.kind === kind))),
+          waited('`add` to our callback, all', binds),
           spread('`add` to `bind`', binds.map(({ bindMs }) => bindMs)),
           spread('`bind` to our callback', binds.map(({ ms, bindMs }) => ms - bindMs)),
         ],
