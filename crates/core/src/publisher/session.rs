@@ -170,7 +170,7 @@ impl<'a> Session<'a> {
     /// Sends a batch. While it is under way the one before is settled, and the one after made ready.
     async fn send(&mut self, encoded: &Encoded) -> Result<Outcome, RedisError> {
         let place = encoded.batch.last().map_or(0, |placed| placed.position);
-        let encoder = self.fence.encoder();
+        let making_ready = self.fence.encoder();
         let Self { task, fence, next, unsettled, .. } = self;
         let meanwhile = async {
             // The connection's own task writes the batch first.
@@ -179,7 +179,7 @@ impl<'a> Session<'a> {
             let room = task.room_without_wait();
             if room > 0 {
                 let batch = task.outbox.borrow_mut().following(place, room);
-                *next = (!batch.is_empty()).then(|| encoder.encode(batch));
+                *next = (!batch.is_empty()).then(|| making_ready.encode(batch));
             }
         };
         tokio::join!(fence.publish(encoded), meanwhile).0
