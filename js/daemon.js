@@ -17,11 +17,9 @@ const { deviceMatch } = require('./match.js');
 const { optionsOf } = require('./options.js');
 const { statsOf, statusOf } = require('./status.js');
 const { currentTelemetry } = require('./telemetry.js');
-const { apart, tell } = require('./tell.js');
+const { tell, throwLater } = require('./tell.js');
 const { waitForDevice } = require('./waiting.js');
 
-/** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
-const BATCH = 256;
 /** The longest delay that a timer takes: it is there to hold the process, not to tick. */
 const FOREVER = 0x7fffffff;
 /** Of no event. */
@@ -72,7 +70,7 @@ class USBDaemon extends EventEmitter {
     super();
     // Weakly: threads of the addon must not keep a daemon alive that nobody holds.
     const self = new WeakRef(this);
-    this.#native = new NativeDaemon(configurationJson(config), () => self.deref()?.#pump(), this.#log.native);
+    this.#native = new NativeDaemon(configurationJson(config), (text) => self.deref()?.#pump(text), this.#log.native);
     warn(this.#native.warnings());
     const { monitoring, filters, performance, outbox } = JSON.parse(this.#native.config());
     this.#config = { monitoring, filters, performance, outbox };
@@ -275,10 +273,12 @@ class USBDaemon extends EventEmitter {
     }
   }
 
-  #pump() {
-    const { more, notices } = JSON.parse(this.#native.take(BATCH));
+  /** Handles a batch of notices as the addon gives it: an empty text where there is no run. */
+  #pump(text = this.#native.take()) {
+    if (text === '') return;
+    const { more, notices } = JSON.parse(text);
     try {
-      for (const notice of notices) apart(() => this.#handle(notice));
+      for (const notice of notices) this.#handle(notice);
     } finally {
       // Nothing else wakes it.
       if (more) this.#pumpLater();
@@ -295,7 +295,16 @@ class USBDaemon extends EventEmitter {
     });
   }
 
+  /** One that throws keeps none of those behind it from being handled. */
   #handle(notice) {
+    try {
+      this.#take(notice);
+    } catch (error) {
+      throwLater(error);
+    }
+  }
+
+  #take(notice) {
     switch (notice.type) {
       case 'attach':
         writing.attach(this.#connected, notice.info.signature, notice.info);
@@ -347,10 +356,10 @@ class USBDaemon extends EventEmitter {
   #tellTransition(type, info) {
     // Listeners may change what they are given.
     const { eventId, signature } = info;
+    this.#tell(type === 'attach' ? 'device:attach' : 'device:detach', info);
     const id = { eventId, seq: seqOf(eventId), producer: producerOf(eventId), signature };
     // An outbox file that has gone back in time begins another series.
     if (id.producer !== this.#lastTold.producer || id.seq > this.#lastTold.seq) this.#lastTold = id;
-    this.#tell(type === 'attach' ? 'device:attach' : 'device:detach', info);
     this.#current?.tell(type, info, id);
     this.#dispatches.tell(type, info, id);
   }

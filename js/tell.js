@@ -1,13 +1,18 @@
 'use strict';
 
-/** Does something. What that throws is its owner's uncaught exception, and what comes after it is done all the same. */
+/** What has been thrown is its owner's uncaught exception, and what comes after it is done all the same. */
+function throwLater(error) {
+  process.nextTick(() => {
+    throw error;
+  });
+}
+
+/** Does something, and goes on where that throws. */
 function apart(work) {
   try {
     work();
   } catch (error) {
-    process.nextTick(() => {
-      throw error;
-    });
+    throwLater(error);
   }
 }
 
@@ -16,7 +21,13 @@ function apart(work) {
  * listener for `error`, `emit` itself would throw: that is for errors of programs, not of a USB port.
  */
 function tell(emitter, event, ...args) {
-  for (const listener of emitter.rawListeners(event)) apart(() => Reflect.apply(listener, emitter, args));
+  for (const listener of emitter.rawListeners(event)) {
+    try {
+      Reflect.apply(listener, emitter, args);
+    } catch (error) {
+      throwLater(error);
+    }
+  }
 }
 
-module.exports = { apart, tell };
+module.exports = { apart, tell, throwLater };

@@ -14,9 +14,9 @@ use usb_daemon_core::{
 
 use crate::failure::{Result, answer_json, failure};
 use crate::log::NativeLog;
+use crate::outlet::Outlet;
 use crate::telemetry::NativeTelemetry;
-use crate::waking::{Waking, waking};
-use crate::wire::Wire;
+use crate::waking::{Waking, handing};
 
 const ADDRESSES: u16 = 126;
 
@@ -26,6 +26,7 @@ pub struct NativeDaemon {
     config: Config,
     warnings: Vec<String>,
     wake: Waking,
+    outlet: Arc<Outlet>,
     log: Arc<Log>,
     // Behind a lock, because a stop under way shares this object with the calls that come meanwhile.
     run: Mutex<Run>,
@@ -36,22 +37,21 @@ pub struct NativeDaemon {
 #[derive(Default)]
 struct Run {
     daemon: Option<Daemon>,
-    /// Kept after the stop: what it has not delivered yet can still be taken.
-    delivery: Option<Arc<Delivery>>,
-    event_loop: Option<Arc<EventLoop>>,
-    wire: Wire,
 }
 
 #[napi]
 impl NativeDaemon {
-    /// Checks the configuration. `wake` is called once whenever notices begin to wait; lines go to `log`.
+    /// Checks the configuration. `hand` is called with what `take` gives once whenever notices begin to wait; lines go to `log`.
     #[napi(constructor, catch_unwind)]
-    pub fn new(config: String, wake: Function<(), ()>, log: &NativeLog) -> Result<Self> {
+    pub fn new(config: String, hand: Function<(String,), ()>, log: &NativeLog) -> Result<Self> {
         let Reading { config, warnings } = Config::read(&config).map_err(failure)?;
+        let outlet = Arc::new(Outlet::default());
+        let taking = Arc::clone(&outlet);
         Ok(Self {
             config,
             warnings,
-            wake: waking(wake)?,
+            wake: handing(hand, move || taking.take())?,
+            outlet,
             log: log.shared(),
             run: Mutex::default(),
             plugged: AtomicU16::new(0),
@@ -115,9 +115,7 @@ impl NativeDaemon {
         };
         self.log.export(host.telemetry.clone());
         let mut run = self.run();
-        run.delivery = Some(Arc::clone(&delivery));
-        run.event_loop = Some(event_loop);
-        run.wire = Wire::default();
+        self.outlet.begin(Arc::clone(&delivery), event_loop);
         let start = || Daemon::start(&self.config, &delivery, host);
         let daemon = self.log.within(start).map_err(|error| {
             self.log.export(None);
@@ -127,26 +125,16 @@ impl NativeDaemon {
         Ok(())
     }
 
-    /// Up to `limit` notices as JSON: `{ more, notices }`. Until `more` is false there is no further wake-up.
+    /// The next notices as JSON: `{ more, notices }`. Until `more` is false there is no further wake-up.
     #[napi(catch_unwind)]
-    pub fn take(&self, limit: u32) -> Result<String> {
-        let mut run = self.run();
-        if let Some(event_loop) = &run.event_loop {
-            event_loop.answer();
-        }
-        let delivery = run.delivery.clone().ok_or_else(|| failure(not_running()))?;
-        let (notices, more) = delivery.take(limit as usize);
-        run.wire
-            .write(&notices, more)
-            .map_err(|error| napi::Error::new(Code::System, format!("notices cannot be written: {error}")))
+    pub fn take(&self) -> Result<String> {
+        self.outlet.take()
     }
 
     /// Whether acknowledgements by Redis should be among the notices.
     #[napi(catch_unwind)]
     pub fn set_wants_published(&self, wanted: bool) {
-        if let Some(delivery) = &self.run().delivery {
-            delivery.set_wants_published(wanted);
-        }
+        self.outlet.set_wants_published(wanted);
     }
 
     /// Stops and joins every thread, off JavaScript's own.

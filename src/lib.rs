@@ -8,6 +8,7 @@ mod daemon;
 mod event_publisher;
 mod failure;
 mod log;
+mod outlet;
 pub mod present;
 mod telemetry;
 mod waking;

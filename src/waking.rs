@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::Function;
+use napi::bindgen_prelude::{Function, JsValuesTupleIntoVec};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use usb_daemon_core::Code;
 
@@ -14,10 +14,25 @@ pub(crate) type Waking = Arc<dyn Fn() + Send + Sync>;
 /// Has `function` called whenever the result is. Weak: whether anything keeps the process alive is the facade's to say, and to take
 /// back.
 pub(crate) fn waking(function: Function<(), ()>) -> Result<Waking> {
+    calling(function, || Ok(()))
+}
+
+/// The same, with the text that `give` gives on the thread of JavaScript's: to ask for it from there would be another way back and forth.
+pub(crate) fn handing(
+    function: Function<(String,), ()>,
+    give: impl Fn() -> Result<String> + 'static,
+) -> Result<Waking> {
+    calling(function, move || give().map(|text| (text,)))
+}
+
+fn calling<Arguments: JsValuesTupleIntoVec + 'static>(
+    function: Function<Arguments, ()>,
+    arguments: impl Fn() -> Result<Arguments> + 'static,
+) -> Result<Waking> {
     let function = function
         .build_threadsafe_function::<()>()
         .weak::<true>()
-        .build()
+        .build_callback(move |_| arguments().map_err(|error| napi::Error::from_reason(error.reason.clone())))
         .map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
     Ok(Arc::new(move || {
         // Refused only while the environment is being torn down: nobody is left to be woken.

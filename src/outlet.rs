@@ -1,0 +1,52 @@
+//! The way out to JavaScript: what waits for it, as text.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use napi::Error;
+use usb_daemon_core::{Code, Delivery, EventLoop};
+
+use crate::failure::Result;
+use crate::wire::Wire;
+
+/// Notices handled in one turn of the event loop; timers and I/O get theirs in between.
+const BATCH: usize = 256;
+
+/// One run's notices.
+struct Run {
+    delivery: Arc<Delivery>,
+    event_loop: Arc<EventLoop>,
+    wire: Wire,
+}
+
+/// What waits in the run that is, or was last: what that has not delivered by its end can still be taken.
+#[derive(Default)]
+pub(crate) struct Outlet {
+    run: Mutex<Option<Run>>,
+}
+
+impl Outlet {
+    /// From now on it is this run's. Whoever takes shows that `event_loop` is free.
+    pub(crate) fn begin(&self, delivery: Arc<Delivery>, event_loop: Arc<EventLoop>) {
+        *self.run.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Run { delivery, event_loop, wire: Wire::default() });
+    }
+
+    /// Whether acknowledgements by Redis should be among the notices.
+    pub(crate) fn set_wants_published(&self, wanted: bool) {
+        if let Some(run) = &*self.run.lock().unwrap_or_else(PoisonError::into_inner) {
+            run.delivery.set_wants_published(wanted);
+        }
+    }
+
+    /// The next notices as JSON: `{ more, notices }`; empty where there has been no run. Until `more` is false there is no further
+    /// wake-up.
+    pub(crate) fn take(&self) -> Result<String> {
+        // A panic under this lock has become an error of JavaScript's, and leaves what it guards whole.
+        let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Run { delivery, event_loop, wire }) = &mut *run else { return Ok(String::new()) };
+        event_loop.answer();
+        let (notices, more) = delivery.take(BATCH);
+        wire.write(&notices, more)
+            .map_err(|error| Error::new(Code::System, format!("notices cannot be written: {error}")))
+    }
+}
