@@ -179,7 +179,8 @@ impl<'a> Session<'a> {
             let room = task.room_without_wait();
             if room > 0 {
                 let batch = task.outbox.borrow_mut().following(place, room);
-                *next = (!batch.is_empty()).then(|| making_ready.encode(batch));
+                // One that has room left takes what comes until it is its turn.
+                *next = (batch.len() == room).then(|| making_ready.encode(batch));
             }
         };
         tokio::join!(fence.publish(encoded), meanwhile).0
