@@ -8,15 +8,10 @@ use std::time::{Duration, Instant};
 use super::inbox::{Inbox, Message};
 use crate::hub::Hub;
 use crate::notice::SourceState;
-use crate::platform::thread::{Offspring, stand_back};
+use crate::platform::thread::stand_back;
 use crate::source::libusb::{Error, LibusbSource, Report, Sink};
 use crate::source::name;
 use crate::threads;
-
-/// The thread that starts libusb.
-const START: &str = "aw-libusb-start";
-/// libusb's own, which reads what the kernel or udev tells.
-const READER: &str = "aw-libusb-read";
 
 /// libusb starts beside the engine: its start reads every device.
 enum Libusb {
@@ -34,16 +29,14 @@ enum Libusb {
 
 pub(super) struct LibusbSense {
     is_wanted: bool,
-    /// Something else decides.
-    only_confirms: bool,
     hub: Hub,
     inbox: Arc<Inbox>,
     state: Libusb,
 }
 
 impl LibusbSense {
-    pub(super) fn new(is_wanted: bool, only_confirms: bool, hub: Hub, inbox: Arc<Inbox>) -> Self {
-        Self { is_wanted, only_confirms, hub, inbox, state: Libusb::Off }
+    pub(super) fn new(is_wanted: bool, hub: Hub, inbox: Arc<Inbox>) -> Self {
+        Self { is_wanted, hub, inbox, state: Libusb::Off }
     }
 
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody else would have seen it"))]
@@ -66,16 +59,11 @@ impl LibusbSense {
         let sink: Sink = Arc::new(move |report: Report| inbox.send(Message::Libusb(report, Instant::now())));
         let (tell, result) = channel();
         let inbox = Arc::clone(&self.inbox);
-        let only_confirms = self.only_confirms;
-        let started = threads::spawn(START, move || {
+        let started = threads::spawn("aw-libusb-start", move || {
             // libusb only confirms: its threads, which inherit this, must not come before what decides and what listens.
             stand_back();
-            let offspring = Offspring::expect();
-            let source = LibusbSource::start(&sink, only_confirms);
-            // Not before: where others want every processor, the start itself must not take for ever.
-            offspring.settle(READER, START, only_confirms);
             // The engine may have gone meanwhile; what was started is then dropped here.
-            let _ = tell.send(source);
+            let _ = tell.send(LibusbSource::start(&sink));
             inbox.send(Message::LibusbStarted);
         });
         match started {

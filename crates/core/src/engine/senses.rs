@@ -57,7 +57,7 @@ impl Senses {
         inbox: Arc<Inbox>,
         handed_over: Option<UeventSocket>,
     ) -> Self {
-        let libusb = LibusbSense::new(config.libusb, config.netlink, hub.clone(), Arc::clone(&inbox));
+        let libusb = LibusbSense::new(config.libusb, hub.clone(), Arc::clone(&inbox));
         Self { config, hub, inbox, handed_over, uevents: None, nodes: None, libusb, spool: None }
     }
 

@@ -42,7 +42,7 @@ pub(super) struct Woken {
 #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the face of Linux's senses")]
 impl Senses {
     pub(super) fn new(config: SenseConfig, hub: Hub, inbox: Arc<Inbox>, _: Option<UeventSocket>) -> Self {
-        let libusb = LibusbSense::new(config.libusb, true, hub.clone(), Arc::clone(&inbox));
+        let libusb = LibusbSense::new(config.libusb, hub.clone(), Arc::clone(&inbox));
         Self { config, hub, inbox, libusb }
     }
 

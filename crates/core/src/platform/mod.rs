@@ -10,7 +10,7 @@
 //! | `process_limits` | and what it may use |
 //! | `rights` | what this user may do with files |
 //! | `socket` | what is asked of a connection |
-//! | `thread` | what is asked of threads |
+//! | `thread` | what is asked of the calling thread |
 //!
 //! Linux has sysfs, and lists in no time. macOS and Windows have what nusb makes of `IOKit` and of the configuration manager:
 //! `elsewhere`, which unit tests run on Linux as well.

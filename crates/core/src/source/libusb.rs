@@ -14,7 +14,6 @@ pub use rusb::Error;
 use rusb::{Context, Device, Hotplug, HotplugBuilder, UsbContext};
 
 use crate::device::Address;
-use crate::platform::thread::stand_aside;
 use crate::threads;
 
 /// What libusb reports.
@@ -41,11 +40,11 @@ pub struct LibusbSource {
 }
 
 impl LibusbSource {
-    /// Starts to listen. Devices already present are reported as arrived. Its thread stands aside where it `only_confirms`.
+    /// Starts to listen. Devices already present are reported as arrived.
     ///
     /// # Errors
     /// A sentence that says what libusb lacks here.
-    pub fn start(sink: &Sink, only_confirms: bool) -> Result<Self, String> {
+    pub fn start(sink: &Sink) -> Result<Self, String> {
         let context = Context::new().map_err(|error| {
             format!("libusb cannot start: {error}; its netlink backend needs device nodes under /dev/bus/usb")
         })?;
@@ -61,13 +60,8 @@ impl LibusbSource {
         let stopping = Arc::new(AtomicBool::new(false));
         let thread = {
             let (context, stopping, sink) = (context.clone(), Arc::clone(&stopping), Arc::clone(sink));
-            threads::spawn("aw-libusb", move || {
-                if only_confirms {
-                    stand_aside();
-                }
-                handle_events(&context, &stopping, &sink);
-            })
-            .map_err(|error| format!("no thread for libusb: {error}"))?
+            threads::spawn("aw-libusb", move || handle_events(&context, &stopping, &sink))
+                .map_err(|error| format!("no thread for libusb: {error}"))?
         };
         Ok(Self { context, stopping, thread: Some(thread), registration: Some(registration) })
     }

@@ -31,7 +31,7 @@ impl LibusbSource {
     ///
     /// # Errors
     /// Always.
-    pub fn start(_: &Sink, _: bool) -> Result<Self, String> {
+    pub fn start(_: &Sink) -> Result<Self, String> {
         Err("this libusb has no hotplug support".into())
     }
 }
