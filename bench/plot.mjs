@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 /** What every plot looks like: readable on light and dark pages alike. */
-const LOOK = { background: 'white', config: { view: { stroke: 'transparent' }, axis: { gridOpacity: 0.5 } } };
+const LOOK = { background: 'white', config: { view: { stroke: 'transparent' }, axis: { gridOpacity: 0.5 }, legend: { labelLimit: 0 } } };
 
 /** Draws a vega-lite specification; `modules` is the `node_modules` folder that has vega and vega-lite. */
 export async function drawSvg(spec, modules) {
