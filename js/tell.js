@@ -1,18 +1,13 @@
 'use strict';
 
-/** What has been thrown is its owner's uncaught exception, and what comes after it is done all the same. */
-function throwLater(error) {
-  process.nextTick(() => {
-    throw error;
-  });
-}
-
-/** Does something, and goes on where that throws. */
+/** Does something. What that throws is its owner's uncaught exception, and what comes after it is done all the same. */
 function apart(work) {
   try {
     work();
   } catch (error) {
-    throwLater(error);
+    process.nextTick(() => {
+      throw error;
+    });
   }
 }
 
@@ -21,13 +16,7 @@ function apart(work) {
  * listener for `error`, `emit` itself would throw: that is for errors of programs, not of a USB port.
  */
 function tell(emitter, event, ...args) {
-  for (const listener of emitter.rawListeners(event)) {
-    try {
-      Reflect.apply(listener, emitter, args);
-    } catch (error) {
-      throwLater(error);
-    }
-  }
+  for (const listener of emitter.rawListeners(event)) apart(() => Reflect.apply(listener, emitter, args));
 }
 
-module.exports = { apart, tell, throwLater };
+module.exports = { apart, tell };

@@ -1,5 +1,6 @@
 //! Waking a thread of JavaScript's from any other thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Function, JsValuesTupleIntoVec};
@@ -32,7 +33,13 @@ fn calling<Arguments: JsValuesTupleIntoVec + 'static>(
     let function = function
         .build_threadsafe_function::<()>()
         .weak::<true>()
-        .build_callback(move |_| arguments().map_err(|error| napi::Error::from_reason(error.reason.clone())))
+        .build_callback(move |_| {
+            // N-API calls this: a panic must not go through it.
+            let given = catch_unwind(AssertUnwindSafe(&arguments));
+            let given = given
+                .map_err(|_| napi::Error::from_reason("what waits could not be given: the addon panicked"))?;
+            given.map_err(|error| napi::Error::from_reason(error.reason.clone()))
+        })
         .map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
     Ok(Arc::new(move || {
         // Refused only while the environment is being torn down: nobody is left to be woken.
