@@ -17,7 +17,7 @@ const { deviceMatch } = require('./match.js');
 const { optionsOf } = require('./options.js');
 const { statsOf, statusOf } = require('./status.js');
 const { currentTelemetry } = require('./telemetry.js');
-const { tell, throwLater } = require('./tell.js');
+const { apart, tell } = require('./tell.js');
 const { waitForDevice } = require('./waiting.js');
 
 /** The longest delay that a timer takes: it is there to hold the process, not to tick. */
@@ -278,7 +278,7 @@ class USBDaemon extends EventEmitter {
     if (text === '') return;
     const { more, notices } = JSON.parse(text);
     try {
-      for (const notice of notices) this.#handle(notice);
+      for (const notice of notices) apart(() => this.#handle(notice));
     } finally {
       // Nothing else wakes it.
       if (more) this.#pumpLater();
@@ -295,16 +295,7 @@ class USBDaemon extends EventEmitter {
     });
   }
 
-  /** One that throws keeps none of those behind it from being handled. */
   #handle(notice) {
-    try {
-      this.#take(notice);
-    } catch (error) {
-      throwLater(error);
-    }
-  }
-
-  #take(notice) {
     switch (notice.type) {
       case 'attach':
         writing.attach(this.#connected, notice.info.signature, notice.info);
