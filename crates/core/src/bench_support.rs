@@ -8,7 +8,7 @@ use crate::config::OutboxConfig;
 use crate::device::Address;
 pub use crate::engine::Announcing;
 use crate::event::{Action, Event};
-use crate::outbox::{Incoming, Outbox, Series, Taken};
+use crate::outbox::{Incoming, Outbox, Taken};
 use crate::publisher;
 use crate::registry::{Registry, Verdict};
 use crate::source::netlink::{Change, Uevent};
@@ -88,9 +88,9 @@ impl Keeping {
     /// # Panics
     /// Where it cannot be opened.
     pub fn new(path: Option<PathBuf>) -> Self {
-        let config = OutboxConfig { path, retain: Some(1000), required: true, ..OutboxConfig::default() };
-        // A benchmark has nobody to tell.
-        let config = if config.path.is_none() { OutboxConfig { required: false, ..config } } else { config };
+        // A benchmark has nobody to tell that its file cannot be used.
+        let required = path.is_some();
+        let config = OutboxConfig { path, retain: Some(1000), required, ..OutboxConfig::default() };
         let opened = Outbox::open(&config, false, "bench", "boot").expect("an outbox that can be opened");
         Self { outbox: opened.outbox }
     }
@@ -98,15 +98,11 @@ impl Keeping {
     /// Stores these events in one commit; gives how many have been stored. As the engine's thread would, it hands them over with the
     /// name of their attachment.
     pub fn append(&mut self, events: Vec<Arc<Event>>) -> usize {
-        let last_seq = self.series().last_seq + events.len() as u64;
+        let last_seq = self.outbox.series().last_seq + events.len() as u64;
         let incoming = |event| Incoming { key: "1-4.2".to_owned(), event, settles: None };
         let events = events.into_iter().map(incoming).collect();
         self.outbox.append(Taken { events, last_seq, ..Taken::default() });
         self.outbox.take_stored().first.len()
-    }
-
-    fn series(&self) -> Series {
-        self.outbox.series()
     }
 }
 
