@@ -1,7 +1,7 @@
 // Runs the observer in a bed and collects what it says.
 
-import { readFile, readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { standStill } from './stand-still.mjs';
 
 const program = fileURLToPath(new URL('./observer.cjs', import.meta.url));
 
@@ -42,13 +42,8 @@ export class Observer {
   }
 
   /** Stops the process with SIGSTOP; resolves once each of its threads stands still. */
-  async pause() {
-    this.kill('SIGSTOP');
-    const stands = async (thread) => (await readFile(`/proc/${this.pid}/task/${thread}/stat`, 'utf8')).includes(') T ');
-    for (;;) {
-      const threads = await readdir(`/proc/${this.pid}/task`);
-      if ((await Promise.all(threads.map(stands))).every(Boolean)) return;
-    }
+  pause() {
+    return standStill(this);
   }
 
   endInput() {

@@ -1,6 +1,6 @@
 // What is sent flat out, at a rate, to a process that stands still, or at fifty places at once.
 
-import { readFile, readdir } from 'node:fs/promises';
+import { standStill } from '../../__test__/stand-still.mjs';
 
 export const RATES = [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, null];
 
@@ -25,10 +25,7 @@ export const overflowing = (bed, subject) =>
   });
 
 async function whileStopped(subject, send) {
-  subject.kill('SIGSTOP');
-  const folder = `/proc/${subject.pid}/task`;
-  const stands = async (thread) => (await readFile(`${folder}/${thread}/stat`, 'utf8')).includes(') T ');
-  while (!(await Promise.all((await readdir(folder)).map(stands))).every(Boolean));
+  await standStill(subject);
   await send();
   subject.kill('SIGCONT');
 }

@@ -1,0 +1,11 @@
+// A process that stands still.
+
+import { readFile, readdir } from 'node:fs/promises';
+
+/** Stops `process` (`pid`, `kill`) with SIGSTOP; resolves once each of its threads stands still. */
+export async function standStill(process) {
+  process.kill('SIGSTOP');
+  const threads = `/proc/${process.pid}/task`;
+  const stands = async (thread) => (await readFile(`${threads}/${thread}/stat`, 'utf8')).includes(') T ');
+  while (!(await Promise.all((await readdir(threads)).map(stands))).every(Boolean));
+}
