@@ -3,16 +3,16 @@
 // The path that this package takes the place of: npm `usb` 2 hears, ioredis adds the specification's fields. Prints a line for
 // each entry that Redis has acknowledged.
 
-const { createHash } = require('node:crypto');
 const Redis = require('ioredis');
+const { entryOf } = require('./former-entry.cjs');
 const [, , usbFolder, connection] = process.argv;
 const { usb } = require(usbFolder);
 
 const redis = new Redis(JSON.parse(connection));
 
 /** As the specification has it: the device is opened for its strings. */
-function extract(device) {
-  const { busNumber, deviceAddress, deviceDescriptor, portNumbers = [] } = device;
+function stringsOf(device) {
+  const { deviceDescriptor } = device;
   const strings = {};
   try {
     device.open();
@@ -23,28 +23,12 @@ function extract(device) {
   } catch {
     // It may have left, or be somebody else's.
   }
-  const signature = createHash('sha256').update(`${deviceDescriptor.idVendor}:${deviceDescriptor.idProduct}:${busNumber}:${deviceAddress}`).digest('hex').slice(0, 16);
-  return { busNumber, deviceAddress, deviceDescriptor, portPath: portNumbers.join('.'), strings, signature };
+  return strings;
 }
 
 async function publish(action, device) {
-  const { busNumber, deviceAddress, deviceDescriptor, portPath, strings, signature } = extract(device);
-  const fields = {
-    source: 'node-usb',
-    action,
-    vendor_id: deviceDescriptor.idVendor.toString(16),
-    product_id: deviceDescriptor.idProduct.toString(16),
-    device_signature: signature,
-    manufacturer: strings.iManufacturer || '',
-    product: strings.iProduct || '',
-    serial_number: strings.iSerialNumber || '',
-    bus_number: String(busNumber),
-    device_address: String(deviceAddress),
-    port_path: portPath,
-    timestamp: String(Date.now()),
-    device_descriptor: JSON.stringify(deviceDescriptor),
-  };
-  await redis.xadd('former', '*', ...Object.entries(fields).flat());
+  const { busNumber, deviceAddress } = device;
+  await redis.xadd('former', '*', ...entryOf(action, device, stringsOf(device)));
   const monotonic_ns = String(process.hrtime.bigint());
   process.stdout.write(`${JSON.stringify({ event: action, monotonic_ns, busNumber, deviceAddress })}\n`);
 }

@@ -3,11 +3,11 @@
 // The path that this package takes the place of: npm `usb` 2 hears, ioredis adds the specification's fields. An event counts once Redis has
 // acknowledged its entry.
 
-const { createHash } = require('node:crypto');
+const { entryOf } = require('../../../__test__/former-entry.cjs');
 
 /** As the specification has it: the device is opened, asked for its strings, and closed, and published when the last one has come. */
-async function extract(device) {
-  const { busNumber, deviceAddress, deviceDescriptor, portNumbers = [] } = device;
+async function stringsOf(device) {
+  const { deviceDescriptor } = device;
   const strings = {};
   try {
     device.open();
@@ -17,8 +17,7 @@ async function extract(device) {
   } catch {
     // It may have left, or be somebody else's. The specification lets the event turn into an error then; here it is published all the same.
   }
-  const signature = createHash('sha256').update(`${deviceDescriptor.idVendor}:${deviceDescriptor.idProduct}:${busNumber}:${deviceAddress}`).digest('hex').slice(0, 16);
-  return { busNumber, deviceAddress, deviceDescriptor, portPath: portNumbers.join('.'), strings, signature };
+  return strings;
 }
 
 function stringOf(device, index) {
@@ -31,24 +30,8 @@ exports.start = async ({ peers, redis: connection }, note) => {
   const redis = new Redis(connection);
 
   async function publish(action, device) {
-    const { busNumber, deviceAddress, deviceDescriptor, portPath, strings, signature } = await extract(device);
-    const fields = {
-      source: 'node-usb',
-      action,
-      vendor_id: deviceDescriptor.idVendor.toString(16),
-      product_id: deviceDescriptor.idProduct.toString(16),
-      device_signature: signature,
-      manufacturer: strings.iManufacturer || '',
-      product: strings.iProduct || '',
-      serial_number: strings.iSerialNumber || '',
-      bus_number: String(busNumber),
-      device_address: String(deviceAddress),
-      port_path: portPath,
-      timestamp: String(Date.now()),
-      device_descriptor: JSON.stringify(deviceDescriptor),
-    };
-    await redis.xadd('former', '*', ...Object.entries(fields).flat());
-    note(action === 'attach' ? 0 : 1, busNumber, deviceAddress);
+    await redis.xadd('former', '*', ...entryOf(action, device, await stringsOf(device)));
+    note(action === 'attach' ? 0 : 1, device.busNumber, device.deviceAddress);
   }
 
   await redis.ping();
