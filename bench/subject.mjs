@@ -80,18 +80,22 @@ class Subject {
     return verdict;
   }
 
-  /** Ends it, as its user would: by the end of its input. */
-  async end() {
-    this.#child.endInput();
-    const late = setTimeout(() => this.#child.kill('SIGKILL'), 5_000);
-    const ended = await this.#child.exit;
-    clearTimeout(late);
-    return ended;
+  end() {
+    return endByInput(this.#child);
   }
 
   stderrText() {
     return this.#child.stderrText();
   }
+}
+
+/** Ends a program as its user would, by the end of its input; with SIGKILL where it does not end by that. */
+export async function endByInput(child, patienceMs = 5_000) {
+  child.endInput();
+  const late = setTimeout(() => child.kill('SIGKILL'), patienceMs);
+  const ended = await child.exit;
+  clearTimeout(late);
+  return ended;
 }
 
 /** How long after each uevent the subject heard of it, in ms: Infinity where it never did. Addresses come again, in order. */

@@ -1,17 +1,18 @@
-// Who is measured under load: each by its name, and what starts it in a bed.
+// Who is measured: each by its name, and what starts it in a bed.
 
 import { join } from 'node:path';
-import { openNamespaceBed } from '../../__test__/beds/namespace/index.mjs';
-import { freePort } from '../../__test__/redis-server.mjs';
-import { until } from '../../__test__/until.mjs';
-import { delaysOf, startLibusb, startSubject } from '../subject.mjs';
+import { openNamespaceBed } from '../__test__/beds/namespace/index.mjs';
+import { freePort } from '../__test__/redis-server.mjs';
+import { until } from '../__test__/until.mjs';
+import { delaysOf, startLibusb, startSubject } from './subject.mjs';
 
 export const OURS = 'usb-daemon';
+export const FORMER = 'usb 2 + ioredis 5, to XADD';
 export const LIBUSB = 'C libusb, no Node';
 export const NODE = 'bare Node';
 
 /** Everything on: both sources, snapshots, the HTTP server, the outbox in a file, and Redis. */
-export async function everythingOn(folder, redis) {
+async function everythingOn(folder, redis) {
   return {
     redis,
     outbox: { path: join(folder, 'outbox.db') },
@@ -20,15 +21,15 @@ export async function everythingOn(folder, redis) {
   };
 }
 
-/** Name to `(bed) => subject`; `config` changes ours. */
+/** Name to `(bed) => subject`; `config` changes ours, `more` are further options of its program. */
 export function subjectsWith({ peers, program, home, redis }) {
   const peer = (name) => (bed) => startSubject(bed, name, { peers, redis });
   return {
-    [OURS]: async (bed, config = {}) => startSubject(bed, 'usb-daemon', { config: { ...(await everythingOn(home, redis)), ...config } }),
+    [OURS]: async (bed, config = {}, more = {}) => startSubject(bed, 'usb-daemon', { config: { ...(await everythingOn(home, redis)), ...config }, ...more }),
     'usb 2': peer('usb2'),
     'usb 3': peer('usb3'),
     'usb-detection': peer('usb-detection'),
-    'usb 2 + ioredis 5, to XADD': peer('former'),
+    [FORMER]: peer('former'),
     [LIBUSB]: (bed) => startLibusb(bed, program),
   };
 }
@@ -61,7 +62,7 @@ export async function load(name, start, send, { quietMs = 1_500 } = {}) {
 }
 
 /** A peer tells of what is present at start as well, a while after. */
-async function settle(subject) {
+export async function settle(subject) {
   await new Promise((resolve) => setTimeout(resolve, 300));
   while (((await subject.ask('health'))?.outbox?.waiting ?? 0) > 0);
   await subject.take();
@@ -88,12 +89,13 @@ async function isSet(subject, expected) {
   return until(same, 'the set of devices', { timeoutMs: 10_000 }).then(() => true, () => false);
 }
 
-/** Each in its turn, forth and back: none always comes after the same one. */
-export async function inTurns(rounds, subjects, measure) {
+/** Each in its turn, forth and back: none always comes after the same one. `after` is told what each round has found. */
+export async function inTurns(rounds, subjects, measure, after = () => {}) {
   const found = Object.fromEntries(Object.keys(subjects).map((name) => [name, []]));
   for (let round = 0; round < rounds; round += 1) {
     const order = round % 2 === 0 ? Object.entries(subjects) : Object.entries(subjects).reverse();
-    for (const [name, start] of order) found[name].push(await measure(name, start));
+    for (const [name, start] of order) found[name].push(await measure(name, start, round));
+    after(round, found);
   }
   return found;
 }

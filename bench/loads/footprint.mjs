@@ -13,7 +13,7 @@ import { openNamespaceBed } from '../../__test__/beds/namespace/index.mjs';
 import { median } from '../figures.mjs';
 import { installedSize } from '../peers.mjs';
 import { startSubject } from '../subject.mjs';
-import { NODE, inTurns } from './subjects.mjs';
+import { NODE, inTurns } from '../subjects.mjs';
 
 export const IDLE_SECONDS = 30;
 

@@ -7,14 +7,13 @@ import { GuestRedis } from '../../__test__/kernel-witnesses.mjs';
 import { quantile, quantilesOverRounds, ratioOverRounds } from '../figures.mjs';
 import { peerFolder } from '../peers.mjs';
 import { delaysOf, startSubject } from '../subject.mjs';
+import { FORMER, OURS, inTurns } from '../subjects.mjs';
 
 export const title = 'Latency in the QEMU kernel, with udevd';
 
 const KINDS = ['keyboard', 'storage', 'serial', 'tablet'];
-const OURS = 'usb-daemon';
 const PEER = 'usb 2';
 const OURS_XADD = 'usb-daemon, to XADD';
-const FORMER = 'usb 2 + ioredis 5, to XADD';
 const PATIENCE_MS = 5_000;
 /** Asking costs the guest's one processor: nobody is asked before this is over. */
 const LEAVE_ALONE_MS = 150;
@@ -58,7 +57,7 @@ export async function run({ quick, log, folder }) {
   const [turns, plugs] = quick ? [1, 8] : [4, 22];
   const peers = await peerFolder(folder);
   const bed = await openQemuBed({ udev: true });
-  const found = {};
+  let found;
   try {
     await recordBroadcasts(bed);
     const redis = { port: (await GuestRedis.start(bed)).port };
@@ -69,17 +68,16 @@ export async function run({ quick, log, folder }) {
       [OURS_XADD]: (turn) => startSubject(bed, 'usb-daemon', { config: { redis, outbox: { path: `/tmp/kernel-${turn}/outbox.db` }, monitoring }, published: true }),
       [FORMER]: () => startSubject(bed, 'former', { peers, redis }),
     };
-    for (const name of Object.keys(subjects)) found[name] = [];
-    for (let turn = 0; turn < turns; turn += 1) {
-      // In turns, forth and back, never at once: on the guest's one processor each would be measured by what the other does.
-      const order = turn % 2 === 0 ? Object.entries(subjects) : Object.entries(subjects).reverse();
-      for (const [name, start] of order) {
-        const subject = await start(turn);
-        found[name].push(await measure(bed, subject, plugs));
-        await subject.end();
-      }
-      log(`turn ${turn + 1} of ${turns}: ${Object.entries(found).map(([name, each]) => `${name} ${['attach', 'detach'].map((event) => millis(quantile(times(each.at(-1), event), 0.5))).join('/')}`).join(', ')} ms`);
-    }
+    // Never at once: on the guest's one processor each would be measured by what the other does.
+    const measured = async (_, start, turn) => {
+      const subject = await start(turn);
+      const events = await measure(bed, subject, plugs);
+      await subject.end();
+      return events;
+    };
+    found = await inTurns(turns, subjects, measured, (turn, all) => {
+      log(`turn ${turn + 1} of ${turns}: ${Object.entries(all).map(([name, each]) => `${name} ${['attach', 'detach'].map((event) => millis(quantile(times(each.at(-1), event), 0.5))).join('/')}`).join(', ')} ms`);
+    });
   } finally {
     await bed.close();
   }

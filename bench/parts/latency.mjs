@@ -5,10 +5,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openNamespaceBed } from '../../__test__/beds/namespace/index.mjs';
-import { freePort, startRedis } from '../../__test__/redis-server.mjs';
+import { startRedis } from '../../__test__/redis-server.mjs';
 import { quantile, quantilesOverRounds, ratioOverRounds } from '../figures.mjs';
 import { libusbProgram, peerFolder } from '../peers.mjs';
-import { delaysOf, startLibusb, startSubject } from '../subject.mjs';
+import { delaysOf } from '../subject.mjs';
+import { FORMER, LIBUSB, OURS, inTurns, settle, subjectsWith } from '../subjects.mjs';
 
 export const title = 'Latency in the namespace: from the uevent to the callback, and to the acknowledged XADD';
 
@@ -17,32 +18,12 @@ const CYCLES = 50;
 /** Events are this far apart, so that each finds everything cold, as in life. */
 const PAUSE_MS = 10;
 const SHARES = [0.5, 0.95, 0.99, 0.999];
-const OURS = 'usb-daemon';
 const OURS_XADD = 'usb-daemon, to XADD';
-const FORMER = 'usb 2 + ioredis 5, to XADD';
-const LIBUSB = 'C libusb, no Node';
 const NODE_PEERS = ['usb 2', 'usb 3', 'usb-detection'];
-
-/** Everything on: both sources, snapshots, the HTTP server, the outbox in a file, and Redis. */
-async function everythingOn(folder, redis) {
-  return {
-    redis,
-    outbox: { path: join(folder, 'outbox.db') },
-    monitoring: { enabled: true, healthcheck_port: await freePort() },
-    performance: { max_events_per_second: 0 },
-  };
-}
-
-async function settle(subject) {
-  // A peer tells of what is present at start as well, a while after.
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  while (((await subject.ask('health'))?.outbox?.waiting ?? 0) > 0);
-  await subject.take();
-}
 
 /** One round of one subject: the delay of each event, in ms, attach and detach in turns. */
 async function measure(bed, start) {
-  const subject = await start();
+  const subject = await start(bed);
   await settle(subject);
   const since = (await bed.ledger()).length;
   await bed.cycle({ cycles: WARM_UP + CYCLES, port: '5', pauseMs: PAUSE_MS });
@@ -59,29 +40,17 @@ export async function run({ quick, log, folder }) {
   const program = await libusbProgram(folder);
   const home = await mkdtemp(join(tmpdir(), 'usb-daemon-bench-'));
   const server = await startRedis({ args: ['--unixsocket', join(home, 'redis.sock')] });
-  const redis = { path: join(home, 'redis.sock') };
+  const subjects = subjectsWith({ peers, program, home, redis: { path: join(home, 'redis.sock') } });
+  const { [OURS]: ours, [FORMER]: former, ...others } = subjects;
+  const all = { [OURS]: ours, ...others, [OURS_XADD]: (inBed) => ours(inBed, {}, { published: true }), [FORMER]: former };
   const bed = await openNamespaceBed({ udevd: true });
-  const peer = (name) => () => startSubject(bed, name, { peers, redis });
-  const ours = (more) => async () => startSubject(bed, 'usb-daemon', { config: await everythingOn(home, redis), ...more });
-  const subjects = {
-    [OURS]: ours({}),
-    'usb 2': peer('usb2'),
-    'usb 3': peer('usb3'),
-    'usb-detection': peer('usb-detection'),
-    [LIBUSB]: () => startLibusb(bed, program),
-    [OURS_XADD]: ours({ published: true }),
-    [FORMER]: peer('former'),
-  };
-  const times = Object.fromEntries(Object.keys(subjects).map((name) => [name, []]));
   const loads = [loadavg()[0]];
+  let times;
   try {
-    for (let round = 0; round < rounds; round += 1) {
-      // Forth and back: none always comes after the same one.
-      const order = round % 2 === 0 ? Object.entries(subjects) : Object.entries(subjects).reverse();
-      for (const [name, start] of order) times[name].push(await measure(bed, start));
+    times = await inTurns(rounds, all, (_, start) => measure(bed, start), (round, found) => {
       loads.push(loadavg()[0]);
-      log(`round ${round + 1} of ${rounds}: ${Object.entries(times).map(([name, each]) => `${name} ${(quantile(each.at(-1), 0.5) * 1000).toFixed(0)}`).join(', ')} µs`);
-    }
+      log(`round ${round + 1} of ${rounds}: ${Object.entries(found).map(([name, each]) => `${name} ${(quantile(each.at(-1), 0.5) * 1000).toFixed(0)}`).join(', ')} µs`);
+    });
   } finally {
     await bed.close();
     await server.close();

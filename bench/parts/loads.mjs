@@ -7,12 +7,12 @@ import { startRedis } from '../../__test__/redis-server.mjs';
 import { median } from '../figures.mjs';
 import { BURSTS, RATES, atRate, overflowing } from '../loads/bursts.mjs';
 import { IDLE_SECONDS, atRest, installSizes } from '../loads/footprint.mjs';
-import { LIBUSB, NODE, OURS, inTurns, load, subjectsWith } from '../loads/subjects.mjs';
+import { FORMER, LIBUSB, NODE, OURS, inTurns, load, subjectsWith } from '../subjects.mjs';
 import { libusbProgram, peerFolder } from '../peers.mjs';
 
 export const title = 'Loads in the namespace: what is lost, what it takes';
 
-const PACKAGES = { 'usb 2': ['usb@2'], 'usb 3': ['usb@3'], 'usb-detection': ['usb-detection'], 'usb 2 + ioredis 5, to XADD': ['usb@2', 'ioredis@5'] };
+const PACKAGES = { 'usb 2': ['usb@2'], 'usb 3': ['usb@3'], 'usb-detection': ['usb-detection'], [FORMER]: ['usb@2', 'ioredis@5'] };
 
 export async function run({ quick, log, folder }) {
   const rounds = quick ? 1 : 3;

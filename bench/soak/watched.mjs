@@ -2,6 +2,7 @@
 
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { endByInput } from '../subject.mjs';
 
 const program = fileURLToPath(new URL('./program.cjs', import.meta.url));
 const PATIENCE_MS = 60_000;
@@ -94,12 +95,8 @@ export class Watched {
     return names.map((name) => name.trim()).toSorted();
   }
 
-  async end() {
-    this.#child.endInput();
-    const late = setTimeout(() => this.#child.kill('SIGKILL'), 10_000);
-    const ended = await this.#child.exit;
-    clearTimeout(late);
-    return ended;
+  end() {
+    return endByInput(this.#child, 10_000);
   }
 
   stderrText() {
