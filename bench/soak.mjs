@@ -10,8 +10,9 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { peerFolder } from './peers.mjs';
 import { drawSvg } from './plot.mjs';
+import { asText, judged, printed } from './report.mjs';
 import { runCourse } from './soak/course.mjs';
-import { checksOf, isMissed } from './soak/judgement.mjs';
+import { checksOf } from './soak/judgement.mjs';
 import { plotsOf, tablesOf } from './soak/report.mjs';
 
 const MILLION = 1_000_000;
@@ -33,26 +34,13 @@ function said({ pairs, rss, settledHeap, descriptors, threads, lag }) {
   console.error(`${pairs} pairs: RSS ${mb(rss)} MB, heap ${mb(settledHeap)} MB, ${descriptors} descriptors, ${threads} threads, lag ${lag}`);
 }
 
-function print({ caption, head, rows }) {
-  const lines = [head, ...rows].map((row) => row.map(String));
-  const widths = head.map((_, at) => Math.max(...lines.map((row) => row[at].length)));
-  const padded = lines.map((row) => row.map((text, at) => (at === 0 ? text.padEnd(widths[at]) : text.padStart(widths[at]))).join('  '));
-  console.log([`\n${caption}`, ...padded].join('\n'));
-}
-
-function printChecks(checks) {
-  const figure = (value) => (Number.isFinite(value) ? Number(value.toFixed(2)) : value);
-  console.log('');
-  for (const check of checks) console.log(`${isMissed(check) ? 'MISSED' : 'ok    '}  ${check.name}: ${figure(check.value)} (at most ${check.atMost})`);
-}
-
 const pairs = Number(asked.pairs);
 if (!Number.isSafeInteger(pairs) || pairs < 2_000) throw new TypeError(`--pairs ${asked.pairs}: a whole number from 2000`);
 const course = asked.judge ? JSON.parse(await readFile(asked.judge, 'utf8')) : await runCourse({ pairs, leak: asked.leak, log: asked.quiet ? undefined : said });
-const [tables, checks, plots] = [tablesOf(course), checksOf(course), plotsOf(course)];
-tables.forEach(print);
+const [tables, checks, plots] = [tablesOf(course), judged(checksOf(course)), plotsOf(course)];
+for (const table of tables) console.log(`\n${asText(table)}`);
 console.log(`\nthreads: ${course.threads.join(', ')}`);
-printChecks(checks);
+console.log(`\n${printed(checks)}`);
 
 await mkdir(asked.folder, { recursive: true });
 // Whoever leaks on purpose does not overwrite what was measured.
@@ -63,6 +51,6 @@ const modules = await peerFolder(scratch);
 for (const { name: plot, spec } of plots) await writeFile(join(asked.folder, `${plot.replace('soak', name)}.svg`), await drawSvg(spec, modules));
 if (course.stderr) console.error(course.stderr);
 
-const missed = checks.filter(isMissed);
+const missed = checks.filter(({ passed }) => !passed);
 console.log(`\n${missed.length === 0 ? 'Nothing has grown.' : `${missed.length} of ${checks.length} missed: ${missed.map((check) => check.name).join('; ')}`}`);
 process.exitCode = missed.length === 0 ? 0 : 1;

@@ -87,8 +87,3 @@ export function checksOf(course) {
   const long = course.pairs > FLAT ? flatChecks(course) : [];
   return [...memoryChecks(course), ...long, ...accountChecks(course)];
 }
-
-export function isMissed({ value, atMost }) {
-  // NaN is missed as well: there was nothing to judge by.
-  return !(value <= atMost);
-}
