@@ -1,9 +1,7 @@
 //! The daemon: owns every thread, starts them and joins them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tracing::Dispatch;
@@ -11,7 +9,7 @@ use tracing::dispatcher::with_default;
 
 use crate::config::{Config, RedisSetting};
 use crate::delivery::Delivery;
-use crate::engine::{Engine, EngineConfig, Inbox, Message, SenseConfig, SpoolConfig};
+use crate::engine::{Crew, Engine, EngineConfig, Inbox, Message, SenseConfig, SpoolConfig};
 use crate::error::{Code, Error};
 use crate::filter::Filters;
 use crate::host::Host;
@@ -45,7 +43,7 @@ pub struct Daemon {
     simulated: bool,
     shutdown: Duration,
     demonstration: Option<Demonstration>,
-    engine: Option<JoinHandle<()>>,
+    engine: Option<Crew>,
     publisher: Option<Publisher>,
     settings: Option<Arc<Settings>>,
     http: Option<HttpServer>,
@@ -190,10 +188,7 @@ impl Daemon {
             stored,
             uevent_socket,
         );
-        let hub = self.hub.clone();
-        let thread = threads::spawn("aw-engine", move || run_engine(engine, &hub))
-            .map_err(|error| Error::new(Code::System, format!("no thread for the engine: {error}")))?;
-        self.engine = Some(thread);
+        self.engine = Some(engine.start()?);
         Ok(())
     }
 
@@ -285,9 +280,7 @@ impl Daemon {
         let Some(engine) = self.engine.take() else { return };
         drop(self.demonstration.take());
         self.inbox.send(Message::Stop);
-        if engine.join().is_err() {
-            tracing::error!("engine panicked");
-        }
+        engine.join();
         self.hub.wait_until_caught_up(patience / 2);
         let half = Instant::now() + patience / 2;
         if let Some(publisher) = self.publisher.take() {
@@ -368,19 +361,4 @@ fn join(telemetry: &Arc<Telemetry>, config: &Config) -> Result<Arc<Member>, Erro
         RedisSetting::Off => None,
     };
     telemetry.join(stream).map(Arc::new)
-}
-
-/// A daemon whose engine has died must not look alive.
-fn run_engine(engine: Engine, hub: &Hub) {
-    if catch_unwind(AssertUnwindSafe(|| engine.run())).is_err() {
-        for source in [name::NETLINK, name::LIBUSB, name::SNAPSHOT] {
-            hub.tell_source(
-                source,
-                SourceState::Failed,
-                "the engine has panicked: stop and start the daemon",
-            );
-        }
-        let message = "the engine has panicked and hears nothing: stop and start the daemon";
-        hub.tell(&Notice::Error { error: Error::new(Code::System, message), context: "engine" });
-    }
 }

@@ -19,7 +19,7 @@ use crate::withheld::WithheldReason;
 
 impl Engine {
     /// False once the engine has been told to stop.
-    pub(super) fn take_messages(&mut self) -> bool {
+    pub(super) async fn take_messages(&mut self) -> bool {
         for message in self.inbox.take() {
             match message {
                 Message::Libusb(Report::Failed(error), _) => self.senses.libusb().failed(error),
@@ -29,9 +29,9 @@ impl Engine {
                         self.schedule.snapshot_within(delay);
                     }
                 }
-                Message::Bus(news) => self.take_news(news),
+                Message::Bus(news) => self.take_news(news).await,
                 // What has been read is announced before the next wait.
-                Message::StringsRead => {}
+                Message::StringsRead => self.strings.read_put_off().await,
                 Message::LibusbStarted => self.senses.libusb().look(),
                 Message::Simulated(command) => self.simulate(command),
                 Message::Injected(injection) => self.inject(injection),
@@ -44,13 +44,13 @@ impl Engine {
     }
 
     /// What a bus tells by itself is taken in the order in which it is told.
-    fn take_news(&mut self, news: News) {
+    async fn take_news(&mut self, news: News) {
         match self.bus.take(news) {
-            Taken::Listing => self.snapshot(),
+            Taken::Listing => self.snapshot().await,
             Taken::Sighting(entry) => {
                 self.hub.note(&Fact::Reported { source: bus::HINTS });
                 let verdict = self.registry.sighted(&entry);
-                self.carry_out(verdict, Moment::now(), None);
+                self.carry_out(verdict, Moment::now(), None).await;
             }
             Taken::Watching(Ok(())) => {
                 self.hub.tell_source(bus::HINTS, SourceState::Up, "hears devices come and go");

@@ -1,4 +1,4 @@
-//! The engine: one thread that hears, decides and announces. It owns the uevent socket and the registry; no event
+//! The engine: one thread at a time hears, decides and announces. It owns the uevent socket and the registry; no event
 //! crosses another thread on its way to the subscribers.
 //!
 //! Order of work, because the kernel's buffer is the one that overflows: drain the socket to EAGAIN into memory,
@@ -8,10 +8,12 @@
 mod alone;
 mod announcer;
 mod announcing;
+mod crew;
 mod inbox;
 mod libusb_sense;
 mod messages;
 mod missed;
+mod running;
 mod schedule;
 #[cfg_attr(not(target_os = "linux"), path = "senses_elsewhere.rs")]
 mod senses;
@@ -39,9 +41,10 @@ use crate::registry::{LEAST_GRACE, Registry, Transition, Verdict};
 use crate::source::name;
 use crate::source::netlink::{Uevent, UeventSocket};
 use crate::spool::SettledBoard;
-use crate::spool::plan::When;
 pub use alone::Alone;
 use announcer::{Announcer, Cause, Fate, Key};
+pub use crew::Crew;
+use crew::Desk;
 pub use inbox::{Inbox, Message};
 use missed::Missed;
 pub use missed::SpoolConfig;
@@ -49,10 +52,7 @@ use schedule::Schedule;
 pub use senses::SenseConfig;
 use senses::Senses;
 use strings::Strings;
-use uevents::{BURST, Heard};
-
-/// How long the announcement of what is present at start waits for libusb to say whether it is alive.
-const LIBUSB_START: Duration = Duration::from_millis(500);
+use uevents::Heard;
 
 /// What the engine needs to know.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ pub struct EngineConfig {
     pub spool: Option<SpoolConfig>,
 }
 
-/// The thread's state.
+/// The state of whoever leads.
 pub struct Engine {
     config: EngineConfig,
     hub: Hub,
@@ -81,6 +81,7 @@ pub struct Engine {
     registry: Registry,
     announcer: Announcer,
     schedule: Schedule,
+    desk: Desk,
     strings: Strings,
     missed: Missed,
     pending: VecDeque<Heard>,
@@ -103,12 +104,14 @@ impl Engine {
             Missed::new(config.spool.clone(), (earlier.settled().clone(), earlier.claims().clone()), stored);
         let senses = Senses::new(config.senses.clone(), hub.clone(), Arc::clone(&inbox), uevent_socket);
         let news = Arc::clone(&inbox);
+        let desk = Desk::default();
         Self {
             bus: Bus::open(config.snapshot, move |told| news.send(Message::Bus(told))),
             announcer: Announcer::new(hub.clone(), intake, earlier, Arc::clone(&config.filters)),
             schedule: Schedule::new(config.interval),
             registry: Registry::new(LEAST_GRACE + config.patience),
-            strings: Strings::new(Arc::clone(&inbox)),
+            strings: Strings::new(desk.clone()),
+            desk,
             missed,
             pending: VecDeque::new(),
             overflowed: None,
@@ -119,98 +122,19 @@ impl Engine {
         }
     }
 
-    /// Listens until told to stop.
-    pub fn run(mut self) {
-        self.senses.open();
-        self.registry.set_uevents_open(self.senses.has_uevents());
-        self.senses.libusb().wait(LIBUSB_START);
-        if !self.config.snapshot {
-            self.hub.tell_source(name::SNAPSHOT, SourceState::Off, "switched off by configuration");
-        }
-        self.announcer.end_told(self.senses.libusb_is_alive());
-        self.tell_missed_before();
-        self.snapshot();
-        let mut started = false;
-        // Devices that come meanwhile must not keep those that were there from being complete.
-        let started_by = Instant::now() + bus::FIRST_LISTING + strings::PATIENCE;
-        loop {
-            let idle = self.handle(BURST);
-            if !self.take_messages() {
-                return self.finish();
-            }
-            self.announce_ready(Instant::now());
-            if !idle {
-                continue;
-            }
-            if let Some(cause) = self.overflowed.take() {
-                self.recover(cause);
-                continue;
-            }
-            let now = Instant::now();
-            let is_complete = self.bus.has_listed() && self.strings.next().is_none();
-            if !started && (is_complete || now >= started_by) {
-                started = true;
-                self.hub.tell(&Notice::Started);
-            }
-            if self.schedule.retry_is_due(now) {
-                let had_uevents = self.senses.has_uevents();
-                self.senses.retry();
-                self.registry.set_uevents_open(self.senses.has_uevents());
-                if self.senses.has_uevents() && !had_uevents {
-                    self.missed.opened(self.bus.last_uevent());
-                    self.schedule.snapshot_within(Duration::ZERO);
-                }
-            }
-            if self.schedule.snapshot_is_due(now) {
-                self.snapshot();
-                self.look_at_spool(When::Later);
-                continue;
-            }
-            if self.missed.due().is_some_and(|due| now >= due) {
-                self.look_at_spool(When::Later);
-                continue;
-            }
-            let next = self.schedule.next(self.senses.lacks_something());
-            let next = self.strings.next().map_or(next, |strings| strings.min(next));
-            let next = if started || self.bus.has_listed() { next } else { next.min(started_by) };
-            let next = self.missed.due().map_or(next, |due| due.min(next));
-            let woken = self.senses.wait(next.saturating_duration_since(now));
-            if woken.spool {
-                self.missed.look_soon();
-            }
-            if woken.nodes {
-                self.hub.note(&Fact::Reported { source: bus::HINTS });
-                if let Some(delay) = self.registry.nodes_changed() {
-                    self.schedule.snapshot_now_and_after(delay);
-                }
-            }
-        }
-    }
-
-    /// What has been heard is announced, whether or not all is known of it. What waits in the socket stays there: it may be
-    /// handed over to the next run.
-    fn finish(mut self) {
-        while let Some(heard) = self.pending.pop_front() {
-            self.handle_one(heard);
-        }
-        for (name, device, cause) in self.strings.take_all() {
-            self.announce(name, device, cause);
-        }
-    }
-
     /// Something was missed: what sysfs shows decides, and subscribers are told of the gap before what it brings.
-    fn recover(&mut self, cause: GapCause) {
+    async fn recover(&mut self, cause: GapCause) {
         self.registry.note_gap();
         let verdict = Verdict { gap: Some(cause), ..self.scan() };
-        self.carry_out(verdict, Moment::now(), None);
+        self.carry_out(verdict, Moment::now(), None).await;
     }
 
-    fn snapshot(&mut self) {
+    async fn snapshot(&mut self) {
         self.schedule.snapshot_taken(Instant::now());
         // A uevent that waits is older than what sysfs shows now.
-        self.handle_pending();
+        self.handle_pending().await;
         let verdict = self.scan();
-        self.carry_out(verdict, Moment::now(), None);
+        self.carry_out(verdict, Moment::now(), None).await;
         if self.senses.has_uevents() {
             self.senses.tell_uevents(self.registry.is_deaf());
         }
@@ -259,7 +183,7 @@ impl Engine {
         }));
     }
 
-    fn carry_out(&mut self, verdict: Verdict, at: Moment, uevent: Option<&Uevent>) {
+    async fn carry_out(&mut self, verdict: Verdict, at: Moment, uevent: Option<&Uevent>) {
         if let Some(uevent) = uevent.filter(|_| verdict.repeated) {
             let cause = self.cause(Backend::Netlink, None, at);
             self.announcer.note_repeated(uevent.name(), self.strings.awaited(uevent.name()), cause);
@@ -292,7 +216,7 @@ impl Engine {
                     };
                     let cause = Cause { seqnum, ..self.cause(backend, synthetic, at) };
                     match described {
-                        Some(description) => self.attach(name, description, cause),
+                        Some(description) => self.attach(name, description, cause).await,
                         None => self.vanished(&name),
                     }
                 }
@@ -307,10 +231,10 @@ impl Engine {
         }
     }
 
-    fn attach(&mut self, name: String, description: Description, cause: Cause) {
+    async fn attach(&mut self, name: String, description: Description, cause: Cause) {
         let device = match description {
             Description::Whole(device) => Some(device),
-            Description::WithoutStrings(strings) => self.strings.read(&name, strings, cause),
+            Description::WithoutStrings(strings) => self.strings.read(&name, strings, cause).await,
         };
         if let Some(device) = device {
             self.announce(name, device, cause);

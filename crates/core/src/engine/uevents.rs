@@ -24,22 +24,22 @@ pub(super) struct Heard {
 
 impl Engine {
     /// Handles uevents until none waits.
-    pub(super) fn handle_pending(&mut self) {
-        while !self.handle(BURST) {}
+    pub(super) async fn handle_pending(&mut self) {
+        while !self.handle(BURST).await {}
     }
 
     /// Drains the socket, handles one uevent, and so on, `limit` times at the most. True once nothing waits.
-    pub(super) fn handle(&mut self, limit: usize) -> bool {
+    pub(super) async fn handle(&mut self, limit: usize) -> bool {
         for _ in 0..limit {
             self.drain();
             let Some(heard) = self.pending.pop_front() else { return true };
-            self.handle_one(heard);
+            self.handle_one(heard).await;
         }
         false
     }
 
     /// Handles one uevent.
-    pub(super) fn handle_one(&mut self, Heard { uevent, at }: Heard) {
+    pub(super) async fn handle_one(&mut self, Heard { uevent, at }: Heard) {
         let verdict = self.registry.uevent(uevent.change, uevent.name(), uevent.address, Instant::now());
         if verdict.transitions.is_empty() {
             // What an earlier run has told of may leave before a snapshot has seen it.
@@ -50,7 +50,7 @@ impl Engine {
                 self.announcer.settle(Some(uevent.seqnum));
             }
         }
-        self.carry_out(verdict, at, Some(&uevent));
+        self.carry_out(verdict, at, Some(&uevent)).await;
     }
 
     pub(super) fn drain(&mut self) {

@@ -2,6 +2,7 @@
 //!
 //! | File | What it is about |
 //! |---|---|
+//! | `alarm` | wakes a thread unless it is stilled |
 //! | `bus` | which devices are connected, and what each one is |
 //! | `doorbell` | ends the engine's wait |
 //! | `machine` | name, boot and clock of the machine |
@@ -30,9 +31,9 @@ mod usage;
 mod windows;
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use elsewhere::{bus, doorbell, socket, thread};
+pub(crate) use elsewhere::{alarm, bus, doorbell, socket, thread};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{bus, doorbell, machine, socket, thread};
+pub(crate) use linux::{alarm, bus, doorbell, machine, socket, thread};
 pub(crate) use listed::{Description, Entry, Taken};
 #[cfg(target_os = "macos")]
 pub(crate) use macos::machine;

@@ -25,15 +25,15 @@ const REMEMBERED: usize = 1000;
 
 impl Engine {
     /// Tells what was missed before the first snapshot.
-    pub(in crate::engine) fn tell_missed_before(&mut self) {
+    pub(in crate::engine) async fn tell_missed_before(&mut self) {
         self.missed.opened(self.bus.last_uevent());
         // Where no snapshot is taken nothing can be left to it.
         let continues = self.announcer.earlier().continues() || !self.config.snapshot;
-        self.look_at_spool(When::BeforeFirst { continues });
+        self.look_at_spool(When::BeforeFirst { continues }).await;
     }
 
     /// Tells what was missed, and removes what is dealt with.
-    pub(in crate::engine) fn look_at_spool(&mut self, when: When) {
+    pub(in crate::engine) async fn look_at_spool(&mut self, when: When) {
         self.missed.due = None;
         let Some(SpoolConfig { spool, boot_id }) = self.missed.config.clone() else { return };
         self.senses.watch_spool(spool.path());
@@ -52,10 +52,10 @@ impl Engine {
         let (heard, missed): (Vec<Record>, Vec<Record>) =
             listing.records.into_iter().partition(|record| self.missed.known.contains(record.seqnum));
         if when == When::Later && !missed.is_empty() {
-            self.handle_pending();
+            self.handle_pending().await;
         }
         let has_missed = !missed.is_empty();
-        self.take_records(missed, when, &boot_id);
+        self.take_records(missed, when, &boot_id).await;
         let mut done: Vec<u64> = listing.passed_over;
         done.extend(heard.iter().map(|record| record.seqnum));
         self.remove_stored(&spool, done);
@@ -65,7 +65,7 @@ impl Engine {
         }
     }
 
-    fn take_records(&mut self, records: Vec<Record>, when: When, boot_id: &str) {
+    async fn take_records(&mut self, records: Vec<Record>, when: When, boot_id: &str) {
         if records.is_empty() {
             return self.missed.waiting.clear();
         }
@@ -88,9 +88,9 @@ impl Engine {
                     // What waits in the socket has its place among the records.
                     while self.pending.front().is_some_and(|heard| heard.uevent.seqnum < record.seqnum) {
                         let Some(heard) = self.pending.pop_front() else { break };
-                        self.handle_one(heard);
+                        self.handle_one(heard).await;
                     }
-                    self.tell_missed(&record, when);
+                    self.tell_missed(&record, when).await;
                 }
                 Fate::Settle(why) => self.settle_record(&record, why),
                 Fate::Wait => match self.missed.wait_for(record.seqnum, now) {
@@ -114,7 +114,7 @@ impl Engine {
         }
     }
 
-    fn tell_missed(&mut self, record: &Record, when: When) {
+    async fn tell_missed(&mut self, record: &Record, when: When) {
         self.hub.note(&Fact::Reported { source: name::UDEV_HELPER });
         if when == When::Later && self.missed.horizon.is_some_and(|horizon| record.seqnum > horizon) {
             self.registry.doubt_uevents();
@@ -142,7 +142,7 @@ impl Engine {
                     let described = described.unwrap_or_else(|| {
                         Description::Whole(record.device(self.bus.bus_path(&record.devpath)))
                     });
-                    self.attach(name, described, cause);
+                    self.attach(name, described, cause).await;
                 }
                 Transition::Detach { name, .. } => {
                     if let Some((device, came)) = self.strings.take(&name) {

@@ -4,6 +4,7 @@
 //! A listing asks each hub on Windows, and a hub that hangs does not answer. The engine therefore never waits for one: it asks,
 //! goes on, and takes the listing when it comes.
 
+pub(crate) mod alarm;
 pub(crate) mod bus;
 pub(crate) mod doorbell;
 mod found;

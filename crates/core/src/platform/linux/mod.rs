@@ -1,5 +1,6 @@
 //! Linux: sysfs, eventfd and procfs.
 
+pub(crate) mod alarm;
 pub(crate) mod bus;
 #[cfg(test)]
 pub(crate) mod devices;
