@@ -305,12 +305,9 @@ mod tests {
     }
 
     /// An engine that does whatever comes, and the crew that runs it.
-    fn crew<F: Future<Output = ()> + Send>(
-        work: impl FnOnce(Desk, Arc<Inbox>) -> F + Send + 'static,
-    ) -> (Crew, Arc<Inbox>)
-    where
-        F: 'static,
-    {
+    fn crew<F: Future<Output = ()> + Send + 'static>(
+        work: impl FnOnce(Desk, Arc<Inbox>) -> F,
+    ) -> (Crew, Arc<Inbox>) {
         let (inbox, desk) = (Arc::new(Inbox::new().expect("an inbox")), Desk::default());
         let engine = work(desk.clone(), Arc::clone(&inbox));
         (Crew::start(engine, desk, Arc::clone(&inbox)).expect("a crew"), inbox)
