@@ -5,8 +5,8 @@ import { FLAT, KEPT, WARM } from './course.mjs';
 
 const KB = 1024;
 const MB = 1024 * KB;
-/** `aw-strings` threads that there are at most (docs/ARCHITECTURE.md). */
-const STRING_THREADS = 16;
+/** `aw-engine` threads that there are at most (docs/ARCHITECTURE.md): a leader, and those that wait for drivers. */
+const ENGINE_THREADS = 17;
 
 /** The median of one series over samples from one number of pairs to another: one moment in which V8 had just collected does not decide. */
 function level(samples, series, from, to) {
@@ -58,7 +58,7 @@ function flatChecks(course) {
     grown('store', MB, 'outbox file, MB', 4),
     // It begins anew once it has 64 MB (outbox/checkpoint.rs), when nobody reads it.
     { name: 'write-ahead log, MB, at most', value: highest(course, 'wal') / MB, atMost: 96 },
-    { name: 'threads that read strings, at most', value: highest(course, 'strings'), atMost: STRING_THREADS },
+    { name: 'threads of the engine, at most', value: highest(course, 'engine'), atMost: ENGINE_THREADS },
     // Redis is asked to trim now and then, however many have come meanwhile.
     { name: 'entries in the stream, times redis.maxlen, at most', value: highest(course, 'stream') / KEPT, atMost: 5 },
   ];

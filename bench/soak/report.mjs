@@ -11,7 +11,7 @@ const SERIES = [
   ['settledExternal', 'external', KB],
   ['descriptors', 'descriptors', 1],
   ['threads', 'threads', 1],
-  ['strings', 'of strings', 1],
+  ['engine', 'of the engine', 1],
   ['resources', 'timers, handles', 1],
   ['store', 'outbox', KB],
   ['wal', 'WAL', KB],
@@ -80,7 +80,7 @@ export function plotsOf({ samples, bare }, prefix = 'soak') {
     plot('handles', 'number', [
       ['descriptors', 'file descriptors', 1],
       ['threads', 'threads', 1],
-      ['strings', 'threads that read strings', 1],
+      ['engine', 'threads of the engine', 1],
       ['resources', 'timers and handles', 1],
     ]),
     plot('store', 'MB, and thousands of entries', [

@@ -67,11 +67,11 @@ export class Watched {
   async #fromOutside() {
     const proc = `/proc/${this.#child.pid}`;
     const [rollup, descriptors, names] = await Promise.all([readFile(`${proc}/smaps_rollup`, 'utf8'), readdir(`${proc}/fd`), this.threadNames()]);
-    // Those are started where strings wait for a driver: up to 16, whenever so many are needed at once.
-    const strings = names.filter((name) => name === 'aw-strings').length;
+    // One more is started for each device that waits for its driver, whenever that is so at once.
+    const engine = names.filter((name) => name === 'aw-engine').length;
     const field = (name) => Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(rollup)[1]) * 1024;
     const [rss, anonymous] = [field('Rss'), field('Anonymous')];
-    return { rss, anonymous, file: rss - anonymous, descriptors: descriptors.length, threads: names.length - strings, strings };
+    return { rss, anonymous, file: rss - anonymous, descriptors: descriptors.length, threads: names.length - engine, engine };
   }
 
   /** What its memory is made of: resident bytes of each mapping, by what is mapped. */

@@ -7,15 +7,21 @@
 //!
 //! The engine is a future, and this is what polls it. There is one thing that it waits for: [`Desk::read`].
 
-use std::future::{Future, poll_fn};
+mod desk;
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
+
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+pub(super) use desk::{Answer, Desk};
 
 use super::inbox::{Inbox, Message};
 use crate::device::Device;
@@ -30,66 +36,6 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 const MOST_THREADS: usize = 17;
 
 type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// What has become of a request to read.
-#[derive(Debug)]
-pub(super) enum Answer {
-    /// The device with its strings.
-    Read(Device),
-    /// It will come here, and [`Message::StringsRead`] says when.
-    Later(Receiver<Device>),
-    /// Every thread waits for some driver. [`Message::StringsRead`] says when one does no more.
-    Busy(StringsToRead),
-}
-
-/// Where the engine leaves what is to be read.
-#[derive(Clone, Default)]
-pub(super) struct Desk(Arc<Mutex<Paper>>);
-
-#[derive(Default)]
-enum Paper {
-    #[default]
-    Nothing,
-    Asked(StringsToRead),
-    Answered(Answer),
-}
-
-impl Desk {
-    /// Reads strings: at once, as far as the rest of the engine is concerned.
-    pub(super) async fn read(&self, strings: StringsToRead) -> Answer {
-        let mut asked = Some(strings);
-        poll_fn(|_| {
-            let mut paper = self.paper();
-            match (asked.take(), std::mem::take(&mut *paper)) {
-                (Some(strings), _) => *paper = Paper::Asked(strings),
-                (None, Paper::Answered(answer)) => return Poll::Ready(answer),
-                (None, unanswered) => *paper = unanswered,
-            }
-            Poll::Pending
-        })
-        .await
-    }
-
-    fn question(&self) -> Option<StringsToRead> {
-        let mut paper = self.paper();
-        match std::mem::take(&mut *paper) {
-            Paper::Asked(strings) => Some(strings),
-            other => {
-                *paper = other;
-                None
-            }
-        }
-    }
-
-    fn answer(&self, answer: Answer) {
-        *self.paper() = Paper::Answered(answer);
-    }
-
-    fn paper(&self) -> MutexGuard<'_, Paper> {
-        // Nothing under this lock panics.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The threads of one engine.
 pub struct Crew(Arc<Shared>);
@@ -284,136 +230,5 @@ impl State {
         let is_free = !self.is_over && !self.has_follower;
         self.has_follower |= is_free;
         is_free
-    }
-}
-
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use std::sync::mpsc::{Sender, channel};
-    use std::time::Instant;
-
-    use super::*;
-    use crate::platform::Description;
-    use crate::sysfs::Sysfs;
-    use crate::sysfs::test_tree::Tree;
-
-    fn to_read(sysfs: &Sysfs) -> StringsToRead {
-        match sysfs.describe_uevent(&Tree::uevent(5)) {
-            Description::WithoutStrings(strings) => strings,
-            Description::Whole(_) => panic!("it has strings"),
-        }
-    }
-
-    /// An engine that does whatever comes, and the crew that runs it.
-    fn crew<F: Future<Output = ()> + Send + 'static>(
-        work: impl FnOnce(Desk, Arc<Inbox>) -> F,
-    ) -> (Crew, Arc<Inbox>) {
-        let (inbox, desk) = (Arc::new(Inbox::new().expect("an inbox")), Desk::default());
-        let engine = work(desk.clone(), Arc::clone(&inbox));
-        (Crew::start(engine, desk, Arc::clone(&inbox)).expect("a crew"), inbox)
-    }
-
-    fn thread() -> std::thread::ThreadId {
-        std::thread::current().id()
-    }
-
-    fn wait_for_message(inbox: &Inbox) {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !inbox.take().iter().any(|message| matches!(message, Message::StringsRead)) {
-            assert!(Instant::now() < deadline, "no thread has said that it has read");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    #[test]
-    fn what_can_be_read_at_once_is_read_by_whoever_leads() {
-        let (_tree, sysfs) = Tree::with("crew-quick", b"x\n");
-        let (told, heard) = channel();
-        let (crew, _) = crew(move |desk, _| async move {
-            let before = thread();
-            for _ in 0..100 {
-                // A machine that is busy may take a millisecond for it; then the other one goes on.
-                match desk.read(to_read(&sysfs)).await {
-                    Answer::Read(device) => told.send((before == thread(), device.product)).expect("heard"),
-                    Answer::Later(_) => break,
-                    Answer::Busy(_) => panic!("nobody waits"),
-                }
-            }
-        });
-        crew.join();
-        let answers: Vec<_> = heard.iter().collect();
-        assert!(!answers.is_empty());
-        for (is_same_thread, product) in answers {
-            assert_eq!((is_same_thread, product.as_deref()), (true, Some("x")));
-        }
-    }
-
-    #[test]
-    fn whoever_is_held_up_leaves_the_engine_to_another_one_and_follows_it() {
-        let (tree, sysfs) = Tree::with("crew-slow", b"x\n");
-        let writer = tree.have_wait("product");
-        let (told, heard) = channel();
-        let (crew, _) = crew(move |desk, inbox| async move {
-            let first = thread();
-            let Answer::Later(result) = desk.read(to_read(&sysfs)).await else { panic!("it has to wait") };
-            let second = thread();
-            assert_ne!(first, second);
-            writer.end();
-            let device = result.recv().expect("read");
-            wait_for_message(&inbox);
-            // The thread that was held up is the one that takes over now: no further one has been started.
-            let writer = tree.have_wait("product");
-            let Answer::Later(_) = desk.read(to_read(&sysfs)).await else { panic!("it has to wait") };
-            told.send((first == thread(), device.partial)).expect("heard");
-            writer.end();
-            wait_for_message(&inbox);
-        });
-        crew.join();
-        assert_eq!(heard.try_iter().collect::<Vec<_>>(), [(true, false)]);
-    }
-
-    #[test]
-    fn once_every_thread_waits_it_is_said_and_one_that_is_free_again_serves() {
-        let (tree, sysfs) = Tree::with("crew-busy", b"x\n");
-        let writer = tree.have_wait("product");
-        let (told, heard) = channel();
-        let (crew, _) = crew(move |desk, inbox| async move {
-            let mut later = Vec::new();
-            let mut strings = to_read(&sysfs);
-            let put_off = loop {
-                match desk.read(strings).await {
-                    Answer::Later(result) => later.push(result),
-                    Answer::Busy(strings) => break strings,
-                    Answer::Read(_) => panic!("it has to wait"),
-                }
-                strings = to_read(&sysfs);
-            };
-            let waiting = later.len();
-            writer.end();
-            for result in later {
-                result.recv().expect("read");
-            }
-            wait_for_message(&inbox);
-            tree.write("product", b"again\n");
-            let answer = desk.read(put_off).await;
-            told.send((waiting, matches!(answer, Answer::Read(_) | Answer::Later(_)))).expect("heard");
-        });
-        crew.join();
-        assert_eq!(heard.try_iter().collect::<Vec<_>>(), [(MOST_THREADS - 1, true)]);
-    }
-
-    #[test]
-    fn an_end_waits_for_no_driver() {
-        let (tree, sysfs) = Tree::with("crew-hung", b"x\n");
-        let writer = tree.have_wait("product");
-        let (held, over): (Sender<()>, _) = channel();
-        let (crew, inbox) = crew(move |desk, _| async move {
-            let _held = held;
-            let Answer::Later(_) = desk.read(to_read(&sysfs)).await else { panic!("it has to wait") };
-        });
-        crew.join();
-        assert!(over.try_recv().is_err(), "the engine is gone, and what it held");
-        writer.end();
-        wait_for_message(&inbox);
     }
 }
