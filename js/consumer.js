@@ -7,6 +7,7 @@ const { shown } = require('./device-values.js');
 const { badArgument, coded, jsonOf, reasonOf } = require('./failure.js');
 const { watchListeners } = require('./listeners.js');
 const { Log } = require('./log.js');
+const { handling } = require('./opentelemetry.js');
 const { currentTelemetry } = require('./telemetry.js');
 const { tell } = require('./tell.js');
 
@@ -112,7 +113,6 @@ class USBEventConsumer extends EventEmitter {
   }
 
   async #run({ ticket, event }) {
-    const { handling } = require('./opentelemetry.js');
     try {
       await handling(event, this.#place, () => this.#handler(event));
     } catch (thrown) {

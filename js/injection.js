@@ -1,5 +1,6 @@
 'use strict';
 
+const { readDevice, readIdentity } = require('./device-reading.js');
 const { notRunning } = require('./failure.js');
 
 /**
@@ -20,7 +21,6 @@ class Injection {
 
   /** Resolves once the addon has told what became of it. */
   take(action, device) {
-    const { readDevice, readIdentity } = require('./device-reading.js');
     return new Promise((resolve, reject) => {
       const call = { action, json: null, resolve, reject };
       // Its place is taken first: reading runs code of the device's, which may call again.

@@ -2,11 +2,10 @@
 
 // What this thread of JavaScript's exports, for all of its daemons. There is none until initializeTracing is called.
 
+const { observe } = require('./meter.js');
 const { NativeTelemetry } = require('./native.js');
 const { guarded } = require('./guarded.js');
-
-/** Loaded by whoever exports something: a start is quicker without. */
-const opentelemetry = () => require('./opentelemetry.js');
+const opentelemetry = require('./opentelemetry.js');
 
 /** How often it is said that the host gets less than there is, in ms. */
 const BETWEEN_WARNINGS = 60_000;
@@ -21,11 +20,10 @@ class TelemetryOfThread {
 
   /** Numbers of daemons are not those of `earlier`'s, some of which may run yet: the host's meter tells them apart by these. */
   constructor(variables, earlier) {
-    const { observe } = require('./meter.js');
     const self = new WeakRef(this);
     // Asked now: an SDK that is registered later gets the next call's.
-    const relay = opentelemetry().hasTracer() ? () => self.deref()?.#pump() : undefined;
-    const meter = opentelemetry().meter();
+    const relay = opentelemetry.hasTracer() ? () => self.deref()?.#pump() : undefined;
+    const meter = opentelemetry.meter();
     this.#native = new NativeTelemetry(variables, relay, meter !== null, earlier?.native);
     if (meter !== null && this.#native.leavesFigures()) {
       guarded(() => observe(meter, JSON.parse(NativeTelemetry.knownFigures()), () => this.#takeFigures()));
@@ -74,7 +72,7 @@ class TelemetryOfThread {
   /** One batch. Gives whether more waits. */
   #relay() {
     const { more, traces, lost } = JSON.parse(this.#native.takeTraces());
-    for (const spans of traces) opentelemetry().relay(spans);
+    for (const spans of traces) opentelemetry.relay(spans);
     if (lost > 0) this.#tellLost(lost);
     return more;
   }
@@ -89,9 +87,9 @@ function variablesOf(environment, otlp) {
 
 /** What daemons export that start from now on. Gives what is wrong with the variables. */
 function startTelemetry({ otlp, environment = process.env }) {
-  opentelemetry().load();
+  opentelemetry.load();
   const variables = variablesOf(environment, otlp);
-  const key = `${variables} ${opentelemetry().hasTracer()} ${opentelemetry().meter() !== null}`;
+  const key = `${variables} ${opentelemetry.hasTracer()} ${opentelemetry.meter() !== null}`;
   // Asked for again, it is the same: daemons that run and those that come share one.
   if (current?.key === key) return [];
   const earlier = current?.telemetry;
