@@ -128,12 +128,10 @@ impl Senses {
         fds.extend(self.nodes.as_ref().map(|watch| PollFd::from_borrowed_fd(watch.as_fd(), PollFlags::IN)));
         let spool_at = fds.len();
         fds.extend(self.spool.as_ref().map(|watch| PollFd::from_borrowed_fd(watch.as_fd(), PollFlags::IN)));
-        let timeout = Timespec {
-            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
+        // What is too long for the kernel's clock has no end.
+        let timeout = Timespec::try_from(timeout).ok();
         // Fails only when a signal interrupts it, which is a reason to look around like any other.
-        let _ = poll(&mut fds, Some(&timeout));
+        let _ = poll(&mut fds, timeout.as_ref());
         let is_ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
         let nodes_ready = self.nodes.is_some() && is_ready(nodes_at);
         let spool_ready = is_ready(spool_at);

@@ -23,12 +23,8 @@ impl Alarm {
 
     /// Whoever waits goes on in so long.
     pub(crate) fn set(&self, after: Duration) {
-        // Nothing at all would still it.
-        let after = after.max(Duration::from_nanos(1));
-        self.arm(Timespec {
-            tv_sec: i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: after.subsec_nanos().into(),
-        });
+        // Nothing at all would still it, and what is too long for the kernel's clock never comes.
+        self.arm(after.max(Duration::from_nanos(1)).try_into().unwrap_or_default());
     }
 
     /// It does not go off any more; one that has, and that nobody has heard, has not.
