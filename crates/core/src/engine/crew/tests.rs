@@ -13,6 +13,14 @@ fn to_read(sysfs: &Sysfs) -> StringsToRead {
     }
 }
 
+/// Reads what a driver keeps back.
+async fn held_up(desk: &Desk, sysfs: &Sysfs) -> Receiver<Device> {
+    match desk.read(to_read(sysfs)).await {
+        Answer::Later(result) => result,
+        other => panic!("it has to wait: {other:?}"),
+    }
+}
+
 /// An engine that does whatever comes, and the crew that runs it.
 fn crew<F: Future<Output = ()> + Send + 'static>(
     work: impl FnOnce(Desk, Arc<Inbox>) -> F,
@@ -64,7 +72,7 @@ fn whoever_is_held_up_leaves_the_engine_to_another_one_and_follows_it() {
     let (told, heard) = channel();
     let (crew, _) = crew(move |desk, inbox| async move {
         let first = thread();
-        let Answer::Later(result) = desk.read(to_read(&sysfs)).await else { panic!("it has to wait") };
+        let result = held_up(&desk, &sysfs).await;
         let second = thread();
         assert_ne!(first, second);
         writer.end();
@@ -72,7 +80,7 @@ fn whoever_is_held_up_leaves_the_engine_to_another_one_and_follows_it() {
         wait_for_message(&inbox);
         // The thread that was held up is the one that takes over now: no further one has been started.
         let writer = tree.have_wait("product");
-        let Answer::Later(_) = desk.read(to_read(&sysfs)).await else { panic!("it has to wait") };
+        held_up(&desk, &sysfs).await;
         told.send((first == thread(), device.partial)).expect("heard");
         writer.end();
         wait_for_message(&inbox);
@@ -118,7 +126,7 @@ fn an_end_waits_for_no_driver() {
     let (held, over): (Sender<()>, _) = channel();
     let (crew, inbox) = crew(move |desk, _| async move {
         let _held = held;
-        let Answer::Later(_) = desk.read(to_read(&sysfs)).await else { panic!("it has to wait") };
+        held_up(&desk, &sysfs).await;
     });
     crew.join();
     assert!(over.try_recv().is_err(), "the engine is gone, and what it held");
