@@ -13,3 +13,7 @@ pub mod present;
 mod telemetry;
 mod waking;
 mod wire;
+
+/// One heap for all threads, because an event is made on one and freed on another (docs/adr/0014).
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
