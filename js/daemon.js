@@ -3,6 +3,7 @@
 const { EventEmitter, errorMonitor } = require('node:events');
 const { NativeDaemon } = require('./native.js');
 const { configurationJson, warn } = require('./config.js');
+const { noticeOf } = require('./arguments.js');
 const { Audience } = require('./audience.js');
 const { ConnectedDevices, writing } = require('./connected-devices.js');
 const { malformed } = require('./device-values.js');
@@ -70,7 +71,7 @@ class USBDaemon extends EventEmitter {
     super();
     // Weakly: threads of the addon must not keep a daemon alive that nobody holds.
     const self = new WeakRef(this);
-    this.#native = new NativeDaemon(configurationJson(config), (text) => self.deref()?.#pump(text), this.#log.native);
+    this.#native = new NativeDaemon(configurationJson(config), (...given) => self.deref()?.#take(given), this.#log.native);
     warn(this.#native.warnings());
     const { monitoring, filters, performance, outbox } = JSON.parse(this.#native.config());
     this.#config = { monitoring, filters, performance, outbox };
@@ -271,6 +272,12 @@ class USBDaemon extends EventEmitter {
       if (error.code === 'ERR_USB_NOT_RUNNING') return undefined;
       throw error;
     }
+  }
+
+  /** A batch of notices as a text, or an event that comes alone. */
+  #take(given) {
+    if (given.length === 1) this.#pump(given[0]);
+    else apart(() => this.#handle(noticeOf(given)));
   }
 
   /** Handles a batch of notices as the addon gives it: an empty text where there is no run. */

@@ -12,6 +12,7 @@ use usb_daemon_core::{
     SimulatedCommand, SimulatedDevice, schema,
 };
 
+use crate::arguments::Handed;
 use crate::failure::{Result, answer_json, failure};
 use crate::log::NativeLog;
 use crate::outlet::Outlet;
@@ -41,16 +42,17 @@ struct Run {
 
 #[napi]
 impl NativeDaemon {
-    /// Checks the configuration. `hand` is called with what `take` gives once whenever notices begin to wait; lines go to `log`.
+    /// Checks the configuration. `hand` is called once whenever notices begin to wait: with what `take` gives, or with the values of a
+    /// single event (`js/arguments.js`). Lines go to `log`.
     #[napi(constructor, catch_unwind)]
-    pub fn new(config: String, hand: Function<(String,), ()>, log: &NativeLog) -> Result<Self> {
+    pub fn new(config: String, hand: Function<Handed, ()>, log: &NativeLog) -> Result<Self> {
         let Reading { config, warnings } = Config::read(&config).map_err(failure)?;
         let outlet = Arc::new(Outlet::default());
         let taking = Arc::clone(&outlet);
         Ok(Self {
             config,
             warnings,
-            wake: handing(hand, move || taking.take())?,
+            wake: handing(hand, move || taking.hand())?,
             outlet,
             log: log.shared(),
             run: Mutex::default(),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "N-API hands over owned strings")]
 
+mod arguments;
 mod cli;
 mod consumer;
 mod daemon;

@@ -1,10 +1,11 @@
-//! The way out to JavaScript: what waits for it, as text.
+//! The way out to JavaScript: what waits for it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::Error;
-use usb_daemon_core::{Code, Delivery, EventLoop};
+use usb_daemon_core::{Code, Delivery, EventLoop, Notice};
 
+use crate::arguments::Handed;
 use crate::failure::Result;
 use crate::wire::Wire;
 
@@ -41,12 +42,25 @@ impl Outlet {
     /// The next notices as JSON: `{ more, notices }`; empty where there has been no run. Until `more` is false there is no further
     /// wake-up.
     pub(crate) fn take(&self) -> Result<String> {
+        Ok(self.next(Wire::write)?.unwrap_or_default())
+    }
+
+    /// The same, as the arguments of a call.
+    pub(crate) fn hand(&self) -> Result<Handed> {
+        Ok(self.next(Wire::hand)?.unwrap_or_default())
+    }
+
+    fn next<Given>(
+        &self,
+        give: impl Fn(&mut Wire, &[Notice], bool) -> serde_json::Result<Given>,
+    ) -> Result<Option<Given>> {
         // A panic under this lock has become an error of JavaScript's, and leaves what it guards whole.
         let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Run { delivery, event_loop, wire }) = &mut *run else { return Ok(String::new()) };
+        let Some(Run { delivery, event_loop, wire }) = &mut *run else { return Ok(None) };
         event_loop.answer();
         let (notices, more) = delivery.take(BATCH);
-        wire.write(&notices, more)
+        give(wire, &notices, more)
+            .map(Some)
             .map_err(|error| Error::new(Code::System, format!("notices cannot be written: {error}")))
     }
 }

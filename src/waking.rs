@@ -7,6 +7,7 @@ use napi::bindgen_prelude::{Function, JsValuesTupleIntoVec};
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use usb_daemon_core::Code;
 
+use crate::arguments::Handed;
 use crate::failure::Result;
 
 /// Calls a function of JavaScript's soon, and returns at once.
@@ -20,10 +21,10 @@ pub(crate) fn waking(function: Function<(), ()>) -> Result<Waking> {
 
 /// The same, with the text that `give` gives on the thread of JavaScript's: to ask for it from there would be another way back and forth.
 pub(crate) fn handing(
-    function: Function<(String,), ()>,
-    give: impl Fn() -> Result<String> + 'static,
+    function: Function<Handed, ()>,
+    give: impl Fn() -> Result<Handed> + 'static,
 ) -> Result<Waking> {
-    calling(function, move || give().map(|text| (text,)))
+    calling(function, give)
 }
 
 fn calling<Arguments: JsValuesTupleIntoVec + 'static>(

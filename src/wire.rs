@@ -1,11 +1,15 @@
-//! Notices as JavaScript gets them: JSON, in which a device that leaves is only what has changed since it came.
+//! Notices as JavaScript gets them: JSON, in which a device that leaves is only what has changed since it came. An event that comes
+//! alone goes without any text (`arguments`).
 //!
 //! JavaScript has the rest, and text that it need not parse is garbage that it need not collect.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::Serialize;
-use usb_daemon_core::{Action, Backend, Event, Notice, Synthetic};
+use usb_daemon_core::{Action, Attachment, Backend, Event, Notice, Synthetic};
+
+use crate::arguments::Handed;
 
 /// Which attachment JavaScript knows under each signature. One signature may stand for two devices for a while.
 #[derive(Debug, Default)]
@@ -31,30 +35,51 @@ struct Changes {
 }
 
 impl Wire {
+    /// What JavaScript is called with: an event that comes alone is not worth a text.
+    pub(crate) fn hand(&mut self, notices: &[Notice], more: bool) -> serde_json::Result<Handed> {
+        if let ([Notice::Injected { ticket, .. }], false) = (notices, more) {
+            return Ok(Handed::Injected(*ticket));
+        }
+        if let ([Notice::Transition(event) | Notice::Stayed(event)], false) = (notices, more) {
+            let is_known = self.is_known(event);
+            match event.action {
+                // Labels are rare, and have no number that is known beforehand.
+                Action::Attach if event.attachment.tags.is_empty() => {
+                    return Ok(Handed::Attached(Arc::clone(event)));
+                }
+                Action::Detach if is_known => return Ok(Handed::Left(Arc::clone(event))),
+                _ => {}
+            }
+        }
+        self.write(notices, more).map(Handed::Text)
+    }
+
     /// `{ more, notices }`.
-    pub(crate) fn write(&mut self, notices: &[Notice], more: bool) -> Result<String, serde_json::Error> {
+    pub(crate) fn write(&mut self, notices: &[Notice], more: bool) -> serde_json::Result<String> {
         let lines: Vec<Line<'_>> = notices.iter().map(|notice| self.line(notice)).collect();
         let notices = serde_json::to_string(&lines)?;
         Ok(format!("{{\"more\":{more},\"notices\":{notices}}}"))
     }
 
     fn line<'a>(&mut self, notice: &'a Notice) -> Line<'a> {
-        let (Notice::Transition(event) | Notice::Stayed(event)) = notice else { return Line::Other(notice) };
-        let (signature, instance) = (&event.attachment.signature, event.attachment.instance);
+        match notice {
+            Notice::Transition(event) | Notice::Stayed(event) if self.is_known(event) => {
+                Line::Left { r#type: "left", signature: &event.attachment.signature, changes: changes(event) }
+            }
+            _ => Line::Other(notice),
+        }
+    }
+
+    /// Whether it is the detach of a device of which JavaScript knows everything else; from now on it knows of one that comes.
+    fn is_known(&mut self, event: &Event) -> bool {
+        let Attachment { signature, instance, .. } = &*event.attachment;
         match event.action {
             Action::Attach => {
-                self.known.insert(signature.clone(), instance);
-                Line::Other(notice)
+                self.known.insert(signature.clone(), *instance);
+                false
             }
-            Action::Detach if self.known.get(signature) == Some(&instance) => {
-                self.known.remove(signature);
-                Line::Left { r#type: "left", signature, changes: changes(event) }
-            }
-            Action::Detach => {
-                // JavaScript has one place for a signature, and takes out what is there.
-                self.known.remove(signature);
-                Line::Other(notice)
-            }
+            // JavaScript has one place for a signature, and takes out what is there, whichever it is.
+            Action::Detach => self.known.remove(signature) == Some(*instance),
         }
     }
 }

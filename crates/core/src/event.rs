@@ -198,38 +198,61 @@ impl Attachment {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeviceInfo<'a> {
-    vendor_id: u16,
-    product_id: u16,
-    device_descriptor: &'a DeviceDescriptor,
+    /// Vendor ID.
+    pub vendor_id: u16,
+    /// Product ID.
+    pub product_id: u16,
+    /// As the device gave it.
+    pub device_descriptor: &'a DeviceDescriptor,
+    /// As the device gave it; none where it has none, or where it is unknown. So the next two.
     #[serde(skip_serializing_if = "Option::is_none")]
-    serial_number: Option<&'a str>,
+    pub serial_number: Option<&'a str>,
+    /// As the device gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    manufacturer: Option<&'a str>,
+    pub manufacturer: Option<&'a str>,
+    /// As the device gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    product: Option<&'a str>,
-    location: Location,
-    timestamp: u64,
-    signature: &'a str,
-    attached_at: u64,
+    pub product: Option<&'a str>,
+    /// Where it is plugged in.
+    pub location: Location,
+    /// When this transition was observed, in ms since 1970.
+    pub timestamp: u64,
+    /// The specification's signature.
+    pub signature: &'a str,
+    /// When the device came, in ms since 1970.
+    pub attached_at: u64,
+    /// `<producer>:<seq>`; none of a device without an event.
     #[serde(skip_serializing_if = "Option::is_none")]
-    event_id: Option<String>,
-    stable_id: &'a str,
-    identity: Identity,
-    interfaces: &'a [InterfaceClass],
+    pub event_id: Option<String>,
+    /// Which unit it is.
+    pub stable_id: &'a str,
+    /// What `stable_id` rests on.
+    pub identity: Identity,
+    /// Distinct interface classes, in the descriptors' order.
+    pub interfaces: &'a [InterfaceClass],
+    /// Mbit/s, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    speed: Option<f64>,
-    backend: Backend,
+    pub speed: Option<f64>,
+    /// What established the transition.
+    pub backend: Backend,
+    /// What the rules of the filters call it.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    tags: &'a [String],
+    pub tags: &'a [String],
+    /// Set where reconciliation made the event.
     #[serde(skip_serializing_if = "Option::is_none")]
-    synthetic: Option<Synthetic>,
-    partial: bool,
+    pub synthetic: Option<Synthetic>,
+    /// What is missing is unknown, not absent.
+    pub partial: bool,
 }
 
+/// Where a device is plugged in.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Location {
-    bus_number: u16,
-    device_address: u16,
-    port_path: String,
+pub struct Location {
+    /// Number of the bus.
+    pub bus_number: u16,
+    /// New after each replug.
+    pub device_address: u16,
+    /// Hub ports joined by dots, `0` for a root hub.
+    pub port_path: String,
 }

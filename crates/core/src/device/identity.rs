@@ -17,6 +17,16 @@ pub enum Identity {
     Port,
 }
 
+impl Identity {
+    /// The word in the stream.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Serial => "serial",
+            Self::Port => "port",
+        }
+    }
+}
+
 /// The contract's `stable_id`, with what it rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StableId {

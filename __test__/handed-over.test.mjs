@@ -1,0 +1,70 @@
+// The ways over which an event comes to JavaScript: alone as values, several as one text, out of the store. It is the same object each time.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { openDaemon } from './daemon.mjs';
+
+const mouse = {
+  name: '200-1.2',
+  vendorId: 0x0627,
+  productId: 0xffff,
+  manufacturer: 'QEMU',
+  product: 'Maus ü, "1"',
+  serialNumber: 'M-1',
+  deviceClass: 0xef,
+  interfaces: [{ class: 3, subclass: 1, protocol: 2 }, { class: 0xff, subclass: 0xfe, protocol: 0xfd }],
+  speed: '1.5',
+};
+const devices = {
+  'with all that a device may have': mouse,
+  'with nothing': { name: '200-1' },
+  'with empty strings and a serial number': { name: '200-3', product: '', manufacturer: '', serialNumber: '0', interfaces: [] },
+  'with labels': { ...mouse, name: '200-4', productId: 1 },
+};
+const filters = { rules: [{ match: { product_id: 1 }, action: 'tag', tags: ['a', 'b'] }] };
+
+async function stored(daemon, count) {
+  const events = daemon.events({ since: 0 });
+  const infos = [];
+  while (infos.length < count) infos.push((await events.next()).value.device);
+  await events.return();
+  return infos;
+}
+
+const told = ({ heard }) => heard.all.filter(({ event }) => event.startsWith('device:')).map(({ value }) => value);
+
+it.each(Object.entries(devices))('an event that comes alone is the one that is stored: a device %s', async (_, device) => {
+  const daemon = openDaemon({ filters });
+  await daemon.start();
+  daemon.simulateAttach(device);
+  await daemon.heard.waitFor('device:attach');
+  expect(daemon.getConnectedDevices()).toEqual(daemon.heard.of('device:attach'));
+  expect(daemon.heard.of('device:attach')[0].tags).toEqual(device.productId === 1 ? ['a', 'b'] : undefined);
+  daemon.simulateDetach(device.name);
+  await daemon.heard.waitFor('device:detach');
+  expect(told(daemon)).toStrictEqual(await stored(daemon, 2));
+});
+
+it('several that come at once are those that are stored', async () => {
+  const daemon = openDaemon({ filters });
+  await daemon.start();
+  for (const device of Object.values(devices)) daemon.simulateAttach(device);
+  for (const { name } of Object.values(devices)) daemon.simulateDetach(name);
+  // They wait for the event loop.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+  await daemon.heard.waitFor('device:detach', { count: 4 });
+  expect(told(daemon)).toStrictEqual(await stored(daemon, 8));
+});
+
+it('a device of which only the detach is told, after one with its signature has come', async () => {
+  const daemon = openDaemon();
+  await daemon.start();
+  const device = { deviceDescriptor: { idVendor: 1, idProduct: 2 }, busNumber: 7, deviceAddress: 9, portNumbers: [1] };
+  await daemon.handleDeviceDetach(device);
+  await sleep(20);
+  expect(daemon.heard.of('device:attach')).toEqual([]);
+  await daemon.handleDeviceAttach(device);
+  await daemon.handleDeviceDetach(device);
+  await daemon.heard.waitFor('device:detach');
+  expect(told(daemon)).toStrictEqual(await stored(daemon, told(daemon).length));
+});

@@ -1,0 +1,102 @@
+'use strict';
+
+// What the addon calls with where an event comes alone, in the order of `src/arguments.rs`.
+
+/** @param {number[]} interfaces class, subclass and protocol in one number each */
+function attached(
+  type,
+  vendorId,
+  productId,
+  bLength,
+  bDescriptorType,
+  bcdUSB,
+  bDeviceClass,
+  bDeviceSubClass,
+  bDeviceProtocol,
+  bMaxPacketSize0,
+  idVendor,
+  idProduct,
+  bcdDevice,
+  iManufacturer,
+  iProduct,
+  iSerialNumber,
+  bNumConfigurations,
+  serialNumber,
+  manufacturer,
+  product,
+  busNumber,
+  deviceAddress,
+  portPath,
+  timestamp,
+  signature,
+  attachedAt,
+  eventId,
+  stableId,
+  identity,
+  speed,
+  backend,
+  synthetic,
+  partial,
+  ...interfaces
+) {
+  const info = {
+    vendorId,
+    productId,
+    deviceDescriptor: {
+      bLength,
+      bDescriptorType,
+      bcdUSB,
+      bDeviceClass,
+      bDeviceSubClass,
+      bDeviceProtocol,
+      bMaxPacketSize0,
+      idVendor,
+      idProduct,
+      bcdDevice,
+      iManufacturer,
+      iProduct,
+      iSerialNumber,
+      bNumConfigurations,
+    },
+  };
+  // What a device has not is absent.
+  if (serialNumber !== null) info.serialNumber = serialNumber;
+  if (manufacturer !== null) info.manufacturer = manufacturer;
+  if (product !== null) info.product = product;
+  info.location = { busNumber, deviceAddress, portPath };
+  info.timestamp = timestamp;
+  info.signature = signature;
+  info.attachedAt = attachedAt;
+  info.eventId = eventId;
+  info.stableId = stableId;
+  info.identity = identity;
+  // In place: what an event leaves behind is to be collected.
+  for (let at = 0; at < interfaces.length; at += 1) interfaces[at] = interfaceOf(interfaces[at]);
+  info.interfaces = interfaces;
+  if (speed !== null) info.speed = speed;
+  info.backend = backend;
+  if (synthetic !== null) info.synthetic = synthetic;
+  info.partial = partial;
+  return { type, info };
+}
+
+function interfaceOf(code) {
+  return { class: code >> 16, subclass: (code >> 8) & 0xff, protocol: code & 0xff };
+}
+
+function left(type, signature, timestamp, eventId, backend, synthetic) {
+  return { type, signature, changes: { timestamp, eventId, backend, synthetic } };
+}
+
+function injected(type, ticket) {
+  return { type, ticket };
+}
+
+const notices = { attach: attached, left, injected };
+
+/** The notice that they stand for. */
+function noticeOf(given) {
+  return Reflect.apply(notices[given[0]], undefined, given);
+}
+
+module.exports = { noticeOf };
