@@ -22,7 +22,8 @@ const here = platformHere();
 const NEEDED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
   /^(index|usb)\.(js|mjs|d\.ts|d\.mts)$/,
-  /^js\/(usb\/)?[a-z-]+\.(js|d\.ts)$/,
+  /^js\/(daemon|native|native-refusal|platforms)\.js$/,
+  /^js\/(consumer|event-publisher)\.d\.ts$/,
   /^types\/[a-z]+\.d\.ts$/,
   /^bin\/usb-daemon\.js$/,
   /^usb-daemon\.schema\.json$/,

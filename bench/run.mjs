@@ -1,9 +1,10 @@
 // Measures this package beside its peers:
 //
-//   npm run bench [-- PART...] [-- --quick] [-- --list] [-- --markdown FILE] [-- --results FOLDER] [-- --parts FOLDER]
+//   npm run bench [-- PART...] [-- --quick] [-- --list] [-- --markdown FILE] [-- --results FOLDER] [-- --parts FOLDER] [-- --package FOLDER]
 //
 // Prints tables and checks, writes each part's figures as JSON and its plots as SVG into .cache/bench/results, and fails where a check is missed.
 // --quick: few rounds, to see that it works; its figures are worth nothing. --parts: from that folder, installing nothing.
+// --package: not this checkout, but the package that is installed there.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -26,8 +27,10 @@ function options() {
       markdown: { type: 'string' },
       results: { type: 'string' },
       parts: { type: 'string' },
+      package: { type: 'string' },
     },
   });
+  if (values.package !== undefined) process.env.BENCH_PACKAGE = resolve(values.package);
   const folder = join(checkout, '.cache/bench');
   return { ...values, wanted: positionals, folder, results: resolve(values.results ?? join(folder, 'results')), place: resolve(values.parts ?? join(checkout, 'bench/parts')) };
 }

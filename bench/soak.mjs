@@ -1,11 +1,11 @@
 // Hours in minutes: a million pairs of real uevents through one process with Redis and the outbox on. What grows fails it.
 //
-//   npm run soak -- [--pairs 20000] [--leak heap|external|descriptors|timers] [--judge COURSE.json] [--folder FOLDER] [--quiet]
+//   npm run soak -- [--pairs 20000] [--leak heap|external|descriptors|timers] [--judge COURSE.json] [--folder FOLDER] [--package FOLDER] [--quiet]
 //
 // `--leak` makes the listener leak: the run must fail then. `--judge` judges a course again that an earlier run has written.
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { peerFolder } from './peers.mjs';
@@ -24,6 +24,7 @@ const { values: asked } = parseArgs({
     leak: { type: 'string' },
     judge: { type: 'string' },
     folder: { type: 'string', default: join(scratch, 'results') },
+    package: { type: 'string' },
     quiet: { type: 'boolean', default: false },
   },
 });
@@ -34,6 +35,7 @@ function said({ pairs, rss, settledHeap, descriptors, threads, lag }) {
   console.error(`${pairs} pairs: RSS ${mb(rss)} MB, heap ${mb(settledHeap)} MB, ${descriptors} descriptors, ${threads} threads, lag ${lag}`);
 }
 
+if (asked.package !== undefined) process.env.BENCH_PACKAGE = resolve(asked.package);
 const pairs = Number(asked.pairs);
 if (!Number.isSafeInteger(pairs) || pairs < 2_000) throw new TypeError(`--pairs ${asked.pairs}: a whole number from 2000`);
 const course = asked.judge ? JSON.parse(await readFile(asked.judge, 'utf8')) : await runCourse({ pairs, leak: asked.leak, log: asked.quiet ? undefined : said });

@@ -13,6 +13,7 @@ import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ADDONS, PLATFORMS, checkout, fileOf } from './addons.mjs';
 import { MAX_BYTES, asText, faultyManifests, main, manifestOf, published, readmeOf } from './npm-packages.mjs';
+import { bundle, isBundled } from './bundle.mjs';
 import { noticesFor } from './notices.mjs';
 
 const { values } = parseArgs({
@@ -44,20 +45,21 @@ function assemble(platform, addon, folder) {
   writeFileSync(join(folder, 'THIRD-PARTY-LICENSES.txt'), noticesFor(platform));
 }
 
-/** The same for the package that people name: what the checkout's "files" list, and package.json as it is published. */
-function assembleMain(folder) {
+/** The same for the package that people name: what the checkout's "files" list, its JavaScript as a bundle, and package.json as it is published. */
+async function assembleMain(folder) {
   mkdirSync(folder);
   const [{ files }] = JSON.parse(npm(checkout, 'pack', '--dry-run', '--json', '--ignore-scripts', '--loglevel=error'));
-  for (const { path } of files) {
+  for (const { path } of files.filter(({ path }) => !isBundled(path))) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     copyFileSync(join(checkout, path), join(folder, path));
   }
+  await bundle(folder);
   writeFileSync(join(folder, 'package.json'), asText(published(main())));
 }
 
 const sizeOf = (folder) => readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
 
-function pack() {
+async function pack() {
   const wrong = faultyManifests();
   if (wrong.length > 0) throw new Error(`${wrong.join('; ')}: node scripts/pack.mjs --write-manifests`);
   const addonOf = (platform) => join(resolve(values.addons), fileOf(platform));
@@ -66,7 +68,7 @@ function pack() {
   const work = mkdtempSync(join(tmpdir(), 'usb-daemon-pack-'));
   try {
     for (const each of there) assemble(each, addonOf(each), join(work, each.name));
-    assembleMain(join(work, 'main'));
+    await assembleMain(join(work, 'main'));
     const large = there.map(({ name }) => ({ name, bytes: sizeOf(join(work, name)) })).filter(({ bytes }) => bytes > MAX_BYTES);
     if (large.length > 0 && !values['any-size']) {
       throw new Error(`larger than ${MAX_BYTES} bytes: ${large.map(({ name, bytes }) => `${name} (${bytes})`).join(', ')}; was it built with --dist? (--any-size packs it all the same)`);
@@ -89,7 +91,7 @@ function pack() {
 
 try {
   if (values['write-manifests']) writeManifests();
-  else pack();
+  else await pack();
 } catch (error) {
   console.error(`error: ${error.message}`);
   process.exitCode = 1;

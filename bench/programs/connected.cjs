@@ -7,7 +7,7 @@
 
 const { get } = require('node:http');
 const { setTimeout: pause } = require('node:timers/promises');
-const USBDaemon = require('../..');
+const USBDaemon = require('../package.cjs');
 
 const NEVER = 86_400_000;
 /** As a real bus might have. */

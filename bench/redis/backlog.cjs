@@ -2,7 +2,7 @@
 
 'use strict';
 
-const USBDaemon = require('../..');
+const USBDaemon = require('../package.cjs');
 
 /** As many as the delivery and the outbox take without a wait. */
 const AT_A_TIME = 1_000;

@@ -2,7 +2,7 @@
 
 'use strict';
 
-const { USBEventConsumer } = require('../..');
+const { USBEventConsumer } = require('../package.cjs');
 
 const { first, count, redis, group } = JSON.parse(process.argv[2]);
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);

@@ -3,7 +3,7 @@
 
 'use strict';
 
-const USBDaemon = require('../..');
+const USBDaemon = require('../package.cjs');
 
 const { first, count, redis } = JSON.parse(process.argv[2]);
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);

@@ -26,7 +26,7 @@ const leak = leaks[options.leak] ?? (() => {});
 
 /** This package: every event has its number, the one after the last, and a device is there before it leaves. */
 async function startDaemon() {
-  const { USBDaemon } = require('../..');
+  const { USBDaemon } = require('../package.cjs');
   const daemon = new USBDaemon(options.config);
   const count = (action) => (info) => {
     const seq = Number(info.eventId.slice(info.eventId.lastIndexOf(':') + 1));

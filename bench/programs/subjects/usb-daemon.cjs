@@ -2,7 +2,7 @@
 
 // This package. `published: true`: an event counts once Redis has acknowledged its entry. What is present at start is no event.
 
-const { USBDaemon } = require('../../..');
+const { USBDaemon } = require('../../package.cjs');
 
 exports.start = async ({ config, published = false }, note) => {
   const daemon = new USBDaemon(config);
