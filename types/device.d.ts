@@ -53,7 +53,10 @@ export interface USBDeviceInfo {
   attachedAt: number;
   /** `<producer>:<seq>`; never comes again. */
   eventId: string;
-  /** `vvvv:pppp:<serial>` where the serial number identifies the unit, else `vvvv:pppp@<bus path>-<ports>`. */
+  /**
+   * `vvvv:pppp:<serial>` where the serial number identifies the unit, else `vvvv:pppp@<bus path>-<ports>`: without one, with one that two
+   * devices have had at once, or with one that a maker has left in (`0123456789`, zeros alone).
+   */
   stableId: string;
   /** What `stableId` rests on. */
   identity: 'serial' | 'port';

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::serial::is_junk;
 use super::{Address, Device};
 
 /// What a stable ID rests on.
@@ -87,8 +88,9 @@ impl SerialMemory {
     }
 }
 
+/// None where nothing tells it from others of its model.
 fn unit(device: &Device) -> Option<Unit> {
-    let serial = device.serial_number.as_deref().filter(|serial| !serial.is_empty())?;
+    let serial = device.serial_number.as_deref().filter(|serial| !is_junk(serial))?;
     Some((device.descriptor.id_vendor, device.descriptor.id_product, serial.to_owned()))
 }
 
@@ -131,6 +133,7 @@ mod tests {
             serial_number: serial.map(str::to_owned),
             speed: None,
             interfaces: vec![],
+            power: None,
             bus_path: Some("0000:00:14.0-usb2".into()),
             inode: None,
             partial: false,
@@ -161,6 +164,15 @@ mod tests {
         memory.detach(&first);
         memory.detach(&second);
         assert_eq!(memory.attach(&first).identity, Identity::Port);
+    }
+
+    #[test]
+    fn a_serial_number_that_a_maker_has_left_in_does_not_identify() {
+        let mut memory = SerialMemory::default();
+        for junk in ["0123456789", "000000000000", ""] {
+            let named = memory.attach(&device(2, "1-4.2", Some(junk)));
+            assert_eq!(named.id, "0403:6001@0000:00:14.0-usb2-4.2", "{junk:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod descriptor;
 mod given;
 mod identity;
 mod port_path;
+mod serial;
 
 use std::fmt::Write as _;
 
