@@ -44,6 +44,7 @@ export type USBNumber = USBDaemon.USBNumber;
 export type USBOutboxConfig = USBDaemon.USBOutboxConfig;
 export type USBOutboxStatus = USBDaemon.USBOutboxStatus;
 export type USBPerformanceConfig = USBDaemon.USBPerformanceConfig;
+export type USBPower = USBDaemon.USBPower;
 export type USBPublishableInfo = USBDaemon.USBPublishableInfo;
 export type USBPublished = USBDaemon.USBPublished;
 export type USBRedisConfig = USBDaemon.USBRedisConfig;

@@ -24,6 +24,7 @@ import type {
   USBInterfaceClass,
   USBManifestMatch,
   USBNumber,
+  USBPower,
 } from './types/device.js';
 import type {
   Events,
@@ -284,6 +285,7 @@ declare namespace USBDaemon {
     USBOutboxConfig,
     USBOutboxStatus,
     USBPerformanceConfig,
+    USBPower,
     USBPublishableInfo,
     USBPublished,
     USBRedisConfig,

@@ -47,6 +47,9 @@ describe('a match', () => {
     [{ interfaces: ['06/01'] }, ['+1']],
     [{ interfaces: ['06/01/02'] }, []],
     [{ interfaces: [{ class: 6, protocol: 1 }] }, ['+1']],
+    [{ capabilities: ['image:ptp', 'storage:uas'] }, ['+1']],
+    [{ capabilities: ['hid:*'], vendor_ids: ['046d'] }, ['+2']],
+    [{ capabilities: ['serial:*', 'hid:mouse'] }, []],
     [{ vendor_ids: ['0x04A9'], exclusive: false, detach_kernel_driver: false }, ['+1']],
     [({ vendorId }) => vendorId === 0x046d, ['+2']],
   ])('%j means the right ones', async (match, expected) => {
@@ -67,6 +70,8 @@ describe('a match', () => {
     [{ vendor_ids: ['0x104A9'] }, 'match.vendor_ids[0] is "0x104A9"'],
     [{ device_classes: [256] }, 'match.device_classes[0] is 256'],
     [{ interfaces: ['06/01/01/01'] }, 'match.interfaces[0] is "06/01/01/01"'],
+    [{ capabilities: ['hid'] }, 'match.capabilities[0] is "hid": expected a capability, as in hid:keyboard, or a group of them, as in serial:*'],
+    [{ capabilities: ['*:other'] }, 'match.capabilities[0] is "*:other"'],
     [{ interfaces: [{ klass: 6 }] }, 'match.interfaces[0].klass is no known key: did you mean "class"?'],
     [{ interfaces: [new Map([['class', 6]])] }, 'match.interfaces[0] is an object: expected a class or a plain object'],
   ])('%j is refused by name', (match, message) => {

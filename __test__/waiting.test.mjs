@@ -40,6 +40,7 @@ describe('a wait', () => {
     ['portPath', '1.2'],
     ['busNumber', 201],
     ['class', 6],
+    ['capability', 'image:*'],
   ])('ends at once with the device that is there and fits: %s %j', async (key, value) => {
     const daemon = await started();
     daemon.simulateAttach(KEYBOARD);
@@ -203,6 +204,7 @@ describe('a bad argument', () => {
     [[{ vendor_id: 1 }], 'match.vendor_id is no known key: did you mean "vendorId"?'],
     [[{ serial: 'x' }], 'match.serial is no known key: known are vendorId,'],
     [[{ serialNumer: 'x' }], 'did you mean "serialNumber"?'],
+    [[{ capability: 'image' }], 'match.capability is "image": expected a capability, as in hid:keyboard, or a group of them, as in serial:*'],
     [[{ vendorId: 0x10000 }], 'match.vendorId is 65536: expected a whole number from 0 to 65535, or that in hex as text'],
     [[{ vendorId: 'canon' }], 'match.vendorId is "canon"'],
     [[{ class: 256 }], 'match.class is 256'],

@@ -33,7 +33,11 @@ function attached(
   eventId,
   stableId,
   identity,
+  capabilities,
   speed,
+  maxMilliamps,
+  selfPowered,
+  remoteWakeup,
   backend,
   synthetic,
   partial,
@@ -73,7 +77,10 @@ function attached(
   // In place: what an event leaves behind is to be collected.
   for (let at = 0; at < interfaces.length; at += 1) interfaces[at] = interfaceOf(interfaces[at]);
   info.interfaces = interfaces;
+  // Words without commas.
+  info.capabilities = capabilities === '' ? [] : capabilities.split(',');
   if (speed !== null) info.speed = speed;
+  if (maxMilliamps !== null) info.power = { selfPowered, remoteWakeup, maxMilliamps };
   info.backend = backend;
   if (synthetic !== null) info.synthetic = synthetic;
   info.partial = partial;

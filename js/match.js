@@ -15,18 +15,27 @@ const LONGEST_LIST = 0x10000;
 /** Permissions of AutoWeave's manifests that say nothing about which device is meant. */
 const NOT_OURS = ['exclusive', 'detach_kernel_driver'];
 
+const same = (get) => (device, wanted) => get(device) === wanted;
+const number = (value, path) => code(value, path, WORD, false);
+
+/** How each is checked, and what then says whether a device has it. */
 const DESCRIPTION = {
-  vendorId: [id, (device) => device.vendorId],
-  productId: [id, (device) => device.productId],
-  serialNumber: [text, (device) => device.serialNumber],
-  manufacturer: [text, (device) => device.manufacturer],
-  product: [text, (device) => device.product],
-  stableId: [text, (device) => device.stableId],
-  signature: [text, (device) => device.signature],
-  portPath: [text, (device) => device.location.portPath],
-  busNumber: [(value, path) => code(value, path, WORD, false), (device) => device.location.busNumber],
-  deviceAddress: [(value, path) => code(value, path, WORD, false), (device) => device.location.deviceAddress],
+  vendorId: [id, same((device) => device.vendorId)],
+  productId: [id, same((device) => device.productId)],
+  serialNumber: [text, same((device) => device.serialNumber)],
+  manufacturer: [text, same((device) => device.manufacturer)],
+  product: [text, same((device) => device.product)],
+  stableId: [text, same((device) => device.stableId)],
+  signature: [text, same((device) => device.signature)],
+  portPath: [text, same((device) => device.location.portPath)],
+  busNumber: [number, same((device) => device.location.busNumber)],
+  deviceAddress: [number, same((device) => device.location.deviceAddress)],
+  class: [classCode, hasClass],
+  capability: [capability, isCapable],
 };
+
+/** `<group>:<kind>`, or `*` for any kind. */
+const CAPABILITY = /^[a-z0-9-]+:([a-z0-9.-]+|\*)$/;
 
 const vendors = (value, path) => oneOf(value, path, id, (device, wanted) => device.vendorId === wanted);
 const products = (value, path) => oneOf(value, path, id, (device, wanted) => device.productId === wanted);
@@ -41,19 +50,16 @@ const MANIFEST = {
   productIds: products,
   deviceClass: classes,
   interfaces: (value, path) => oneOf(value, path, interfaceClass, hasInterface),
+  capabilities: (value, path) => oneOf(value, path, capability, isCapable),
 };
 
 /** A function that says whether a device is meant by `match`: a description or a function. */
 function deviceMatch(match) {
   if (typeof match === 'function') return answering(match);
-  const conditions = conditionsOf(match, 'match', [...Object.keys(DESCRIPTION), 'class'], (key, value) => {
-    if (key === 'class') {
-      const wanted = classCode(value, 'match.class');
-      return (device) => hasClass(device, wanted);
-    }
-    const [check, get] = DESCRIPTION[key];
+  const conditions = conditionsOf(match, 'match', Object.keys(DESCRIPTION), (key, value) => {
+    const [check, fits] = DESCRIPTION[key];
     const wanted = check(value, `match.${key}`);
-    return (device) => get(device) === wanted;
+    return (device) => fits(device, wanted);
   });
   return (device) => conditions.every((holds) => holds(device));
 }
@@ -117,6 +123,18 @@ function hasInterface(device, wanted) {
   return device.interfaces.some((found) => {
     return ['class', 'subclass', 'protocol'].every((part) => wanted[part] === undefined || found[part] === wanted[part]);
   });
+}
+
+/** A device that a program made by hand may have none. */
+function isCapable(device, wanted) {
+  return (device.capabilities ?? []).some((found) => found === wanted || (wanted.endsWith(':*') && found.startsWith(wanted.slice(0, -1))));
+}
+
+function capability(value, path) {
+  if (typeof value !== 'string' || !CAPABILITY.test(value)) {
+    throw badArgument(`${path} is ${shown(value)}: expected a capability, as in hid:keyboard, or a group of them, as in serial:*`);
+  }
+  return value;
 }
 
 function id(value, path) {

@@ -147,6 +147,8 @@ export interface USBFilterMatch {
   subclass?: number;
   /** Protocol of the same, 0 to 255. */
   protocol?: number;
+  /** Glob for what one of its interfaces is for, as in `info.capabilities`: `serial:*`, `hid:keyboard`. */
+  capability?: string;
   /** Glob for the hub ports joined by dots, on any bus or with its own: `4.*`, `1-4.*`. */
   port_path?: string;
   /** Number of the bus, 0 to 65535. */

@@ -62,8 +62,15 @@ export interface USBDeviceInfo {
   identity: 'serial' | 'port';
   /** Distinct interface classes of all configurations (on macOS and Windows of the active one), in the descriptors' order. */
   interfaces: USBInterfaceClass[];
+  /**
+   * What the device can do, one word for each kind of interface, `<group>:<kind>` by the USB-IF's class codes: `hid:keyboard`, `storage:uas`,
+   * `serial:cdc-acm`, `video:uvc`; `<group>:other` where the codes say no more. Empty where they say nothing.
+   */
+  capabilities: string[];
   /** Mbit/s, where known. */
   speed?: number;
+  /** What the first configuration asks of the port, where its descriptors are known. */
+  power?: USBPower;
   /** What established the transition. */
   backend: 'netlink' | 'libusb' | 'snapshot' | 'injected' | 'simulated' | 'udev-helper';
   /** Set where reconciliation made the event. */
@@ -75,6 +82,16 @@ export interface USBDeviceInfo {
   partial: boolean;
   /** Labels that rules of `filters.rules` have given it. */
   tags?: string[];
+}
+
+/** What a device asks of its port, and can do for it. */
+export interface USBPower {
+  /** It has a supply of its own. */
+  selfPowered: boolean;
+  /** It can wake the host. */
+  remoteWakeup: boolean;
+  /** It takes so many mA from the bus at the most. */
+  maxMilliamps: number;
 }
 
 /** What an interface is, in USB-IF's codes. */
@@ -171,6 +188,8 @@ export interface USBDeviceDescription {
   deviceAddress?: number;
   /** Class of the device or of one of its interfaces. */
   class?: USBNumber;
+  /** What the device can do, as in {@link USBDeviceInfo.capabilities}, or a group of that: `hid:keyboard`, `serial:*`. */
+  capability?: string;
 }
 
 /**
@@ -189,6 +208,8 @@ export interface USBManifestMatch {
    * anything.
    */
   interfaces?: ReadonlyArray<USBNumber | { class?: USBNumber; subclass?: USBNumber; protocol?: USBNumber }>;
+  /** What the device can do, as in {@link USBDeviceInfo.capabilities}, or a group of that: `hid:keyboard`, `serial:*`. */
+  capabilities?: readonly string[];
   /** A permission that says nothing about which device is meant: it is passed over. */
   exclusive?: boolean;
   /** Like {@link exclusive}. */

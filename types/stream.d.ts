@@ -47,6 +47,8 @@ export interface USBEvent {
   speed?: number;
   /** Distinct interface classes; none where the entry does not say. */
   interfaces: USBInterfaceClass[];
+  /** As {@link USBDeviceInfo.capabilities}: what follows from the interfaces. */
+  capabilities: string[];
   /** What the entry says: a later version may know further words. */
   synthetic?: USBDeviceInfo['synthetic'] | (string & {});
   /** W3C's. */

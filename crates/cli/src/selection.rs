@@ -28,6 +28,9 @@ pub(crate) struct Selection {
     /// Class of the device or of one of its interfaces: 08, 0x08 or a name (audio, hid, hub, printer, storage, video, …)
     #[arg(help_heading = HEADING, long, value_name = "CLASS", env = "USB_DAEMON_CLASS", hide_env_values = true, value_delimiter = ',', value_parser = class::parse)]
     class: Vec<u8>,
+    /// What the device can do: hid:keyboard, storage:uas, or serial:* for any kind; several with commas between
+    #[arg(help_heading = HEADING, long, value_name = "WORD", env = "USB_DAEMON_CAPABILITY", hide_env_values = true, value_delimiter = ',', value_parser = capability)]
+    capability: Vec<String>,
 }
 
 impl Selection {
@@ -38,6 +41,7 @@ impl Selection {
             && self.serial.is_none()
             && self.port.is_none()
             && self.class.is_empty()
+            && self.capability.is_empty()
     }
 
     /// Whether this device is meant.
@@ -49,6 +53,7 @@ impl Selection {
         fits(&self.vendor, &[descriptor.id_vendor])
             && fits(&self.product, &[descriptor.id_product])
             && fits(&self.class, &classes)
+            && (self.capability.is_empty() || self.capability.iter().any(|wanted| device.can(wanted)))
             && self.serial.as_ref().is_none_or(|serial| device.serial_number.as_ref() == Some(serial))
             && self.port.as_ref().is_none_or(|wanted| *wanted == port.name() || *wanted == port.to_string())
     }
@@ -70,6 +75,7 @@ impl fmt::Display for Selection {
             ("serial", self.serial.clone().unwrap_or_default()),
             ("port", self.port.clone().unwrap_or_default()),
             ("class", classes),
+            ("capability", self.capability.join(" or ")),
         ];
         let said = said.iter().filter(|(_, value)| !value.is_empty());
         let said: Vec<String> = said.map(|(option, value)| format!("{option} {value}")).collect();
@@ -81,6 +87,17 @@ fn id(text: &str) -> Result<u16, String> {
     usb_daemon_core::hex(text, 4)
         .and_then(|number| number.try_into().ok())
         .ok_or_else(|| "expected up to four hexadecimal digits, as in 046d or 0x046d".to_owned())
+}
+
+fn capability(text: &str) -> Result<String, String> {
+    let is_word = |part: &str| {
+        let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+        !part.is_empty() && part.bytes().all(is_part)
+    };
+    match text.split_once(':') {
+        Some((group, kind)) if is_word(group) && (kind == "*" || is_word(kind)) => Ok(text.to_owned()),
+        _ => Err("expected a capability, as in hid:keyboard, or a group of them, as in serial:*".to_owned()),
+    }
 }
 
 fn port(text: &str) -> Result<String, String> {
@@ -120,6 +137,7 @@ pub(crate) mod tests {
             serial_number: Some("0401d7".into()),
             speed: Some("480".into()),
             interfaces: vec![InterfaceClass { class: 8, subclass: 6, protocol: 80 }],
+            power: None,
             bus_path: None,
             inode: None,
             partial: false,
@@ -137,6 +155,10 @@ pub(crate) mod tests {
             ("--class 08", true),
             ("--class storage", true),
             ("--class hid", false),
+            ("--capability storage:bulk-only", true),
+            ("--capability hid:mouse,storage:*", true),
+            ("--capability storage:uas", false),
+            ("--capability hid:*", false),
             ("--serial 0401d7", true),
             ("--serial 0401D7", false),
             ("--port 1-4.2", true),
@@ -156,6 +178,9 @@ pub(crate) mod tests {
             ("--class 1ff", "storage"),
             ("--class toaster", "storage"),
             ("--port left", "4.2 or 1-4.2"),
+            ("--capability storage", "hid:keyboard"),
+            ("--capability *:uas", "hid:keyboard"),
+            ("--capability storage:U*", "hid:keyboard"),
         ] {
             let error = selection(line).expect_err(line);
             assert!(error.contains(expected), "{line}: {error}");
@@ -164,7 +189,9 @@ pub(crate) mod tests {
 
     #[test]
     fn it_says_what_was_asked_for() {
-        let found = selection("--vendor 46d,0x0781 --class 8 --port 4.2").expect("valid").to_string();
-        assert_eq!(found, "vendor 046d or 0781, port 4.2, class storage");
+        let found = selection("--vendor 46d,0x0781 --class 8 --capability hid:*,av:video --port 4.2")
+            .expect("valid")
+            .to_string();
+        assert_eq!(found, "vendor 046d or 0781, port 4.2, class storage, capability hid:* or av:video");
     }
 }

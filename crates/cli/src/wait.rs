@@ -74,7 +74,7 @@ enum Outcome {
 pub(crate) fn wait(arguments: &WaitArguments, stopper: &Arc<Stopper>) -> Result<u8, Error> {
     let WaitArguments { selection, gone, timeout, json, listen } = arguments;
     if selection.is_empty() {
-        let message = "wait for what? give --vendor, --product, --serial, --port or --class";
+        let message = "wait for what? give --vendor, --product, --serial, --port, --class or --capability";
         return Err(Error::new(Code::Config, message));
     }
     let (daemon, delivery) = listen.listen(stopper)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::device::{Device, DeviceDescriptor, Identity, InterfaceClass, StableId};
+use crate::device::{Device, DeviceDescriptor, Identity, InterfaceClass, Power, StableId};
 use crate::journey::Journey;
 use crate::source::name;
 
@@ -185,7 +185,9 @@ impl Attachment {
             stable_id: &stable_id.id,
             identity: stable_id.identity,
             interfaces: &device.interfaces,
+            capabilities: device.capabilities(),
             speed: device.speed.as_deref().and_then(|speed| speed.parse().ok()),
+            power: device.power,
             backend,
             tags,
             synthetic: None,
@@ -230,9 +232,14 @@ pub struct DeviceInfo<'a> {
     pub identity: Identity,
     /// Distinct interface classes, in the descriptors' order.
     pub interfaces: &'a [InterfaceClass],
+    /// What it can do, in words.
+    pub capabilities: Vec<&'static str>,
     /// Mbit/s, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<f64>,
+    /// What it asks of its port, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power: Option<Power>,
     /// What established the transition.
     pub backend: Backend,
     /// What the rules of the filters call it.

@@ -22,6 +22,7 @@ pub(crate) fn device() -> Device {
         serial_number: None,
         speed: Some("1.5".into()),
         interfaces: vec![],
+        power: None,
         bus_path: None,
         inode: None,
         partial: false,

@@ -24,6 +24,7 @@ pub fn device() -> Device {
         serial_number: None,
         speed: Some("1.5".into()),
         interfaces: vec![InterfaceClass { class: 3, subclass: 1, protocol: 2 }],
+        power: None,
         bus_path: Some("0000:00:14.0-usb2".into()),
         inode: Some(4711),
         partial: false,

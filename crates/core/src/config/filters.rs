@@ -97,6 +97,9 @@ pub struct MatchConfig {
     /// Protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<u8>,
+    /// What one of its interfaces is for, a pattern: `serial:*`, `hid:keyboard`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capability: Option<Glob>,
     /// Hub ports joined by dots, a pattern: `4.*` is all that hangs on port 4, `1-4.*` of bus 1 alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port_path: Option<PortGlob>,

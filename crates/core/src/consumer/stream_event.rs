@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::fields::Fields;
 use super::options::id;
-use crate::device::{DeviceDescriptor, InterfaceClass};
+use crate::device::{DeviceDescriptor, InterfaceClass, capabilities};
 use crate::event::Action;
 use crate::stream_field as field;
 use crate::stream_reply::Entry;
@@ -38,6 +38,8 @@ pub struct StreamEvent {
     #[serde(skip_serializing_if = "Option::is_none")]
     speed: Option<f64>,
     interfaces: Vec<InterfaceClass>,
+    /// The entry does not say it: it follows from the interfaces.
+    capabilities: Vec<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tags: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,9 +81,15 @@ impl StreamEvent {
         }
         let (vendor_id, product_id) = (vendor_id.unwrap_or(0), product_id.unwrap_or(0));
         let descriptor = fields.get("device_descriptor")?;
-        let descriptor =
-            descriptor.map(|json| field::descriptor("device_descriptor", json, [vendor_id, product_id]));
+        let descriptor = descriptor
+            .map(|json| field::descriptor("device_descriptor", json, [vendor_id, product_id]))
+            .transpose()?;
+        let interfaces = fields.read("interfaces", field::INTERFACES, field::interfaces)?.unwrap_or_default();
         Ok(Self {
+            capabilities: capabilities(
+                descriptor.as_ref().unwrap_or(&DeviceDescriptor::default()),
+                &interfaces,
+            ),
             source: word("source")?.unwrap_or_else(|| if by_script { "udev" } else { "node-usb" }.into()),
             action,
             vendor_id,
@@ -93,7 +101,7 @@ impl StreamEvent {
             product: text("product")?.unwrap_or_default(),
             serial_number: text("serial_number")?.unwrap_or_default(),
             timestamp: timestamp(&fields, &entry.id)?,
-            device_descriptor: descriptor.transpose()?,
+            device_descriptor: descriptor,
             location: location(&fields)?,
             event_id: fields.read("event_id", field::EVENT_ID, field::event_id)?,
             seq: fields.read("seq", field::SEQ, field::seq)?,
@@ -101,7 +109,7 @@ impl StreamEvent {
             backend: word("backend")?,
             stable_id: fields.read("stable_id", field::STABLE_ID, field::stable_id)?,
             speed: fields.read("speed", field::SPEED, field::speed)?,
-            interfaces: fields.read("interfaces", field::INTERFACES, field::interfaces)?.unwrap_or_default(),
+            interfaces,
             tags: fields.read("tags", field::TAGS, field::tags)?.unwrap_or_default(),
             synthetic: word("synthetic")?,
             traceparent: fields.read("traceparent", field::TRACEPARENT, field::traceparent)?,

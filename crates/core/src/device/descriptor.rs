@@ -3,8 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 const DEVICE_DESCRIPTOR_LENGTH: usize = 18;
+const CONFIGURATION_DESCRIPTOR: u8 = 2;
 const INTERFACE_DESCRIPTOR: u8 = 4;
-const INTERFACE_DESCRIPTOR_LENGTH: usize = 9;
+/// Of a configuration's and of an interface's descriptor.
+const LEAST_LENGTH: usize = 9;
+/// More than any device has: a configuration has 32 interfaces at the most.
+const MOST_CLASSES: usize = 255;
 
 /// The 14 fields of USB's device descriptor, under their own names when serialized.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,28 +87,85 @@ impl std::fmt::Display for InterfaceClass {
     }
 }
 
-/// The distinct interface classes in the configurations that follow the device descriptor.
+/// What a device asks of its port, and can do for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Power {
+    /// It has a supply of its own.
+    pub self_powered: bool,
+    /// It can wake the host.
+    pub remote_wakeup: bool,
+    /// It takes so many mA from the bus at the most.
+    pub max_milliamps: u16,
+}
+
+/// What the configurations that follow the device descriptor say.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Configurations {
+    /// The distinct classes of all their interfaces and alternate settings, in the descriptors' order.
+    pub interfaces: Vec<InterfaceClass>,
+    /// Of the first one.
+    pub power: Option<Power>,
+    /// The first thing in them that is not as USB has it. What came before it stands; what comes after it, only where it can be found.
+    pub fault: Option<String>,
+}
+
+/// Reads the raw bytes because at `add` no configuration has been chosen yet, and the interface directories do not exist.
 ///
-/// Read from the raw bytes because at `add` no configuration has been chosen yet and the interface directories
-/// do not exist. A descriptor of length 0 or beyond the end stops the reading: what came before it stands.
-pub fn interface_classes(bytes: &[u8]) -> Vec<InterfaceClass> {
-    let mut found = Vec::new();
-    let mut rest = bytes.get(DEVICE_DESCRIPTOR_LENGTH..).unwrap_or_default();
-    while let Some(&length) = rest.first() {
-        let Some(descriptor) = rest.get(..usize::from(length)) else { break };
-        if descriptor.len() < 2 {
+/// No bytes make this fail, and the time that it takes grows with their number alone. `is_super_speed` is the unit of power.
+pub fn configurations(bytes: &[u8], is_super_speed: bool) -> Configurations {
+    let mut found = Configurations::default();
+    let mut at = DEVICE_DESCRIPTOR_LENGTH;
+    while let Some(&length) = bytes.get(at) {
+        let length = usize::from(length);
+        let Some(descriptor) = bytes.get(at..at + length).filter(|descriptor| descriptor.len() >= 2) else {
+            let rest = bytes.len() - at;
+            found.fail(at, || format!("says that it has {length} bytes, of the {rest} that are left"));
             break;
-        }
-        if descriptor[1] == INTERFACE_DESCRIPTOR && descriptor.len() >= INTERFACE_DESCRIPTOR_LENGTH {
-            let class =
-                InterfaceClass { class: descriptor[5], subclass: descriptor[6], protocol: descriptor[7] };
-            if !found.contains(&class) {
-                found.push(class);
+        };
+        match (descriptor[1], descriptor) {
+            (CONFIGURATION_DESCRIPTOR, [_, _, _, _, _, _, _, attributes, power, ..]) => {
+                found.power.get_or_insert_with(|| Power::of(*attributes, *power, is_super_speed));
             }
+            (INTERFACE_DESCRIPTOR, [_, _, _, _, _, class, subclass, protocol, _, ..]) => {
+                let class = InterfaceClass { class: *class, subclass: *subclass, protocol: *protocol };
+                found.add(at, class);
+            }
+            (CONFIGURATION_DESCRIPTOR | INTERFACE_DESCRIPTOR, _) => {
+                found.fail(at, || format!("has {length} bytes, and needs {LEAST_LENGTH}"));
+            }
+            _ => {}
         }
-        rest = &rest[descriptor.len()..];
+        at += length;
     }
     found
+}
+
+impl Configurations {
+    fn add(&mut self, at: usize, class: InterfaceClass) {
+        if self.interfaces.contains(&class) {
+            return;
+        }
+        if self.interfaces.len() == MOST_CLASSES {
+            return self.fail(at, || format!("is of yet another class, after {MOST_CLASSES}"));
+        }
+        self.interfaces.push(class);
+    }
+
+    fn fail(&mut self, at: usize, what: impl FnOnce() -> String) {
+        self.fault.get_or_insert_with(|| format!("the descriptor at byte {at} {}", what()));
+    }
+}
+
+impl Power {
+    fn of(attributes: u8, power: u8, is_super_speed: bool) -> Self {
+        let unit = if is_super_speed { 8 } else { 2 };
+        Self {
+            self_powered: attributes & 0x40 != 0,
+            remote_wakeup: attributes & 0x20 != 0,
+            max_milliamps: u16::from(power) * unit,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -133,25 +194,72 @@ mod tests {
         assert_eq!(DeviceDescriptor::parse(&bytes(COMPOSITE)[..17]), None);
     }
 
-    #[test]
-    fn each_interface_class_is_listed_once_in_order() {
-        let classes: Vec<String> =
-            interface_classes(&bytes(COMPOSITE)).iter().map(ToString::to_string).collect();
-        assert_eq!(classes, ["03/01/01", "03/01/02", "ff/00/00"]);
+    fn read(bytes: &[u8]) -> Configurations {
+        configurations(bytes, false)
     }
 
     #[test]
-    fn a_descriptor_cut_short_keeps_what_came_before() {
+    fn each_interface_class_is_listed_once_in_order() {
+        let found = read(&bytes(COMPOSITE));
+        let classes: Vec<String> = found.interfaces.iter().map(ToString::to_string).collect();
+        assert_eq!(classes, ["03/01/01", "03/01/02", "ff/00/00"]);
+        assert_eq!(found.fault, None);
+    }
+
+    #[test]
+    fn power_is_that_of_the_first_configuration_in_the_units_of_its_speed() {
         let whole = bytes(COMPOSITE);
-        assert_eq!(interface_classes(&whole[..40]).len(), 1);
-        assert!(interface_classes(&[]).is_empty());
+        let power = Power { self_powered: false, remote_wakeup: true, max_milliamps: 98 };
+        assert_eq!(read(&whole).power, Some(power));
+        assert_eq!(configurations(&whole, true).power, Some(Power { max_milliamps: 392, ..power }));
+        let mut two = whole.clone();
+        two.extend([9, 2, 9, 0, 0, 2, 0, 0xc0, 250]);
+        assert_eq!(read(&two).power, Some(power));
+        assert_eq!(read(&whole[..18]), Configurations::default());
+    }
+
+    #[test]
+    fn what_is_not_as_usb_has_it_is_said_and_what_came_before_stands() {
+        let whole = bytes(COMPOSITE);
+        let with = |more: &[u8]| [whole.as_slice(), more].concat();
+        for (raw, classes, fault) in [
+            (
+                whole[..40].to_vec(),
+                1,
+                "the descriptor at byte 36 says that it has 7 bytes, of the 4 that are left",
+            ),
+            (with(&[0, 4]), 3, "the descriptor at byte 70 says that it has 0 bytes, of the 2 that are left"),
+            (with(&[1]), 3, "the descriptor at byte 70 says that it has 1 bytes, of the 1 that are left"),
+            // It has a length, so what comes after it can be found.
+            (
+                with(&[5, 4, 0, 0, 0, 9, 4, 5, 0, 0, 8, 6, 0x50, 0]),
+                4,
+                "the descriptor at byte 70 has 5 bytes, and needs 9",
+            ),
+            (with(&[4, 2, 0, 0]), 3, "the descriptor at byte 70 has 4 bytes, and needs 9"),
+        ] {
+            let found = read(&raw);
+            assert_eq!((found.interfaces.len(), found.fault.as_deref()), (classes, Some(fault)));
+        }
+    }
+
+    #[test]
+    fn the_classes_of_a_hostile_device_are_bounded() {
+        let mut raw = bytes(COMPOSITE);
+        for code in 0..=0xffff_u16 {
+            let [class, subclass] = code.to_be_bytes();
+            raw.extend([9, 4, 0, 0, 0, class, subclass, 0xee, 0]);
+        }
+        let found = read(&raw);
+        assert_eq!(found.interfaces.len(), MOST_CLASSES);
+        assert!(found.fault.is_some_and(|fault| fault.ends_with("is of yet another class, after 255")));
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_the_reading_fail_or_hang(noise in proptest::collection::vec(any::<u8>(), 0..4096)) {
             let _ = DeviceDescriptor::parse(&noise);
-            prop_assert!(interface_classes(&noise).len() <= noise.len() / INTERFACE_DESCRIPTOR_LENGTH);
+            prop_assert!(read(&noise).interfaces.len() <= noise.len() / LEAST_LENGTH);
         }
     }
 }

@@ -66,6 +66,7 @@ impl Device {
             serial_number: given.serial_number,
             speed: given.speed.map(|speed| speed.to_string()),
             interfaces: given.interfaces,
+            power: None,
             bus_path: None,
             inode: None,
             partial: false,

@@ -1,5 +1,6 @@
 //! What is known of one attached device, and the names made of it.
 
+mod capability;
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
 mod descriptor;
 mod given;
@@ -12,9 +13,10 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub(crate) use capability::capabilities;
 #[cfg(target_os = "linux")]
-pub use descriptor::interface_classes;
-pub use descriptor::{DeviceDescriptor, InterfaceClass};
+pub use descriptor::{Configurations, configurations};
+pub use descriptor::{DeviceDescriptor, InterfaceClass, Power};
 pub use identity::{Identity, SerialMemory, StableId};
 pub use port_path::PortPath;
 
@@ -48,6 +50,9 @@ pub struct Device {
     pub speed: Option<String>,
     /// Distinct interface classes of all configurations, in the order of the descriptors.
     pub interfaces: Vec<InterfaceClass>,
+    /// What it asks of its port, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power: Option<Power>,
     /// Host controller and generation of the bus (`0000:00:14.0-usb2`), if known: bus numbers may change.
     pub bus_path: Option<String>,
     /// Inode of its directory in sysfs, which no other device gets before the next boot, if known.
@@ -87,10 +92,24 @@ impl Device {
             serial_number: None,
             speed: None,
             interfaces: Vec::new(),
+            power: None,
             bus_path,
             inode: None,
             partial: true,
         }
+    }
+
+    /// What it can do, in words: `hid:keyboard`, `storage:uas`.
+    pub fn capabilities(&self) -> Vec<&'static str> {
+        capabilities(&self.descriptor, &self.interfaces)
+    }
+
+    /// Whether it can do this: `hid:keyboard`, or `serial:*` for any kind of a group.
+    pub fn can(&self, wanted: &str) -> bool {
+        let group = wanted.strip_suffix('*').filter(|group| group.ends_with(':'));
+        self.capabilities()
+            .iter()
+            .any(|word| *word == wanted || group.is_some_and(|group| word.starts_with(group)))
     }
 
     /// The specification's signature: first 16 hex digits of SHA-256 over `vid:pid:bus:address`, all decimal.

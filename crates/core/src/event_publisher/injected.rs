@@ -99,6 +99,7 @@ impl Given {
             serial_number: text("serialNumber")?,
             speed: self.read("speed", field::SPEED, rate)?,
             interfaces: self.read("interfaces", CLASSES, classes)?.unwrap_or_default(),
+            power: None,
             bus_path: None,
             inode: None,
             partial: self.read("partial", field::FLAG, Value::as_bool)?.unwrap_or(false),

@@ -48,6 +48,7 @@ impl Rule {
             && bus_number.is_none_or(|bus| bus == device.address.bus)
             && speed.is_none_or(|speed| has_speed(device, speed))
             && self.has_class(device)
+            && self.has_capability(device)
             && self.has_texts(device)
     }
 
@@ -65,6 +66,11 @@ impl Rule {
                 && subclass.is_none_or(|subclass| subclass == found.subclass)
                 && protocol.is_none_or(|protocol| protocol == found.protocol)
         })
+    }
+
+    fn has_capability(&self, device: &Device) -> bool {
+        let fits = |glob: &Glob| device.capabilities().iter().any(|word| glob.matches(word));
+        self.condition.capability.as_ref().is_none_or(fits)
     }
 
     fn has_texts(&self, device: &Device) -> bool {

@@ -87,6 +87,7 @@ impl SimulatedCommand {
             serial_number: device.serial_number,
             speed: device.speed,
             interfaces: device.interfaces,
+            power: None,
             bus_path: Some("simulated".into()),
             inode: None,
             partial: false,

@@ -15,7 +15,7 @@ use rustix::fs::{CWD, Mode, OFlags, fstat, openat, readlinkat, stat};
 use rustix::io::{Errno, read};
 
 use super::Sysfs;
-use crate::device::{Address, Device, DeviceDescriptor, PortPath, interface_classes};
+use crate::device::{Address, Configurations, Device, DeviceDescriptor, PortPath, configurations};
 use crate::platform;
 use crate::source::netlink::Uevent;
 
@@ -99,14 +99,21 @@ impl Sysfs {
         let descriptor = DeviceDescriptor::parse(&raw)?;
         let has_strings =
             [descriptor.i_manufacturer, descriptor.i_product, descriptor.i_serial_number] != [0, 0, 0];
+        let speed = text(&directory, "speed").filter(|speed| speed != "unknown");
+        let is_super_speed = speed.as_deref().is_some_and(is_super_speed);
+        let Configurations { interfaces, power, fault } = configurations(&raw, is_super_speed);
+        if let Some(fault) = fault {
+            tracing::warn!(device = devpath, fault, "malformed descriptors: what came before is taken");
+        }
         let device = Device {
             address: expected,
             port_path: port_path(devpath)?,
             manufacturer: None,
             product: None,
             serial_number: None,
-            speed: text(&directory, "speed").filter(|speed| speed != "unknown"),
-            interfaces: interface_classes(&raw),
+            speed,
+            interfaces,
+            power,
             bus_path: self.bus_path(devpath),
             inode: fstat(&directory).ok().map(|status| status.st_ino),
             descriptor,
@@ -163,6 +170,10 @@ fn root_hub_end(devpath: &str) -> Option<usize> {
 pub(super) fn read_address(at: impl AsFd, path: &OsStr) -> Result<Address, Errno> {
     let directory = openat(at, Path::new(path), DIRECTORY, Mode::empty())?;
     address(&directory).ok_or(Errno::NODEV)
+}
+
+fn is_super_speed(speed: &str) -> bool {
+    speed.parse().is_ok_and(|speed: u32| speed >= SUPER_SPEED)
 }
 
 fn open_directory(at: impl AsFd, path: &Path) -> Option<OwnedFd> {

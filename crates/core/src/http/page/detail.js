@@ -75,6 +75,7 @@ function factsOf({ kind, at, data }) {
     ['Product', visible(device.product)],
     ['Serial number', visible(device.serialNumber)],
     ['Kind', kindOf(device)],
+    ['Can do', (device.capabilities ?? []).join(', ')],
     ['Speed', speed(device.speed)],
     ['Interfaces', (device.interfaces ?? []).map((one) => [one.class, one.subclass, one.protocol].map((part) => part.toString(16).padStart(2, '0')).join('/')).join(' '), true],
     ['Established by', visible(device.backend ?? data.source)],

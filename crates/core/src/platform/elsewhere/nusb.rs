@@ -71,6 +71,7 @@ impl Nusb {
             serial_number: owned(info.serial_number()),
             speed: info.speed().and_then(speed).map(str::to_owned),
             interfaces: distinct,
+            power: None,
             bus_path: Some(bus_id).filter(|id| !id.is_empty()),
             inode: instance,
             partial: false,
