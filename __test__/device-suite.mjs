@@ -39,16 +39,22 @@ export function deviceSuite(name, openBed, { sources, user, partialIsFine = fals
       for (const { value } of before) expect(value.synthetic).toBe('startup');
     });
 
-    for (const [kind, vendorId, productId] of [
-      ['keyboard', 0x0627, 0x0001],
-      ['storage', 0x46f4, 0x0001],
-      ['serial', 0x0403, 0x6001],
+    for (const [kind, vendorId, productId, capability] of [
+      ['keyboard', 0x0627, 0x0001, 'hid:keyboard'],
+      ['storage', 0x46f4, 0x0001, 'storage:bulk-only'],
+      ['serial', 0x0403, 0x6001, 'vendor:other'],
     ]) {
       it(`tells of a ${kind} once when it comes and once when it goes`, async () => {
         const { attach, detach, events } = await roundTrip({ kind, controller: 0, port: '2', serial: `S-${kind}` });
         expect(events.map(({ event }) => event)).toEqual(['device:attach', 'device:detach']);
         expect(attach).toMatchObject({ vendorId, productId, location: { portPath: '2' } });
-        if (!partialIsFine) expect(attach.partial).toBe(false);
+        if (!partialIsFine) {
+          expect(attach.partial).toBe(false);
+          expect(attach.capabilities).toEqual([capability]);
+          // The simulated source has no descriptors; QEMU's keyboard can wake a host, the namespace's cannot.
+          const power = bed.kind === 'simulated' ? undefined : { selfPowered: false, remoteWakeup: bed.kind === 'qemu', maxMilliamps: 100 };
+          if (kind === 'keyboard') expect(attach.power).toEqual(power);
+        }
         expect(detach.signature).toBe(attach.signature);
         expect(detach.deviceDescriptor).toEqual(attach.deviceDescriptor);
         expect(detach.attachedAt).toBe(attach.timestamp);
