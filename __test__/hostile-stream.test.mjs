@@ -167,7 +167,7 @@ describe('a consumer that is given a hostile stream', () => {
     expect(events.map(({ messageId }) => messageId)).toEqual(good.map(([id]) => id));
     for (const [at, [messageId, expected]] of good.entries()) {
       const timestamp = Number(messageId.split('-')[0]);
-      const plain = { source: 'node-usb', action: 'attach', vendorId: 0x46d, productId: 0xc31c, deviceSignature: '', manufacturer: '', serialNumber: '', timestamp, deviceDescriptor: null, location: null, interfaces: [], partial: false };
+      const plain = { source: 'node-usb', action: 'attach', vendorId: 0x46d, productId: 0xc31c, deviceSignature: '', manufacturer: '', serialNumber: '', timestamp, deviceDescriptor: null, location: null, interfaces: [], capabilities: [], partial: false };
       expect(events[at]).toEqual({ ...plain, messageId, ...expected });
     }
   });
