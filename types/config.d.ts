@@ -120,6 +120,11 @@ export interface USBFilterConfig {
   vendor_blacklist?: USBNumber[];
   /** Class codes; where any are named, only devices of such a class, or with such an interface, are told of. */
   device_class_filter?: number[];
+  /**
+   * File in USBGuard's rule language, such as `/etc/usbguard/rules.conf`: only devices that it allows are told of, after the lists and before the
+   * rules. What no rule of it matches is blocked. `start()` rejects with ERR_USB_CONFIG where it cannot be read.
+   */
+  usbguard_rules?: string;
   /** In their order; the first `allow` or `deny` that fits decides, `tag` goes on to the next one. */
   rules?: USBFilterRule[];
 }

@@ -19,6 +19,7 @@ need "building the addon" gcc libc6-dev
 	sh scripts/setup/qemu-kernel.sh
 	sh scripts/setup/python.sh
 	sh scripts/setup/tools.sh
+	sh scripts/setup/usbguard.sh
 	# Those of other platforms, too: the bill of materials is of all.
 	cargo fetch --quiet --locked
 	sh scripts/setup/kubernetes.sh

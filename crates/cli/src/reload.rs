@@ -33,7 +33,9 @@ impl<'a> Reload<'a> {
             Ok(reading) => reading,
             Err(error) => return self.teller.refused(&error),
         };
-        daemon.reload(&config);
+        if let Err(error) = daemon.reload(&config) {
+            return self.teller.refused(&error);
+        }
         self.teller.warn(&warnings);
         let from = self.arguments.config.as_ref().map(|file| format!(" of {}", file.display()));
         let hidden = layers.hidden().into_iter().filter(|(path, _)| holds_at_once(path));

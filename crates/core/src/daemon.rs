@@ -176,7 +176,7 @@ impl Daemon {
             },
             snapshot: config.sources.snapshot,
             patience: Duration::from_millis(config.performance.debounce_ms.into()),
-            filters: Arc::new(Filters::new(&config.filters)),
+            filters: Arc::new(Filters::new(&config.filters)?),
             spool,
         };
         let engine = Engine::new(
@@ -234,10 +234,11 @@ impl Daemon {
     }
 
     /// Filters and limits of `config` hold from now on: for what comes, and for what waits for Redis.
-    pub fn reload(&self, config: &Config) {
-        if let Some(settings) = &self.settings {
-            settings.reload(config);
-        }
+    ///
+    /// # Errors
+    /// `ERR_USB_CONFIG` where they name a file that cannot be read; then nothing has changed.
+    pub fn reload(&self, config: &Config) -> Result<(), Error> {
+        self.settings.as_ref().map_or(Ok(()), |settings| settings.reload(config))
     }
 
     /// Filters and performance that are in force, as the configuration has them.

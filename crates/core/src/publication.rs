@@ -88,7 +88,7 @@ pub fn publish_records(
         hub.clone(),
         Arc::clone(&intake),
         earlier,
-        Arc::new(Filters::new(&config.filters)),
+        Arc::new(Filters::new(&config.filters)?),
         boot_id,
     );
     let publisher =

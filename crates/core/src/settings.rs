@@ -43,13 +43,18 @@ impl Settings {
     }
 
     /// Filters and limits of `config` hold from now on: for what comes, and for what waits for Redis.
-    pub(crate) fn reload(&self, config: &Config) {
+    ///
+    /// # Errors
+    /// `ERR_USB_CONFIG` where they name a file that cannot be read; then nothing has changed.
+    pub(crate) fn reload(&self, config: &Config) -> Result<(), Error> {
+        let filters = Filters::new(&config.filters)?;
         let mut held = self.lock();
         // What only a start reads stays as it was.
         let debounce_ms = held.performance.debounce_ms;
         *held = Held::of(config);
         held.performance.debounce_ms = debounce_ms;
-        self.apply(&held);
+        self.apply(&held, filters);
+        Ok(())
     }
 
     /// Filters and performance that are in force, as the configuration has them.
@@ -69,18 +74,25 @@ impl Settings {
             let message = "performance.debounce_ms cannot be changed while the daemon runs: set it in the configuration";
             faults.push(message.into());
         }
+        // Whoever may change filters need not be allowed to have any file of this machine read.
+        if changed.filters.usbguard_rules != held.filters.usbguard_rules {
+            faults.push(
+                "filters.usbguard_rules cannot be changed over HTTP: set it in the configuration".into(),
+            );
+        }
         if !faults.is_empty() {
             return Err(Error::of_faults(faults));
         }
+        let filters = Filters::new(&changed.filters)?;
         *held = changed;
-        self.apply(&held);
+        self.apply(&held, filters);
         tracing::info!("filters and limits have been changed over HTTP");
         Ok(held.as_json())
     }
 
     /// Under the lock, so that the last change is the one that holds.
-    fn apply(&self, held: &Held) {
-        self.inbox.send(Message::Filters(Arc::new(Filters::new(&held.filters))));
+    fn apply(&self, held: &Held, filters: Filters) {
+        self.inbox.send(Message::Filters(Arc::new(filters)));
         self.limits.send_replace(Limits::from(&held.performance));
     }
 

@@ -115,30 +115,71 @@ pub struct Configurations {
 /// No bytes make this fail, and the time that it takes grows with their number alone. `is_super_speed` is the unit of power.
 pub fn configurations(bytes: &[u8], is_super_speed: bool) -> Configurations {
     let mut found = Configurations::default();
-    let mut at = DEVICE_DESCRIPTOR_LENGTH;
-    while let Some(&length) = bytes.get(at) {
-        let length = usize::from(length);
-        let Some(descriptor) = bytes.get(at..at + length).filter(|descriptor| descriptor.len() >= 2) else {
-            let rest = bytes.len() - at;
-            found.fail(at, || format!("says that it has {length} bytes, of the {rest} that are left"));
-            break;
-        };
+    let mut walk = Walk::after_device(bytes);
+    for (at, descriptor) in &mut walk {
         match (descriptor[1], descriptor) {
             (CONFIGURATION_DESCRIPTOR, [_, _, _, _, _, _, _, attributes, power, ..]) => {
                 found.power.get_or_insert_with(|| Power::of(*attributes, *power, is_super_speed));
             }
-            (INTERFACE_DESCRIPTOR, [_, _, _, _, _, class, subclass, protocol, _, ..]) => {
-                let class = InterfaceClass { class: *class, subclass: *subclass, protocol: *protocol };
-                found.add(at, class);
-            }
-            (CONFIGURATION_DESCRIPTOR | INTERFACE_DESCRIPTOR, _) => {
-                found.fail(at, || format!("has {length} bytes, and needs {LEAST_LENGTH}"));
-            }
+            (CONFIGURATION_DESCRIPTOR, _) => found.fail(at, || too_short(descriptor)),
+            (INTERFACE_DESCRIPTOR, _) => match interface(descriptor) {
+                Some(class) => found.add(at, class),
+                None => found.fail(at, || too_short(descriptor)),
+            },
             _ => {}
         }
-        at += length;
+    }
+    if let Some((at, length, rest)) = walk.end() {
+        found.fail(at, || format!("says that it has {length} bytes, of the {rest} that are left"));
     }
     found
+}
+
+/// The class of each interface descriptor, those of alternate settings too, as often as it is there.
+pub fn interface_descriptors(bytes: &[u8]) -> Vec<InterfaceClass> {
+    Walk::after_device(bytes).filter_map(|(_, descriptor)| interface(descriptor)).collect()
+}
+
+fn too_short(descriptor: &[u8]) -> String {
+    format!("has {} bytes, and needs {LEAST_LENGTH}", descriptor.len())
+}
+
+fn interface(descriptor: &[u8]) -> Option<InterfaceClass> {
+    match descriptor {
+        [_, INTERFACE_DESCRIPTOR, _, _, _, class, subclass, protocol, _, ..] => {
+            Some(InterfaceClass { class: *class, subclass: *subclass, protocol: *protocol })
+        }
+        _ => None,
+    }
+}
+
+/// Descriptor after descriptor, each with its place, as far as they can be told apart.
+struct Walk<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn after_device(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: DEVICE_DESCRIPTOR_LENGTH }
+    }
+
+    /// Where what is left is no descriptor: its place, the length that it claims, and the bytes that there are.
+    fn end(&self) -> Option<(usize, u8, usize)> {
+        self.bytes.get(self.at).map(|length| (self.at, *length, self.bytes.len() - self.at))
+    }
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = (usize, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let at = self.at;
+        let length = usize::from(*self.bytes.get(at)?);
+        let descriptor = self.bytes.get(at..at + length).filter(|descriptor| descriptor.len() >= 2)?;
+        self.at += length;
+        Some((at, descriptor))
+    }
 }
 
 impl Configurations {

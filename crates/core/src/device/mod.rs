@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 pub(crate) use capability::capabilities;
 #[cfg(target_os = "linux")]
-pub use descriptor::{Configurations, configurations};
+pub use descriptor::{Configurations, configurations, interface_descriptors};
 pub use descriptor::{DeviceDescriptor, InterfaceClass, Power};
 pub use identity::{Identity, SerialMemory, StableId};
 pub use port_path::PortPath;

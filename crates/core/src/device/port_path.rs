@@ -44,6 +44,12 @@ impl PortPath {
         if self.ports.is_empty() { format!("usb{}", self.bus) } else { format!("{}-{self}", self.bus) }
     }
 
+    /// Where the hub is that it hangs on; none above a root hub.
+    pub fn hub(&self) -> Option<Self> {
+        let (_, above) = self.ports.split_last()?;
+        Some(Self { bus: self.bus, ports: above.to_vec() })
+    }
+
     /// Bus number, from 1.
     pub fn bus(&self) -> u16 {
         self.bus

@@ -1,32 +1,46 @@
 //! Filters: which devices are told of, and what they are called. Decided once, at attach: a device that is held back is held
 //! back when it leaves, too.
 
+#[cfg_attr(not(target_os = "linux"), path = "hardware_elsewhere.rs")]
+mod hardware;
 mod rule;
+mod site;
+mod usbguard;
 
 use crate::config::FiltersConfig;
 use crate::device::Device;
+use crate::error::Error;
 use rule::{Decision, Rule};
+use site::SitePolicy;
 
 /// Filters as they are in force.
 #[derive(Debug, Default)]
 pub struct Filters {
     lists: FiltersConfig,
     rules: Vec<Rule>,
+    site: Option<SitePolicy>,
 }
 
 impl Filters {
     /// The filters that a configuration says.
-    pub fn new(config: &FiltersConfig) -> Self {
-        Self { lists: config.clone(), rules: config.rules.iter().map(Rule::new).collect() }
+    ///
+    /// # Errors
+    /// `ERR_USB_CONFIG` where it names a policy that cannot be read.
+    pub fn new(config: &FiltersConfig) -> Result<Self, Error> {
+        let site = config.usbguard_rules.as_deref().map(SitePolicy::read).transpose()?;
+        Ok(Self { lists: config.clone(), rules: config.rules.iter().map(Rule::new).collect(), site })
     }
 
-    /// The tags of a device that is told of.
+    /// The tags of a device that is told of. `hub` is what it hangs on, where that is known.
     ///
     /// # Errors
     /// Where it is held back: the path in the configuration of what does that.
-    pub fn admit(&self, device: &Device) -> Result<Vec<String>, String> {
+    pub fn admit(&self, device: &Device, hub: Option<&Device>) -> Result<Vec<String>, String> {
         if let Some(list) = self.list_against(device) {
             return Err(format!("filters.{list}"));
+        }
+        if let Some(site) = &self.site {
+            site.admit(device, hub)?;
         }
         let mut tags = Vec::new();
         for (at, rule) in self.rules.iter().enumerate() {
@@ -85,7 +99,7 @@ mod tests {
 
     fn decide(filters: serde_json::Value) -> Result<Vec<String>, String> {
         let config: FiltersConfig = serde_json::from_value(filters).expect("filters");
-        Filters::new(&config).admit(&keyboard())
+        Filters::new(&config).expect("no file").admit(&keyboard(), None)
     }
 
     fn admit(filters: serde_json::Value) -> Option<Vec<String>> {

@@ -150,7 +150,7 @@ impl Announcer {
             self.repeat(key, &device, cause);
             return Verdict::Duplicate;
         }
-        let tags = match self.filters.admit(&device) {
+        let tags = match self.filters.admit(&device, self.hub_of(key, &device)) {
             Ok(tags) => tags,
             Err(by) => {
                 let (vendor_id, product_id) = (device.descriptor.id_vendor, device.descriptor.id_product);
@@ -176,6 +176,14 @@ impl Announcer {
             .insert(key.clone(), Attached { name: name.clone(), attachment: Arc::clone(&attachment) });
         self.announce(name, Action::Attach, attachment, Cause { synthetic, ..cause }, Some(described));
         Verdict::Announced
+    }
+
+    /// What a device of the kernel's hangs on, whether or not that is told of.
+    fn hub_of(&self, key: &Key, device: &Device) -> Option<&Device> {
+        let Key::Kernel(_) = key else { return None };
+        let hub = Key::Kernel(device.port_path.hub()?.name());
+        let attached = self.attached.get(&hub).map(|attached| &attached.attachment.device);
+        attached.or_else(|| self.filtered.get(&hub).map(|(device, _)| device))
     }
 
     fn attachment(&mut self, device: Device, tags: Vec<String>, came: Moment) -> Arc<Attachment> {
@@ -255,7 +263,7 @@ impl Announcer {
 
     /// Announces that a device has left of whose attach nobody has told.
     pub(super) fn detach_unknown(&mut self, key: &Key, device: Device, cause: Cause) -> Verdict {
-        let tags = match self.filters.admit(&device) {
+        let tags = match self.filters.admit(&device, self.hub_of(key, &device)) {
             Ok(tags) => tags,
             Err(by) => {
                 self.note_filtered(&device, Action::Detach, cause, &by);

@@ -31,7 +31,7 @@ fn cause(backend: Backend) -> Cause {
 fn nothing_earlier(filters: &FiltersConfig) -> (Announcer, Arc<Intake>) {
     let (announcer, intake) = announcer("boot");
     let Announcer { hub, .. } = announcer;
-    let filters = Arc::new(Filters::new(filters));
+    let filters = Arc::new(Filters::new(filters).expect("no file"));
     (Announcer::new(hub, Arc::clone(&intake), Earlier::default(), filters), intake)
 }
 

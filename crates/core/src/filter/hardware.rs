@@ -1,0 +1,183 @@
+//! What USBGuard knows of a device beyond what an event tells: looked up in sysfs at the moment at which a policy is asked.
+//!
+//! Nothing of it waits for a device's lock: a hub's strings are those that were read when it came.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+use crate::device::{Device, InterfaceClass, interface_descriptors};
+
+const SYSFS: &str = "/sys";
+const DEVICES: &str = "bus/usb/devices";
+/// The Linux Foundation's: the kernel gives its root hubs its own version as their release.
+const ROOT_HUBS: (u16, std::ops::RangeInclusive<u16>) = (0x1d6b, 1..=3);
+const RELEASE: std::ops::Range<usize> = 12..14;
+
+/// None is unknown: no rule that says something about it matches.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Hardware {
+    pub(super) hash: Option<String>,
+    pub(super) parent_hash: Option<String>,
+    pub(super) connect_type: Option<String>,
+    /// Those of all interface descriptors, as often as they are there.
+    pub(super) interfaces: Option<Vec<InterfaceClass>>,
+}
+
+impl Hardware {
+    /// `hub` is what it hangs on, where that is known.
+    pub(super) fn of(device: &Device, hub: Option<&Device>) -> Self {
+        Self::within(Path::new(SYSFS), device, hub)
+    }
+
+    fn within(sysfs: &Path, device: &Device, hub: Option<&Device>) -> Self {
+        let Some((folder, raw)) = descriptors(sysfs, device) else { return Self::default() };
+        let parent_hash = match hub {
+            Some(hub) => descriptors(sysfs, hub).map(|(_, raw)| hash(hub, raw)),
+            None if device.port_path.hub().is_none() => controller_hash(sysfs, &folder),
+            None => None,
+        };
+        Self {
+            parent_hash,
+            connect_type: Some(
+                fs::read_to_string(folder.join("port/connect_type"))
+                    .unwrap_or_default()
+                    .trim_end()
+                    .to_owned(),
+            ),
+            interfaces: Some(interface_descriptors(&raw)),
+            hash: Some(hash(device, raw)),
+        }
+    }
+}
+
+/// The folder and the raw descriptors of this very device: another one may have its name by now.
+fn descriptors(sysfs: &Path, device: &Device) -> Option<(PathBuf, Vec<u8>)> {
+    let folder = sysfs.join(DEVICES).join(device.port_path.name());
+    let number = |file: &str| fs::read_to_string(folder.join(file)).ok()?.trim().parse::<u16>().ok();
+    let raw = fs::read(folder.join("descriptors")).ok()?;
+    (number("busnum") == Some(device.address.bus) && number("devnum") == Some(device.address.device))
+        .then_some((folder, raw))
+}
+
+/// USBGuard's: of the name, the IDs, the serial number and the descriptors.
+fn hash(device: &Device, mut raw: Vec<u8>) -> String {
+    let (vendor, product) = (device.descriptor.id_vendor, device.descriptor.id_product);
+    if vendor == ROOT_HUBS.0
+        && ROOT_HUBS.1.contains(&product)
+        && let Some(release) = raw.get_mut(RELEASE)
+    {
+        release.fill(0);
+    }
+    let digest = Sha256::new()
+        .chain_update(device.product.as_deref().unwrap_or_default())
+        .chain_update(format!("{vendor:04x}{product:04x}"))
+        .chain_update(device.serial_number.as_deref().unwrap_or_default())
+        .chain_update(&raw);
+    STANDARD.encode(digest.finalize())
+}
+
+/// Above a root hub there is no device: USBGuard takes its controller's path.
+fn controller_hash(sysfs: &Path, folder: &Path) -> Option<String> {
+    let path = fs::canonicalize(folder).ok()?;
+    let controller = path.parent()?.strip_prefix(fs::canonicalize(sysfs).ok()?).ok()?;
+    Some(STANDARD.encode(Sha256::digest(format!("/{}", controller.display()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{Address, DeviceDescriptor, PortPath};
+    use crate::test_support::device;
+
+    /// An xHCI controller's root hub, as the kernel has them.
+    const ROOT_HUB: &str =
+        "12010002090001406b1d020010050302010109021900010100e0000904000001090000000705810304000c";
+    const CONTROLLER: &str = "devices/pci0000:00/0000:00:14.0";
+
+    fn root_hub() -> Device {
+        Device {
+            address: Address { bus: 1, device: 1 },
+            port_path: PortPath::new(1, Vec::new()),
+            descriptor: DeviceDescriptor { id_vendor: 0x1d6b, id_product: 2, ..DeviceDescriptor::default() },
+            product: Some("xHCI Host Controller".into()),
+            serial_number: Some("0000:00:14.0".into()),
+            ..device()
+        }
+    }
+
+    fn raw(hex: &str) -> Vec<u8> {
+        let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex digits");
+        (0..hex.len()).step_by(2).map(digit).collect()
+    }
+
+    /// A tree with this root hub and a device at its port 5, which is removed when it is dropped.
+    struct Tree(PathBuf);
+
+    impl Tree {
+        fn new(name: &str) -> Self {
+            let root =
+                std::env::temp_dir().join(format!("usb-daemon-hardware-{name}-{}", std::process::id()));
+            let links = root.join(DEVICES);
+            fs::create_dir_all(&links).expect("a folder");
+            for (place, name, devnum) in [("usb1", "usb1", "1"), ("usb1/1-5", "1-5", "7")] {
+                let folder = root.join(CONTROLLER).join(place);
+                fs::create_dir_all(folder.join("port")).expect("a folder");
+                fs::write(folder.join("busnum"), "1\n").expect("written");
+                fs::write(folder.join("devnum"), format!("{devnum}\n")).expect("written");
+                fs::write(folder.join("descriptors"), raw(ROOT_HUB)).expect("written");
+                std::os::unix::fs::symlink(&folder, links.join(name)).expect("a link");
+            }
+            fs::write(root.join(CONTROLLER).join("usb1/1-5/port/connect_type"), "hotplug\n")
+                .expect("written");
+            Self(root)
+        }
+    }
+
+    impl Drop for Tree {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_root_hub_has_the_hashes_that_usbguard_prints_for_it_everywhere() {
+        let tree = Tree::new("root-hub");
+        let found = Hardware::within(&tree.0, &root_hub(), None);
+        // As they stand in many a site's policy: the controller at 0000:00:14.0 is an Intel machine's usual one.
+        assert_eq!(found.hash.as_deref(), Some("jEP/6WzviqdJ5VSeTUY8PatCNBKeaREvo2OqdplND/o="));
+        assert_eq!(found.parent_hash.as_deref(), Some("rV9bfLq7c2eA4tYjVjwO4bxhm+y6GgZpl9J60L0fBkY="));
+        assert_eq!(found.connect_type.as_deref(), Some(""));
+        assert_eq!(found.interfaces.map(|interfaces| interfaces.len()), Some(1));
+    }
+
+    #[test]
+    fn a_device_has_its_hubs_hash_as_parent_hash() {
+        let tree = Tree::new("device");
+        let device = Device {
+            address: Address { bus: 1, device: 7 },
+            port_path: PortPath::new(1, vec![5]),
+            ..device()
+        };
+        let found = Hardware::within(&tree.0, &device, Some(&root_hub()));
+        assert_eq!(found.parent_hash.as_deref(), Some("jEP/6WzviqdJ5VSeTUY8PatCNBKeaREvo2OqdplND/o="));
+        assert_eq!(found.connect_type.as_deref(), Some("hotplug"));
+        assert_eq!(Hardware::within(&tree.0, &device, None).parent_hash, None);
+    }
+
+    #[test]
+    fn of_a_device_that_has_gone_or_been_replaced_nothing_is_known() {
+        let tree = Tree::new("gone");
+        let replaced = Device {
+            address: Address { bus: 1, device: 8 },
+            port_path: PortPath::new(1, vec![5]),
+            ..device()
+        };
+        assert_eq!(Hardware::within(&tree.0, &replaced, None), Hardware::default());
+        let gone = Device { port_path: PortPath::new(1, vec![6]), ..replaced };
+        assert_eq!(Hardware::within(&tree.0, &gone, None), Hardware::default());
+    }
+}
