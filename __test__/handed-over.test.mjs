@@ -19,6 +19,7 @@ const devices = {
   'with all that a device may have': mouse,
   'with nothing': { name: '200-1' },
   'with empty strings and a serial number': { name: '200-3', product: '', manufacturer: '', serialNumber: '0', interfaces: [] },
+  'with more interfaces than any device has': { name: '200-5', interfaces: Array.from({ length: 200 }, (_, protocol) => ({ class: 3, subclass: 9, protocol })) },
   'with labels': { ...mouse, name: '200-4', productId: 1 },
 };
 const filters = { rules: [{ match: { product_id: 1 }, action: 'tag', tags: ['a', 'b'] }] };
@@ -52,11 +53,11 @@ it('several that come at once are those that are stored', async () => {
   for (const { name } of Object.values(devices)) daemon.simulateDetach(name);
   // They wait for the event loop.
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
-  await daemon.heard.waitFor('device:detach', { count: 4 });
-  expect(told(daemon)).toStrictEqual(await stored(daemon, 8));
+  await daemon.heard.waitFor('device:detach', { count: Object.keys(devices).length });
+  expect(told(daemon)).toStrictEqual(await stored(daemon, 2 * Object.keys(devices).length));
 });
 
-it('a device of which only the detach is told, after one with its signature has come', async () => {
+it('a program tells of a device that was not there, then of one that comes and goes', async () => {
   const daemon = openDaemon();
   await daemon.start();
   const device = { deviceDescriptor: { idVendor: 1, idProduct: 2 }, busNumber: 7, deviceAddress: 9, portNumbers: [1] };

@@ -122,7 +122,7 @@ const UNUSUAL = {
     { device_descriptor: '{"bLength":18,"x":{"y":[1]},"__proto__":{"polluted":true}}' },
     { deviceDescriptor: { bLength: 18, bDescriptorType: 0, bcdUSB: 0, bDeviceClass: 0, bDeviceSubClass: 0, bDeviceProtocol: 0, bMaxPacketSize0: 0, idVendor: 0x46d, idProduct: 0xc31c, bcdDevice: 0, iManufacturer: 0, iProduct: 0, iSerialNumber: 0, bNumConfigurations: 0 } },
   ],
-  'as many interfaces as descriptors can hold': [{ interfaces: Array(7281).fill('03/01/02').join(',') }, { interfaces: Array(7281).fill({ class: 3, subclass: 1, protocol: 2 }) }],
+  'as many interfaces as descriptors can hold': [{ interfaces: Array(7281).fill('03/01/02').join(',') }, { interfaces: Array(7281).fill({ class: 3, subclass: 1, protocol: 2 }), capabilities: ['hid:mouse'] }],
 };
 
 describe('a consumer that is given a hostile stream', () => {

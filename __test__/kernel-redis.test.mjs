@@ -40,6 +40,8 @@ const DEVICES = [
     descriptor: [18, 1, 0x0201, 0xef, 2, 1, 64, 0x1234, 0xabcd, 0x9876, 1, 2, 3, 2],
     strings: ['Maker', 'Composite', 'SYN-1'],
     interfaces: '02/02/01,0a/00/00,ff/00/00,fe/01/02',
+    capabilities: ['serial:cdc-acm', 'vendor:other', 'firmware:dfu'],
+    maxMilliamps: 500,
     speed: '480',
     stableId: '1234:abcd:SYN-1',
   },
@@ -73,6 +75,8 @@ const DEVICES = [
       'AB\u2028\u202e\ufeff\uffff',
     ],
     interfaces: 'ff/00/00',
+    // In units of 8 mA, where the others' are of 2.
+    maxMilliamps: 400,
     speed: '5000',
   },
   {
@@ -159,7 +163,7 @@ for (const udev of [true, false]) {
       return Number((await bed.shell('date +%s%3N')).stdout);
     }
 
-    for (const { name, descriptor, strings, interfaces, speed, stableId } of DEVICES) {
+    for (const { name, descriptor, strings, interfaces, speed, stableId, capabilities = ['vendor:other'], maxMilliamps = 100 } of DEVICES) {
       it(`is right for ${name}`, () => {
         const { handle, sysfs, attach, detach, began, ended } = seen.get(name);
         const device = Object.fromEntries(DESCRIPTOR_FIELDS.map((field, at) => [field, descriptor[at]]));
@@ -236,7 +240,9 @@ for (const udev of [true, false]) {
               const [interfaceClass, subclass, protocol] = each.split('/').map((hex) => parseInt(hex, 16));
               return { class: interfaceClass, subclass, protocol };
             }),
+            capabilities,
             speed: Number(fields.speed),
+            power: { selfPowered: false, remoteWakeup: false, maxMilliamps },
             backend: fields.backend,
             partial: false,
           });

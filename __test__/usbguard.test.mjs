@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { command, stateFolder } from './command.mjs';
 import { openDaemon } from './daemon.mjs';
-import { freePort } from './redis-server.mjs';
+import { served } from './http-served.mjs';
 
 const KEYBOARD = { name: '201-1', vendorId: 0x046d, productId: 0xc31c, product: 'Keyboard', interfaces: [{ class: 3, subclass: 1, protocol: 1 }, { class: 3, subclass: 0, protocol: 0 }] };
 const STICK = { name: '201-2', vendorId: 0x0781, productId: 0x5581, product: 'Ultra', serialNumber: 'A1', interfaces: [{ class: 8, subclass: 6, protocol: 0x50 }] };
@@ -39,11 +39,9 @@ describe('a policy', () => {
   });
 
   it('is asked after the lists, and its rules by line', async () => {
-    const port = await freePort();
     const path = await policy('allow 0781:*', 'reject with-interface all-of { 03:*:* }', LAST);
-    const daemon = openDaemon({ filters: { usbguard_rules: path, vendor_blacklist: ['0781'] }, monitoring: { enabled: true, healthcheck_port: port } });
-    await daemon.start();
-    const events = await fetch(`http://127.0.0.1:${port}/events`);
+    const { daemon, get } = await served({ filters: { usbguard_rules: path, vendor_blacklist: ['0781'] } });
+    const events = await get('/events');
     daemon.simulateAttach(STICK);
     daemon.simulateAttach(KEYBOARD);
     daemon.simulateAttach({ name: '201-8', vendorId: 1 });
@@ -67,12 +65,10 @@ describe('a policy', () => {
   });
 
   it('cannot be changed over HTTP, where it would have any file read', async () => {
-    const port = await freePort();
-    const daemon = openDaemon({ monitoring: { enabled: true, healthcheck_port: port, token: 'a-token-of-the-tests' } });
-    await daemon.start();
+    const { get } = await served({ monitoring: { token: 'a-token-of-the-tests' } });
     const body = JSON.stringify({ filters: { usbguard_rules: '/etc/shadow' } });
     const headers = { authorization: 'Bearer a-token-of-the-tests', 'content-type': 'application/json' };
-    const answer = await fetch(`http://127.0.0.1:${port}/api/v1/usb/config`, { method: 'PUT', headers, body });
+    const answer = await get('/api/v1/usb/config', { method: 'PUT', headers, body });
     expect(answer.status).toBe(422);
     expect(await answer.text()).toContain('filters.usbguard_rules cannot be changed over HTTP');
   });

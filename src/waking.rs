@@ -19,7 +19,7 @@ pub(crate) fn waking(function: Function<(), ()>) -> Result<Waking> {
     calling(function, || Ok(()))
 }
 
-/// The same, with the text that `give` gives on the thread of JavaScript's: to ask for it from there would be another way back and forth.
+/// The same, with what `give` gives on the thread of JavaScript's: to ask for it from there would be another way back and forth.
 pub(crate) fn handing(
     function: Function<Handed, ()>,
     give: impl Fn() -> Result<Handed> + 'static,

@@ -11,6 +11,9 @@ use usb_daemon_core::{Action, Attachment, Backend, Event, Notice, Synthetic};
 
 use crate::arguments::Handed;
 
+/// In one call.
+const MOST_INTERFACES: usize = 64;
+
 /// Which attachment JavaScript knows under each signature. One signature may stand for two devices for a while.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
@@ -43,8 +46,8 @@ impl Wire {
         if let ([Notice::Transition(event) | Notice::Stayed(event)], false) = (notices, more) {
             let is_known = self.is_known(event);
             match event.action {
-                // Labels are rare, and have no number that is known beforehand.
-                Action::Attach if event.attachment.tags.is_empty() => {
+                // Labels and very many interfaces are rare, and a call is no place for them.
+                Action::Attach if is_short(event) => {
                     return Ok(Handed::Attached(Arc::clone(event)));
                 }
                 Action::Detach if is_known => return Ok(Handed::Left(Arc::clone(event))),
@@ -82,6 +85,12 @@ impl Wire {
             Action::Detach => self.known.remove(signature) == Some(*instance),
         }
     }
+}
+
+/// Whether it is worth a call: without labels, with no more interfaces than a device has.
+fn is_short(event: &Event) -> bool {
+    let Attachment { tags, device, .. } = &*event.attachment;
+    tags.is_empty() && device.interfaces.len() <= MOST_INTERFACES
 }
 
 fn changes(event: &Event) -> Changes {

@@ -57,6 +57,8 @@ impl Daemon {
     /// # Errors
     /// Where the configuration is unusable or the process can have no thread or file descriptor more.
     pub fn start(config: &Config, subscriber: &Arc<Delivery>, host: Host) -> Result<Self, Error> {
+        // Before anything is opened: what names a file may be at fault.
+        let filters = Arc::new(Filters::new(&config.filters)?);
         let inbox = Arc::new(Inbox::new()?);
         let boot_id = boot_id();
         let publishes = matches!(config.redis, RedisSetting::On(_));
@@ -109,7 +111,12 @@ impl Daemon {
         if in_file {
             subscriber.set_store(Box::new(outgoing.ask()));
         }
-        let settings = Arc::new(Settings::new(config, Arc::clone(&daemon.inbox), outgoing.limits()));
+        let settings = Arc::new(Settings::new(
+            config,
+            Arc::clone(&filters),
+            Arc::clone(&daemon.inbox),
+            outgoing.limits(),
+        ));
         let ask = Box::new(outgoing.ask());
         daemon.publisher = Some(outgoing);
         daemon.settings = Some(Arc::clone(&settings));
@@ -126,7 +133,7 @@ impl Daemon {
             daemon.http = Some(HttpServer::start(&config.monitoring, served)?);
         }
         let spool = daemon.spool(config, in_file, boot_id);
-        daemon.start_engine(config, intake, earlier, (stored, spool, uevent_socket))?;
+        daemon.start_engine(config, filters, intake, earlier, (stored, spool, uevent_socket))?;
         Ok(daemon)
     }
 
@@ -163,6 +170,7 @@ impl Daemon {
     fn start_engine(
         &mut self,
         config: &Config,
+        filters: Arc<Filters>,
         intake: Arc<Intake>,
         earlier: Earlier,
         (stored, spool, uevent_socket): (SettledBoard, Option<SpoolConfig>, Option<UeventSocket>),
@@ -176,7 +184,7 @@ impl Daemon {
             },
             snapshot: config.sources.snapshot,
             patience: Duration::from_millis(config.performance.debounce_ms.into()),
-            filters: Arc::new(Filters::new(&config.filters)?),
+            filters,
             spool,
         };
         let engine = Engine::new(

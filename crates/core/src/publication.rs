@@ -58,6 +58,7 @@ pub fn publish_records(
         let message = "fallback.enable_udev is false, or fallback.spool_path null: there are no records";
         return Err(Error::new(Code::Config, message));
     };
+    let filters = Arc::new(Filters::new(&config.filters)?);
     let mut refusals = Refusals::default();
     let listing = read(&spool, |_| true)?;
     refusals.tell(&spool, &listing);
@@ -84,13 +85,7 @@ pub fn publish_records(
         boot_id: boot_id.clone(),
         traces: None,
     };
-    let alone = Alone::new(
-        hub.clone(),
-        Arc::clone(&intake),
-        earlier,
-        Arc::new(Filters::new(&config.filters)?),
-        boot_id,
-    );
+    let alone = Alone::new(hub.clone(), Arc::clone(&intake), earlier, filters, boot_id);
     let publisher =
         Publisher::start(publisher, Limits::from(&config.performance), outbox, intake, hub.clone())?;
     let run = Run { spool, stored, hub, alone, refusals };

@@ -21,6 +21,7 @@ pub(crate) struct Settings {
     inbox: Arc<Inbox>,
     limits: watch::Sender<Limits>,
     held: Mutex<Held>,
+    filters: Mutex<Arc<Filters>>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -38,8 +39,14 @@ impl Described for Held {
 }
 
 impl Settings {
-    pub(crate) fn new(config: &Config, inbox: Arc<Inbox>, limits: watch::Sender<Limits>) -> Self {
-        Self { inbox, limits, held: Mutex::new(Held::of(config)) }
+    /// `filters` are those in force.
+    pub(crate) fn new(
+        config: &Config,
+        filters: Arc<Filters>,
+        inbox: Arc<Inbox>,
+        limits: watch::Sender<Limits>,
+    ) -> Self {
+        Self { inbox, limits, held: Mutex::new(Held::of(config)), filters: Mutex::new(filters) }
     }
 
     /// Filters and limits of `config` hold from now on: for what comes, and for what waits for Redis.
@@ -83,7 +90,7 @@ impl Settings {
         if !faults.is_empty() {
             return Err(Error::of_faults(faults));
         }
-        let filters = Filters::new(&changed.filters)?;
+        let filters = self.filters().changed(&changed.filters);
         *held = changed;
         self.apply(&held, filters);
         tracing::info!("filters and limits have been changed over HTTP");
@@ -92,8 +99,14 @@ impl Settings {
 
     /// Under the lock, so that the last change is the one that holds.
     fn apply(&self, held: &Held, filters: Filters) {
-        self.inbox.send(Message::Filters(Arc::new(filters)));
+        let filters = Arc::new(filters);
+        *self.filters() = Arc::clone(&filters);
+        self.inbox.send(Message::Filters(filters));
         self.limits.send_replace(Limits::from(&held.performance));
+    }
+
+    fn filters(&self) -> MutexGuard<'_, Arc<Filters>> {
+        self.filters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {

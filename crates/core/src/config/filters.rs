@@ -21,7 +21,8 @@ pub struct FiltersConfig {
     /// Only devices of these classes, their own or that of an interface.
     pub device_class_filter: Vec<u8>,
     /// File in USBGuard's rule language, such as `/etc/usbguard/rules.conf`: only devices that it allows, after the lists and before
-    /// the rules. What no rule of it matches is blocked. Read at the start, and again when the configuration is.
+    /// the rules. What no rule of it matches is blocked. Read at the start, and again when the configuration is; conditions that an event
+    /// cannot decide, such as `localtime`, are refused by line. USBGuard keeps its file from all but root: a service needs a copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usbguard_rules: Option<String>,
     /// Looked at in order: the first that matches and says `allow` or `deny` decides, `tag` goes on to the next. What no rule

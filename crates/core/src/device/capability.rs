@@ -3,7 +3,7 @@
 //! Made of the class, subclass and protocol of its interfaces, which are known of every device that anybody describes, and named after
 //! the USB-IF's class codes (usb.org, "Defined Class Codes", and the specifications of the classes that it refers to). A word has the
 //! form `<group>:<kind>`; the kind is `other` where the codes say no more than the group. Vendor-specific interfaces are `vendor:other`,
-//! but for the two of Android's that everybody knows.
+//! but for the two of Android's that everybody knows; Microsoft's 02/02/ff for RNDIS is taken as what it is meant to be.
 
 use super::{DeviceDescriptor, InterfaceClass};
 
@@ -22,24 +22,27 @@ pub(crate) fn capabilities(
         subclass: descriptor.b_device_sub_class,
         protocol: descriptor.b_device_protocol,
     };
-    let mut found = Vec::new();
-    // A hub's interfaces are its ways to translate; which of them it has, and that it is one of USB 3, it says itself.
-    let is_told_at_the_top = interfaces.is_empty() || own.class == HUB;
-    let all = if is_told_at_the_top { std::slice::from_ref(&own) } else { interfaces };
+    let alone = std::slice::from_ref(&own);
+    let all = if interfaces.is_empty() { alone } else { interfaces };
     let controls_data = all.iter().any(|&found| found.class == 0x02 || word(found) == Some(RNDIS));
-    for interface in all {
+    let mut found = Vec::new();
+    for &interface in all {
         // Data flows where a communication interface says what of.
         if interface.class == CDC_DATA && controls_data {
             continue;
         }
-        if let Some(word) = word(*interface).filter(|word| !found.contains(word)) {
+        // A hub's interfaces are its ways to translate: which of them it has, and that it is one of USB 3, it says itself.
+        let is_the_hub = interface.class == HUB && own.class == HUB;
+        if let Some(word) =
+            word(if is_the_hub { own } else { interface }).filter(|word| !found.contains(word))
+        {
             found.push(word);
         }
     }
     found
 }
 
-/// None where the codes say that others decide: class 0, and the two with which a device announces associations of interfaces.
+/// None where the codes say that others decide: class 0, and those with which a device announces that its interfaces belong together.
 fn word(InterfaceClass { class, subclass, protocol }: InterfaceClass) -> Option<&'static str> {
     Some(match (class, subclass, protocol) {
         (0x00, ..) | (0xef, 0x02, 0x01 | 0x02) => return None,
@@ -128,7 +131,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::device::configurations;
+    use crate::device::descriptor::configurations;
 
     /// The descriptors of real devices, as public test suites have recorded them, with the words that each should give.
     const FIXTURES: &str = include_str!("../../fixtures/usb-descriptors.json");
@@ -186,6 +189,8 @@ mod tests {
     #[test]
     fn what_names_no_interface_is_what_it_says_at_the_top() {
         assert_eq!(of(9, &[]), ["hub:no-tt"]);
+        // What calls itself a hub hides nothing by that.
+        assert_eq!(of(9, &[(9, 0, 1), (9, 0, 2), (3, 1, 1)]), ["hub:no-tt", "hid:keyboard"]);
         assert_eq!(of(0, &[]), Vec::<&str>::new());
         assert_eq!(of(0xff, &[]), ["vendor:other"]);
         assert_eq!(of(0, &[(0, 0, 0), (0x77, 1, 1)]), ["unknown:other"]);

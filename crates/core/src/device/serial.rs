@@ -4,7 +4,9 @@
 const COUNTED: &[u8] = b"0123456789ABCDEF";
 /// A run of fewer digits may well be a number.
 const SHORTEST_RUN: usize = 6;
-/// In lower case, without blanks and punctuation.
+/// What makers write between digits and words.
+const SEPARATORS: [char; 6] = [' ', '-', '_', '.', ':', '/'];
+/// In lower case, without separators.
 const PLACEHOLDERS: [&str; 12] = [
     "default",
     "empty",
@@ -23,9 +25,18 @@ const PLACEHOLDERS: [&str; 12] = [
 /// Whether every unit of a model can be expected to have this one.
 pub(super) fn is_junk(serial: &str) -> bool {
     let written: String =
-        serial.chars().filter(|character| character.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+        serial.split(SEPARATORS).flat_map(str::chars).flat_map(char::to_lowercase).collect();
+    if written.is_empty() {
+        return is_filling(serial);
+    }
     let is_all = |digit: char| written.chars().all(|found| found == digit);
     is_all('0') || is_all('f') || PLACEHOLDERS.contains(&written.as_str()) || is_counted(&written)
+}
+
+/// Nothing, blanks, or one sign over and over: `----`.
+fn is_filling(serial: &str) -> bool {
+    let serial = serial.trim().as_bytes();
+    serial.iter().all(|sign| sign.is_ascii_punctuation() && *sign == serial[0])
 }
 
 /// `0123456789`, `12345678`, `1234567890`, `0123456789ABCDEF`: each digit is the one after the last.
@@ -88,6 +99,10 @@ mod tests {
             "89126-0000:00:01.0-5",
             "4C530001230456789012",
             "Серийный",
+            "\",%",
+            "%00{}",
+            "\u{1f600}\u{1f600}",
+            "\u{fffd}",
             "N1",
         ] {
             assert!(!is_junk(serial), "{serial:?}");

@@ -3,6 +3,7 @@
 //! Nothing of it waits for a device's lock: a hub's strings are those that were read when it came.
 
 use std::fs;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -17,7 +18,12 @@ const DEVICES: &str = "bus/usb/devices";
 const ROOT_HUBS: (u16, std::ops::RangeInclusive<u16>) = (0x1d6b, 1..=3);
 const RELEASE: std::ops::Range<usize> = 12..14;
 
-/// None is unknown: no rule that says something about it matches.
+/// Descriptors: the kernel takes eight configurations of 64 KiB.
+const LARGEST_FILE: u64 = 1 << 20;
+/// More than Linux takes as one configuration's.
+const MOST_INTERFACES: usize = 32 * 128;
+
+/// None is unknown.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Hardware {
     pub(super) hash: Option<String>,
@@ -36,20 +42,15 @@ impl Hardware {
     fn within(sysfs: &Path, device: &Device, hub: Option<&Device>) -> Self {
         let Some((folder, raw)) = descriptors(sysfs, device) else { return Self::default() };
         let parent_hash = match hub {
-            Some(hub) => descriptors(sysfs, hub).map(|(_, raw)| hash(hub, raw)),
+            Some(hub) => descriptors(sysfs, hub).and_then(|(_, raw)| hash(hub, raw)),
             None if device.port_path.hub().is_none() => controller_hash(sysfs, &folder),
             None => None,
         };
         Self {
             parent_hash,
-            connect_type: Some(
-                fs::read_to_string(folder.join("port/connect_type"))
-                    .unwrap_or_default()
-                    .trim_end()
-                    .to_owned(),
-            ),
-            interfaces: Some(interface_descriptors(&raw)),
-            hash: Some(hash(device, raw)),
+            connect_type: connect_type(&folder),
+            interfaces: Some(interface_descriptors(&raw)).filter(|all| all.len() <= MOST_INTERFACES),
+            hash: hash(device, raw),
         }
     }
 }
@@ -58,13 +59,29 @@ impl Hardware {
 fn descriptors(sysfs: &Path, device: &Device) -> Option<(PathBuf, Vec<u8>)> {
     let folder = sysfs.join(DEVICES).join(device.port_path.name());
     let number = |file: &str| fs::read_to_string(folder.join(file)).ok()?.trim().parse::<u16>().ok();
-    let raw = fs::read(folder.join("descriptors")).ok()?;
+    let mut raw = Vec::new();
+    fs::File::open(folder.join("descriptors")).ok()?.take(LARGEST_FILE).read_to_end(&mut raw).ok()?;
     (number("busnum") == Some(device.address.bus) && number("devnum") == Some(device.address.device))
         .then_some((folder, raw))
 }
 
-/// USBGuard's: of the name, the IDs, the serial number and the descriptors.
-fn hash(device: &Device, mut raw: Vec<u8>) -> String {
+/// Empty where the port has none, as a root hub.
+fn connect_type(folder: &Path) -> Option<String> {
+    match fs::read_to_string(folder.join("port/connect_type")) {
+        Ok(text) => Some(text.trim_end().to_owned()),
+        // And not because the device has gone.
+        Err(error) if error.kind() == ErrorKind::NotFound && folder.join("devnum").exists() => {
+            Some(String::new())
+        }
+        Err(_) => None,
+    }
+}
+
+/// USBGuard's: of the name, the IDs, the serial number and the descriptors. None where its driver keeps the strings back.
+fn hash(device: &Device, mut raw: Vec<u8>) -> Option<String> {
+    if device.partial {
+        return None;
+    }
     let (vendor, product) = (device.descriptor.id_vendor, device.descriptor.id_product);
     if vendor == ROOT_HUBS.0
         && ROOT_HUBS.1.contains(&product)
@@ -77,7 +94,7 @@ fn hash(device: &Device, mut raw: Vec<u8>) -> String {
         .chain_update(format!("{vendor:04x}{product:04x}"))
         .chain_update(device.serial_number.as_deref().unwrap_or_default())
         .chain_update(&raw);
-    STANDARD.encode(digest.finalize())
+    Some(STANDARD.encode(digest.finalize()))
 }
 
 /// Above a root hub there is no device: USBGuard takes its controller's path.
@@ -166,6 +183,23 @@ mod tests {
         assert_eq!(found.parent_hash.as_deref(), Some("jEP/6WzviqdJ5VSeTUY8PatCNBKeaREvo2OqdplND/o="));
         assert_eq!(found.connect_type.as_deref(), Some("hotplug"));
         assert_eq!(Hardware::within(&tree.0, &device, None).parent_hash, None);
+    }
+
+    #[test]
+    fn without_its_strings_a_device_has_no_hash_and_a_hub_gives_none() {
+        let tree = Tree::new("partial");
+        let [hub, device] = [
+            Device { partial: true, ..root_hub() },
+            Device {
+                address: Address { bus: 1, device: 7 },
+                port_path: PortPath::new(1, vec![5]),
+                partial: true,
+                ..device()
+            },
+        ];
+        let found = Hardware::within(&tree.0, &device, Some(&hub));
+        assert_eq!((found.hash, found.parent_hash), (None, None));
+        assert_eq!(found.connect_type.as_deref(), Some("hotplug"));
     }
 
     #[test]

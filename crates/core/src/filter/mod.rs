@@ -7,6 +7,8 @@ mod rule;
 mod site;
 mod usbguard;
 
+use std::sync::Arc;
+
 use crate::config::FiltersConfig;
 use crate::device::Device;
 use crate::error::Error;
@@ -18,7 +20,7 @@ use site::SitePolicy;
 pub struct Filters {
     lists: FiltersConfig,
     rules: Vec<Rule>,
-    site: Option<SitePolicy>,
+    site: Option<Arc<SitePolicy>>,
 }
 
 impl Filters {
@@ -28,7 +30,16 @@ impl Filters {
     /// `ERR_USB_CONFIG` where it names a policy that cannot be read.
     pub fn new(config: &FiltersConfig) -> Result<Self, Error> {
         let site = config.usbguard_rules.as_deref().map(SitePolicy::read).transpose()?;
-        Ok(Self { lists: config.clone(), rules: config.rules.iter().map(Rule::new).collect(), site })
+        Ok(Self::with(config, site.map(Arc::new)))
+    }
+
+    /// Other lists and rules beside the same policy, which is not read again.
+    pub fn changed(&self, config: &FiltersConfig) -> Self {
+        Self::with(config, self.site.clone())
+    }
+
+    fn with(config: &FiltersConfig, site: Option<Arc<SitePolicy>>) -> Self {
+        Self { lists: config.clone(), rules: config.rules.iter().map(Rule::new).collect(), site }
     }
 
     /// The tags of a device that is told of. `hub` is what it hangs on, where that is known.

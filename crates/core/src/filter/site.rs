@@ -1,6 +1,7 @@
 //! A site's own policy: a file in USBGuard's rule language, asked for each device.
 
 use std::fs;
+use std::io::Read as _;
 
 use super::hardware::Hardware;
 use super::usbguard::{Decision, Policy, Subject, Verdict};
@@ -22,11 +23,17 @@ impl SitePolicy {
     pub(super) fn read(path: &str) -> Result<Self, Error> {
         let unreadable =
             |reason: String| Error::new(Code::Config, format!("filters.usbguard_rules: {path}: {reason}"));
-        let length = fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-        if length > LARGEST_FILE {
-            return Err(unreadable(format!("it has {length} bytes: expected {LARGEST_FILE} at most")));
+        let failed = |error: std::io::Error| unreadable(error.to_string());
+        // Before it is opened: to open a pipe is to wait for whoever writes to it.
+        if !fs::metadata(path).map_err(failed)?.is_file() {
+            return Err(unreadable("expected a file".to_owned()));
         }
-        let text = fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        let mut text = String::new();
+        let file = fs::File::open(path).map_err(failed)?;
+        file.take(LARGEST_FILE + 1).read_to_string(&mut text).map_err(failed)?;
+        if text.len() as u64 > LARGEST_FILE {
+            return Err(unreadable(format!("expected {LARGEST_FILE} bytes at most")));
+        }
         Policy::parse(&text).map(Self).map_err(|faults| {
             Error::of_faults(
                 faults.into_iter().map(|fault| format!("filters.usbguard_rules: {path}: {fault}")).collect(),
@@ -40,7 +47,9 @@ impl SitePolicy {
         let hardware = Hardware::of(device, hub);
         // What a partial device lacks is unknown, what another lacks is absent.
         let text = |text: &'a Option<String>| text.as_deref().or((!device.partial).then_some(""));
-        let told = (!device.partial || !device.interfaces.is_empty()).then_some(&*device.interfaces);
+        // Of a device of the system's that is no longer there, the list is known without what is in it more than once.
+        let is_given = device.inode.is_none() && !device.partial;
+        let told = is_given.then_some(&*device.interfaces);
         let subject = Subject {
             vendor_id: device.descriptor.id_vendor,
             product_id: device.descriptor.id_product,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::device::Address;
+use crate::device::{Address, Device};
 use crate::event::{Event, Synthetic};
 use crate::spool::{Claims, Settled};
 
@@ -76,6 +76,12 @@ impl Earlier {
     pub fn addresses(&self) -> impl Iterator<Item = (&str, Address)> {
         let of_this_boot = self.attachments.iter().filter(|(_, earlier)| earlier.same_boot);
         of_this_boot.map(|(key, earlier)| (key.as_str(), earlier.attach.attachment.device.address))
+    }
+
+    /// The device of this name, where it began in this boot.
+    pub fn device(&self, name: &str) -> Option<&Device> {
+        let earlier = self.attachments.get(name).filter(|earlier| earlier.same_boot)?;
+        Some(&earlier.attach.attachment.device)
     }
 
     /// Why a device that is present at start has not been told of before.

@@ -178,12 +178,14 @@ impl Announcer {
         Verdict::Announced
     }
 
-    /// What a device of the kernel's hangs on, whether or not that is told of.
+    /// What a device of the kernel's hangs on, whether or not that is told of, and whoever has told of it.
     fn hub_of(&self, key: &Key, device: &Device) -> Option<&Device> {
         let Key::Kernel(_) = key else { return None };
-        let hub = Key::Kernel(device.port_path.hub()?.name());
+        let name = device.port_path.hub()?.name();
+        let earlier = self.earlier.device(&name);
+        let hub = Key::Kernel(name);
         let attached = self.attached.get(&hub).map(|attached| &attached.attachment.device);
-        attached.or_else(|| self.filtered.get(&hub).map(|(device, _)| device))
+        attached.or_else(|| self.filtered.get(&hub).map(|(device, _)| device)).or(earlier)
     }
 
     fn attachment(&mut self, device: Device, tags: Vec<String>, came: Moment) -> Arc<Attachment> {
