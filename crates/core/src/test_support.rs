@@ -52,3 +52,12 @@ pub(crate) fn event(seq: u64, action: Action, instance: u64) -> Arc<Event> {
         journey: crate::journey::Journey::default(),
     })
 }
+
+/// The bytes that these hex digits are; what is none of them is passed over.
+pub(crate) fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ascii"), 16).expect("hex"))
+        .collect()
+}

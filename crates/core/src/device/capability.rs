@@ -17,11 +17,7 @@ pub(crate) fn capabilities(
     descriptor: &DeviceDescriptor,
     interfaces: &[InterfaceClass],
 ) -> Vec<&'static str> {
-    let own = InterfaceClass {
-        class: descriptor.b_device_class,
-        subclass: descriptor.b_device_sub_class,
-        protocol: descriptor.b_device_protocol,
-    };
+    let own = descriptor.class();
     let alone = std::slice::from_ref(&own);
     let all = if interfaces.is_empty() { alone } else { interfaces };
     let controls_data = all.iter().any(|&found| found.class == 0x02 || word(found) == Some(RNDIS));
@@ -132,6 +128,7 @@ mod tests {
 
     use super::*;
     use crate::device::descriptor::configurations;
+    use crate::test_support::bytes;
 
     /// The descriptors of real devices, as public test suites have recorded them, with the words that each should give.
     const FIXTURES: &str = include_str!("../../fixtures/usb-descriptors.json");
@@ -143,11 +140,6 @@ mod tests {
         source: String,
         descriptors: String,
         capabilities: Vec<String>,
-    }
-
-    fn bytes(hex: &str) -> Vec<u8> {
-        let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex digits");
-        (0..hex.len()).step_by(2).map(digit).collect()
     }
 
     fn of(class: u8, interfaces: &[(u8, u8, u8)]) -> Vec<&'static str> {

@@ -48,6 +48,15 @@ pub struct DeviceDescriptor {
 }
 
 impl DeviceDescriptor {
+    /// What the device says of itself at the top; its interfaces may say more.
+    pub fn class(&self) -> InterfaceClass {
+        InterfaceClass {
+            class: self.b_device_class,
+            subclass: self.b_device_sub_class,
+            protocol: self.b_device_protocol,
+        }
+    }
+
     /// Reads the device descriptor at the head of sysfs's `descriptors`. None where it is too short to be one.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let d: &[u8; DEVICE_DESCRIPTOR_LENGTH] = bytes.first_chunk()?;
@@ -213,19 +222,12 @@ impl Power {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_support::bytes;
     use proptest::prelude::*;
 
     /// A full-speed composite device: HID keyboard, HID mouse twice over as alternate settings, a vendor interface.
     const COMPOSITE: &str = "12010002000000406d0433c5011201020301\
         09023b000301 00a0310904000001030101000705810308000a 0904010001030102000904010101030102000904020000ff000000";
-
-    fn bytes(hex: &str) -> Vec<u8> {
-        let digits: Vec<u8> = hex.bytes().filter(u8::is_ascii_hexdigit).collect();
-        digits
-            .chunks(2)
-            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).expect("ascii"), 16).expect("hex"))
-            .collect()
-    }
 
     #[test]
     fn device_descriptor_is_read_little_endian() {

@@ -10,7 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use crate::device::{Device, InterfaceClass, interface_descriptors};
+use super::site::Hardware;
+use crate::device::{Device, interface_descriptors};
 
 const SYSFS: &str = "/sys";
 const DEVICES: &str = "bus/usb/devices";
@@ -23,22 +24,12 @@ const LARGEST_FILE: u64 = 1 << 20;
 /// More than Linux takes as one configuration's.
 const MOST_INTERFACES: usize = 32 * 128;
 
-/// None is unknown.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Hardware {
-    pub(super) hash: Option<String>,
-    pub(super) parent_hash: Option<String>,
-    pub(super) connect_type: Option<String>,
-    /// Those of all interface descriptors, as often as they are there.
-    pub(super) interfaces: Option<Vec<InterfaceClass>>,
+/// `hub` is what it hangs on, where that is known.
+pub(super) fn look_up(device: &Device, hub: Option<&Device>) -> Hardware {
+    Hardware::within(Path::new(SYSFS), device, hub)
 }
 
 impl Hardware {
-    /// `hub` is what it hangs on, where that is known.
-    pub(super) fn of(device: &Device, hub: Option<&Device>) -> Self {
-        Self::within(Path::new(SYSFS), device, hub)
-    }
-
     fn within(sysfs: &Path, device: &Device, hub: Option<&Device>) -> Self {
         let Some((folder, raw)) = descriptors(sysfs, device) else { return Self::default() };
         let parent_hash = match hub {
@@ -108,7 +99,7 @@ fn controller_hash(sysfs: &Path, folder: &Path) -> Option<String> {
 mod tests {
     use super::*;
     use crate::device::{Address, DeviceDescriptor, PortPath};
-    use crate::test_support::device;
+    use crate::test_support::{bytes, device};
 
     /// An xHCI controller's root hub, as the kernel has them.
     const ROOT_HUB: &str =
@@ -126,11 +117,6 @@ mod tests {
         }
     }
 
-    fn raw(hex: &str) -> Vec<u8> {
-        let digit = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex digits");
-        (0..hex.len()).step_by(2).map(digit).collect()
-    }
-
     /// A tree with this root hub and a device at its port 5, which is removed when it is dropped.
     struct Tree(PathBuf);
 
@@ -145,7 +131,7 @@ mod tests {
                 fs::create_dir_all(folder.join("port")).expect("a folder");
                 fs::write(folder.join("busnum"), "1\n").expect("written");
                 fs::write(folder.join("devnum"), format!("{devnum}\n")).expect("written");
-                fs::write(folder.join("descriptors"), raw(ROOT_HUB)).expect("written");
+                fs::write(folder.join("descriptors"), bytes(ROOT_HUB)).expect("written");
                 std::os::unix::fs::symlink(&folder, links.join(name)).expect("a link");
             }
             fs::write(root.join(CONTROLLER).join("usb1/1-5/port/connect_type"), "hotplug\n")

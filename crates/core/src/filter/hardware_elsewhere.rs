@@ -1,17 +1,8 @@
 //! Where there is no sysfs, nothing is known beyond what an event tells.
 
-use crate::device::{Device, InterfaceClass};
+use super::site::Hardware;
+use crate::device::Device;
 
-#[derive(Debug, Default)]
-pub(super) struct Hardware {
-    pub(super) hash: Option<String>,
-    pub(super) parent_hash: Option<String>,
-    pub(super) connect_type: Option<String>,
-    pub(super) interfaces: Option<Vec<InterfaceClass>>,
-}
-
-impl Hardware {
-    pub(super) fn of(_: &Device, _: Option<&Device>) -> Self {
-        Self::default()
-    }
+pub(super) fn look_up(_: &Device, _: Option<&Device>) -> Hardware {
+    Hardware::default()
 }

@@ -1,7 +1,7 @@
 //! One rule of the filters.
 
 use crate::config::{Glob, MatchConfig, RuleAction, RuleConfig};
-use crate::device::{Device, InterfaceClass};
+use crate::device::Device;
 
 #[derive(Debug)]
 pub(super) struct Rule {
@@ -55,12 +55,7 @@ impl Rule {
     /// Class, subclass and protocol of the device, or all of the same interface.
     fn has_class(&self, device: &Device) -> bool {
         let MatchConfig { class, subclass, protocol, .. } = self.condition;
-        let descriptor = &device.descriptor;
-        let own = InterfaceClass {
-            class: descriptor.b_device_class,
-            subclass: descriptor.b_device_sub_class,
-            protocol: descriptor.b_device_protocol,
-        };
+        let own = device.descriptor.class();
         device.interfaces.iter().chain([&own]).any(|found| {
             class.is_none_or(|class| class == found.class)
                 && subclass.is_none_or(|subclass| subclass == found.subclass)
