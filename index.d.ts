@@ -10,6 +10,7 @@ import type {
   USBMonitoringOptions,
   USBOutboxConfig,
   USBPerformanceConfig,
+  USBReadyConfig,
   USBRedisConfig,
   USBSourceName,
   USBSourceSwitches,
@@ -49,6 +50,7 @@ import type {
   USBRedisHealth,
   USBSourceHealth,
 } from './types/status.js';
+import type { USBBoundInterface, USBDeviceNode, USBDeviceReady, USBObstacle } from './types/ready.js';
 import type { ConsumerEvents, USBConsumerOptions, USBDeadLetter, USBEvent } from './types/stream.js';
 
 /** Daemon that tells of USB devices as they come and go, and publishes each transition to a Redis stream. */
@@ -140,19 +142,36 @@ declare class USBDaemon extends EventEmitter<Events> {
   ): Promise<USBDeviceInfo>;
 
   /**
+   * The first device that `match` means and that may be used: one that is ready already, else the next. With its nodes: what can be opened
+   * is in `nodes`. Linux only.
+   *
+   * @param match as of {@link waitFor}
+   * @throws {TypeError} `ERR_USB_ARGUMENT`: a bad match or option, named in the message
+   * @throws {USBError} `ERR_USB_TIMEOUT`, with what stood in the way of a device that was there; `ERR_USB_NOT_RUNNING`: the daemon was not
+   * started, or stops; `ERR_USB_SOURCE`: nothing looks, because `ready.enabled` is false or this is not Linux
+   * @throws {Error} an AbortError (`name`), with the signal's reason as `cause`
+   */
+  waitForReady(
+    match: USBDeviceDescription | ((device: USBDeviceInfo) => boolean),
+    options?: { signal?: AbortSignal; timeout?: number },
+  ): Promise<USBDeviceReady>;
+
+  /**
    * Hands devices to handlers: those that are present in a moment, then each as it comes and goes. `onDetach` is called only for
    * devices for which `onAttach` was; it does not wait for what that has returned. Lasts over stops and starts: what is there
    * after a start attaches anew. A handler that throws or rejects is told by `error`, and hinders no other.
    *
    * @param match permissions of an AutoWeave manifest, as a plain object, or a function that says at once whether it is meant
-   * @param handlers one of the two, or both; called as methods of this object, which may have more in it
+   * @param handlers one of them at least; called as methods of this object, which may have more in it. `onReady` as `device:ready`,
+   * after `onAttach` and before `onDetach`
    * @throws {TypeError} `ERR_USB_ARGUMENT`: a bad match or handler, named in the message
    */
   dispatch(
     match: USBManifestMatch | USBDeviceFilter | ((device: USBDeviceInfo) => boolean),
     handlers:
-      | { onAttach(device: USBDeviceInfo): unknown; onDetach?(device: USBDeviceInfo): unknown }
-      | { onAttach?(device: USBDeviceInfo): unknown; onDetach(device: USBDeviceInfo): unknown },
+      | { onAttach(device: USBDeviceInfo): unknown; onReady?(ready: USBDeviceReady): unknown; onDetach?(device: USBDeviceInfo): unknown }
+      | { onAttach?(device: USBDeviceInfo): unknown; onReady(ready: USBDeviceReady): unknown; onDetach?(device: USBDeviceInfo): unknown }
+      | { onAttach?(device: USBDeviceInfo): unknown; onReady?(ready: USBDeviceReady): unknown; onDetach(device: USBDeviceInfo): unknown },
   ): USBDispatch;
 
   /**
@@ -255,6 +274,7 @@ declare namespace USBDaemon {
     Health,
     SimulatedDevice,
     USBAttachEvent,
+    USBBoundInterface,
     USBConsumerOptions,
     USBDaemonConfig,
     USBDaemonStats,
@@ -266,6 +286,8 @@ declare namespace USBDaemon {
     USBDeviceFilter,
     USBDeviceInfo,
     USBDeviceLike,
+    USBDeviceNode,
+    USBDeviceReady,
     USBDispatch,
     USBError,
     USBEvent,
@@ -282,12 +304,14 @@ declare namespace USBDaemon {
     USBMonitoringConfig,
     USBMonitoringOptions,
     USBNumber,
+    USBObstacle,
     USBOutboxConfig,
     USBOutboxStatus,
     USBPerformanceConfig,
     USBPower,
     USBPublishableInfo,
     USBPublished,
+    USBReadyConfig,
     USBRedisConfig,
     USBRedisHealth,
     USBRedisStatus,

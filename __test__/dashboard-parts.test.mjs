@@ -94,6 +94,9 @@ describe('what the page remembers', () => {
     const row = model.take('attach', transition(1));
     model.take('progress', { eventId: 'p:1', seenBy: { netlink: 0, libusb: 0.8 }, steps: { store: 2 }, streamId: '1-0' });
     model.take('progress', { eventId: 'p:9', seenBy: {}, steps: {} });
+    model.take('ready', { eventId: 'p:1', isReady: true });
+    model.take('ready', { eventId: 'p:9', isReady: true });
+    expect(model.rows.map(({ data }) => data.readiness?.isReady)).toContain(true);
     expect(row.data).toMatchObject({ seenBy: { netlink: 0, libusb: 0.8 }, steps: { describe: 1, announce: 1, store: 2 }, streamId: '1-0' });
     expect(model.rows).toHaveLength(1);
   });

@@ -101,7 +101,7 @@ describe('a match', () => {
     [{ logger: 1, onattach() {} }, ': instead of "onattach", did you mean "onAttach"?'],
     [{ on_detach() {} }, ': instead of "on_detach", did you mean "onDetach"?'],
   ])('is refused with handlers none of which would be called: %j', (handlers, hint) => {
-    const message = `handlers has neither onAttach nor onDetach${hint}`;
+    const message = `handlers has none of onAttach, onReady and onDetach${hint}`;
     expect(() => openDaemon().dispatch({}, handlers)).toThrow(expect.objectContaining({ code: 'ERR_USB_ARGUMENT', message }));
   });
 });
@@ -197,7 +197,7 @@ describe('a dispatch', () => {
   it('forgets at a stop what was there, though it comes again under the same signature', () => {
     const audience = new Audience();
     const notes = [];
-    const dispatch = new Dispatch(audience, [], {}, { onAttach: () => notes.push('+'), onDetach: () => notes.push('-') }, () => {});
+    const dispatch = new Dispatch(audience, [], () => undefined, {}, { onAttach: () => notes.push('+'), onDetach: () => notes.push('-') }, () => {});
     const device = { signature: 's' };
     audience.tell('attach', device, device);
     audience.end();

@@ -10,7 +10,12 @@ const program = fileURLToPath(new URL('./observer.cjs', import.meta.url));
  * calls initializeTracing(). Resolves once the process is there; `start` has not been called yet.
  */
 export async function observe(bed, { config, user, published = false, only, tracing = false, env, through = [] } = {}) {
-  const child = bed.spawn([...through, process.execPath, program, JSON.stringify({ config, published, only, tracing })], { user, env });
+  return observing(bed, [...through, process.execPath, program, JSON.stringify({ config, published, only, tracing })], { user, env });
+}
+
+/** The same with another program that says and takes the same lines. */
+export async function observing(bed, argv, options) {
+  const child = bed.spawn(argv, options);
   const observer = new Observer(child);
   await observer.waitFor(({ event }) => event === 'ready', 'the observer to be ready');
   bed.observedBy?.(observer);

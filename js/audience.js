@@ -6,7 +6,8 @@ const { apart } = require('./tell.js');
  * Whom the daemon tells of transitions beside its listeners: waits, iterators, dispatches. They are no listeners, so that
  * neither `removeAllListeners()` nor the warning of too many listeners is about them.
  *
- * A member has `transition(type, device, { eventId, seq, producer, signature })` and `end()`, neither of which throws.
+ * A member has `transition(type, device, { eventId, seq, producer, signature })`, `end()` and, if it cares, `ready(ready, signature)`, none
+ * of which throws.
  */
 class Audience {
   #members = new Set();
@@ -20,6 +21,7 @@ class Audience {
   add(member) {
     const guarded = {
       transition: (...args) => apart(() => member.transition(...args)),
+      ready: (...args) => apart(() => member.ready?.(...args)),
       end: () => apart(() => member.end()),
     };
     this.#members.add(guarded);
@@ -32,6 +34,13 @@ class Audience {
     // Who joins while this is told knows it already.
     for (const member of [...this.#members]) {
       if (this.#members.has(member)) member.transition(type, device, id);
+    }
+  }
+
+  /** @param ready a device and how far it is */
+  tellReady(ready, signature) {
+    for (const member of [...this.#members]) {
+      if (this.#members.has(member)) member.ready(ready, signature);
     }
   }
 

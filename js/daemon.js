@@ -19,7 +19,7 @@ const { optionsOf } = require('./options.js');
 const { statsOf, statusOf } = require('./status.js');
 const { currentTelemetry } = require('./telemetry.js');
 const { apart, tell } = require('./tell.js');
-const { waitForDevice } = require('./waiting.js');
+const { waitForDevice, waitForReady } = require('./waiting.js');
 
 /** The longest delay that a timer takes: it is there to hold the process, not to tick. */
 const FOREVER = 0x7fffffff;
@@ -47,6 +47,8 @@ class USBDaemon extends EventEmitter {
   #current = null;
   /** Who is told in each run. */
   #dispatches = new Audience();
+  /** How far each device is of which that has been told, by signature. */
+  #ready = new Map();
   /** Names of the event of this run with the largest number of its series. */
   #lastTold = NOTHING;
   /** What the last call of start or stop asked for, and its promise. */
@@ -73,8 +75,8 @@ class USBDaemon extends EventEmitter {
     const self = new WeakRef(this);
     this.#native = new NativeDaemon(configurationJson(config), (...given) => self.deref()?.#take(given), this.#log.native);
     warn(this.#native.warnings());
-    const { monitoring, filters, performance, outbox } = JSON.parse(this.#native.config());
-    this.#config = { monitoring, filters, performance, outbox };
+    const { monitoring, filters, performance, outbox, ready } = JSON.parse(this.#native.config());
+    this.#config = { monitoring, filters, performance, outbox, ready };
   }
 
   #listenersChanged(event) {
@@ -139,9 +141,19 @@ class USBDaemon extends EventEmitter {
     return waitForDevice(this.#run, this.#present(this.#run).values(), matches, { signal, timeout });
   }
 
+  async waitForReady(match, options) {
+    const matches = deviceMatch(match);
+    const { signal, timeout } = optionsOf(options, ['signal', 'timeout']);
+    if (!this.#config.ready.enabled) throw coded('ERR_USB_SOURCE', 'nothing looks when a device may be used: ready.enabled is false');
+    if (process.platform !== 'linux') throw coded('ERR_USB_SOURCE', 'nothing says on this system when a device may be used: Linux does');
+    if (this.#run === null) throw notRunning();
+    const told = this.#present(this.#run).size > 0 ? [...this.#ready.values()] : [];
+    return waitForReady(this.#run, told, matches, { signal, timeout });
+  }
+
   dispatch(match, handlers) {
     const fail = (error, context) => this.#tellError(error, context);
-    return new Dispatch(this.#dispatches, this.#present(this.#run), match, handlers, fail);
+    return new Dispatch(this.#dispatches, this.#present(this.#run), (signature) => this.#ready.get(signature), match, handlers, fail);
   }
 
   events(options) {
@@ -234,6 +246,7 @@ class USBDaemon extends EventEmitter {
     this.#log.drain();
     clearInterval(this.#hold);
     writing.clear(this.#connected);
+    this.#ready.clear();
     this.#hold = null;
     this.#current = null;
     this.#injection.end();
@@ -323,6 +336,9 @@ class USBDaemon extends EventEmitter {
       case 'injected':
         this.#injection.settle(notice.ticket);
         break;
+      case 'ready':
+        this.#tellReady(notice.ready);
+        break;
       case 'published': {
         const { eventId, streamId, action, device } = notice;
         this.#tell('event:published', { eventId, streamId, action, device });
@@ -351,7 +367,19 @@ class USBDaemon extends EventEmitter {
     }
   }
 
+  /** It may be told once more: of a device that had to be waited for longer. */
+  #tellReady(ready) {
+    const { signature } = ready.device;
+    if (!this.#connected.has(signature)) return;
+    this.#ready.set(signature, ready);
+    this.#tell('device:ready', ready);
+    this.#current?.tellReady(ready, signature);
+    this.#dispatches.tellReady(ready, signature);
+  }
+
   #tellTransition(type, info) {
+    // What was known of one at this signature is not the next one's.
+    this.#ready.delete(info.signature);
     // Listeners may change what they are given.
     const { eventId, signature } = info;
     this.#tell(type === 'attach' ? 'device:attach' : 'device:detach', info);

@@ -6,13 +6,14 @@ const { manifestMatch } = require('./match.js');
 const { shown } = require('./device-values.js');
 const { probable } = require('./nearest.js');
 
-const HANDLERS = ['onAttach', 'onDetach'];
+const HANDLERS = ['onAttach', 'onReady', 'onDetach'];
 
 /** Hands the devices that somebody cares for to his handlers: those that are there, then each that comes and goes. */
 class Dispatch {
   #matches;
   #handlers;
   #fail;
+  #readyOf;
   #leave;
   /** Signatures of the devices of which onAttach has been told. */
   #told = new Set();
@@ -20,12 +21,16 @@ class Dispatch {
   #present;
   #isOver = false;
 
-  /** @param fail is told what a handler has thrown, and where */
-  constructor(audience, present, match, handlers, fail) {
+  /**
+   * @param readyOf how far the device of a signature is, if that has been told
+   * @param fail is told what a handler has thrown, and where
+   */
+  constructor(audience, present, readyOf, match, handlers, fail) {
     this.#matches = manifestMatch(match);
     checkHandlers(handlers);
     this.#handlers = handlers;
     this.#fail = fail;
+    this.#readyOf = readyOf;
     this.#present = [...present];
     this.#leave = audience.add(this);
     // Not before the caller has what ends it.
@@ -50,6 +55,12 @@ class Dispatch {
     else if (this.#told.delete(signature)) this.#call('onDetach', device);
   }
 
+  ready(ready, signature) {
+    // One that has waited for its turn hears it there.
+    if (this.#present.length > 0) this.#begin();
+    else if (this.#told.has(signature)) this.#call('onReady', ready);
+  }
+
   /** The daemon has stopped: what is there after its next start attaches anew. */
   end() {
     this.#present = [];
@@ -57,7 +68,12 @@ class Dispatch {
   }
 
   #begin() {
-    while (this.#present.length > 0) this.#attach(...this.#present.shift());
+    while (this.#present.length > 0) {
+      const [signature, device] = this.#present.shift();
+      this.#attach(signature, device);
+      const ready = this.#readyOf(signature);
+      if (ready && this.#told.has(signature)) this.#call('onReady', ready);
+    }
   }
 
   #attach(signature, device) {
@@ -93,7 +109,7 @@ class Dispatch {
 /** Keys of other names may stay: handlers may be somebody's object with more in it. Throws ERR_USB_ARGUMENT. */
 function checkHandlers(handlers) {
   if (typeof handlers !== 'object' || handlers === null) {
-    throw badArgument(`handlers is ${shown(handlers)}: expected { onAttach, onDetach }`);
+    throw badArgument(`handlers is ${shown(handlers)}: expected { onAttach, onReady, onDetach }`);
   }
   let found = 0;
   for (const name of HANDLERS) {
@@ -106,7 +122,7 @@ function checkHandlers(handlers) {
   const keys = readArgument('handlers', () => Object.keys(handlers));
   const misspelt = keys.find((key) => probable(key, HANDLERS));
   const hint = misspelt === undefined ? '' : `: instead of "${misspelt}", did you mean "${probable(misspelt, HANDLERS)}"?`;
-  throw badArgument(`handlers has neither onAttach nor onDetach${hint}`);
+  throw badArgument(`handlers has none of onAttach, onReady and onDetach${hint}`);
 }
 
 module.exports = { Dispatch };

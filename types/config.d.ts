@@ -19,6 +19,8 @@ export interface USBDaemonConfig {
   outbox?: USBOutboxConfig;
   /** Which sources listen: names, or a switch or options for each. Default: all but `simulated`. */
   sources?: USBSourceName[] | USBSourceSwitches;
+  /** When devices may be used, and what stands in the way: Linux tells that, other systems do not. */
+  ready?: USBReadyConfig;
   /** What events call this machine; its own name where absent. In a container that is the container's. */
   host_name?: string;
   /** Time in ms that `stop()` gives to events that still wait for Redis; default 2000. A listener that is behind and goes on reading gets its own. */
@@ -183,4 +185,12 @@ export interface USBFallbackConfig {
    * One daemon takes what is in there. Default `/run/autoweave-usb/spool`.
    */
   spool_path?: string | null;
+}
+
+/** When devices may be used. */
+export interface USBReadyConfig {
+  /** Whether `device:ready` is told. Default true. */
+  enabled?: boolean;
+  /** Time in ms after which it is told of a device that is not ready, with what stands in the way: 1 to 600000. Default 10000. */
+  timeout_ms?: number;
 }

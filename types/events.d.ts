@@ -2,6 +2,7 @@
 
 import type { USBDeviceInfo } from './device.js';
 import type { USBSourceName } from './config.js';
+import type { USBDeviceReady } from './ready.js';
 
 /** Events of a daemon by name, and what each carries. */
 export interface Events {
@@ -9,6 +10,12 @@ export interface Events {
   'device:attach': [info: USBDeviceInfo];
   /** A device has left; with everything that was known at attach. */
   'device:detach': [info: USBDeviceInfo];
+  /**
+   * A device may be used now, after its attach; or it is known what stands in the way, at the latest after `ready.timeout_ms`. Then it is told
+   * once more when nothing does any longer. None of a device that has left before, nor of one that is simulated or reported by a program.
+   * Linux alone tells it.
+   */
+  'device:ready': [ready: USBDeviceReady];
   /** {@link USBDaemon.start} is done: every device that is present has been announced. */
   started: [];
   /** {@link USBDaemon.stop} is done: nothing further comes before the next start. */

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { controllerAddress } from './machine.mjs'
 
-const drivers = { keyboard: 'usb-kbd', mouse: 'usb-mouse', tablet: 'usb-tablet', storage: 'usb-storage', serial: 'usb-serial', hub: 'usb-hub' }
+const drivers = { keyboard: 'usb-kbd', mouse: 'usb-mouse', tablet: 'usb-tablet', storage: 'usb-storage', serial: 'usb-serial', network: 'usb-net', hub: 'usb-hub' }
 const hubPorts = 8
 const diskBytes = 8 * 1024 * 1024
 const releaseDeadlineMs = 10_000
@@ -70,6 +70,11 @@ export class Devices {
       await this.#qmp.execute('chardev-add', { id: chardev, backend: { type: 'null', data: {} } })
       const properties = { chardev, 'always-plugged': true }
       return { properties, remove: () => this.#release('chardev-remove', { id: chardev }) }
+    }
+    if (kind === 'network') {
+      const netdev = `${id}-line`
+      await this.#qmp.execute('netdev_add', { type: 'hubport', id: netdev, hubid: this.#nextId })
+      return { properties: { netdev }, remove: () => this.#release('netdev_del', { id: netdev }) }
     }
     return { properties: {}, remove: async () => {} }
   }

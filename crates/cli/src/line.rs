@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::{Duration, UNIX_EPOCH};
 
-use usb_daemon_core::{Action, Event, Gap, Guarantee, Notice, OutboxStatus, RedisStatus, SourceStatus};
+use usb_daemon_core::{
+    Action, Device, Event, Gap, Guarantee, Node, Notice, OutboxStatus, Readiness, RedisStatus, SourceStatus,
+};
 
 use crate::status;
 use crate::style::{Ink, Style};
@@ -34,6 +36,7 @@ pub(crate) fn print(notice: &Notice, json: bool, out: &mut impl Write) -> io::Re
 fn line(notice: &Notice) -> Option<Line> {
     Some(match notice {
         Notice::Transition(event) | Notice::Stayed(event) => Line::Event(transition(event, Style::Plain)),
+        Notice::Ready { event, readiness } => Line::Event(ready(event, readiness, Style::Plain)),
         Notice::Source(SourceStatus { source, state, reason }) => {
             Line::Status(format!("{source:<9} {:<12} {reason}", format!("{state:?}").to_lowercase()))
         }
@@ -78,6 +81,34 @@ pub(crate) fn transition(event: &Event, style: Style) -> String {
         (None, false) => format!("({})", event.backend.as_str()),
     };
     format!("{line}  {}", style.paint(Ink::Faint, &remark))
+}
+
+/// How far a device is: its nodes, or what stands in the way.
+pub(crate) fn ready(event: &Event, readiness: &Readiness, style: Style) -> String {
+    let Device { address, port_path, .. } = &event.attachment.device;
+    let (ink, word) = if readiness.is_ready { (Ink::Good, "ready ") } else { (Ink::Bad, "not ready") };
+    let after = Duration::from_secs_f64(readiness.elapsed_ms.max(0.0) / 1e3);
+    let (address, elapsed_ms) = (format!("{:>3}:{:03}", address.bus, address.device), after.as_millis());
+    let at = event.attachment.attached_at_ms + u64::try_from(elapsed_ms).unwrap_or_default();
+    let mut line = format!(
+        "{}  {}  {address}  port {:<8} after {elapsed_ms} ms",
+        style.paint(Ink::Faint, &time(at)),
+        style.paint(ink, word),
+        port_path.to_string(),
+    );
+    for Node { subsystem, name, path, .. } in &readiness.nodes {
+        line.push_str("  ");
+        line.push_str(&printable(path.as_ref().unwrap_or(name)));
+        if path.is_none() {
+            // Writing to a string cannot fail.
+            let _ = write!(line, " ({subsystem})");
+        }
+    }
+    for obstacle in &readiness.obstacles {
+        line.push_str("  ");
+        line.push_str(&style.paint(Ink::Bad, &on_one_line(&obstacle.detail)));
+    }
+    line
 }
 
 fn redis(status: &RedisStatus) -> String {

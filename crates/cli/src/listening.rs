@@ -24,16 +24,21 @@ pub(crate) struct ListenArguments {
 const INTERVAL_MS: u32 = 1000;
 
 impl ListenArguments {
-    /// Starts to listen. The stopper is woken when there is something to take.
-    pub(crate) fn listen(&self, stopper: &Arc<Stopper>) -> Result<(Daemon, Arc<Delivery>), Error> {
-        let root = read_with_variable(self.config.as_deref(), &["sources", "fallback", "monitoring"])?;
-        let config = Config::from_json(&self.over(root).to_string())?;
+    /// Starts to listen, if wished for when devices may be used as well. The stopper is woken when there is something to take.
+    pub(crate) fn listen(
+        &self,
+        ready: bool,
+        stopper: &Arc<Stopper>,
+    ) -> Result<(Daemon, Arc<Delivery>), Error> {
+        let root =
+            read_with_variable(self.config.as_deref(), &["sources", "fallback", "monitoring", "ready"])?;
+        let config = Config::from_json(&self.over(root, ready).to_string())?;
         let stopper = Arc::clone(stopper);
         let delivery = Arc::new(Delivery::new(config.outbox.max_events, Box::new(move || stopper.wake())));
         Ok((Daemon::start(&config, &delivery, Host::default())?, delivery))
     }
 
-    fn over(&self, mut root: Map<String, Value>) -> Value {
+    fn over(&self, mut root: Map<String, Value>, ready: bool) -> Value {
         root.insert("redis".into(), false.into());
         root.insert("outbox".into(), json!({}));
         // Which devices are meant is said by options: with these of the daemon too, `wait` would wait for ever for one that is there.
@@ -41,6 +46,9 @@ impl ListenArguments {
         // libusb only confirms, and its start reads every device.
         root.entry("sources").or_insert_with(|| json!({ "libusb": false }));
         leave_records(&mut root);
+        if let Value::Object(options) = root.entry("ready").or_insert_with(|| json!({})) {
+            options.insert("enabled".into(), ready.into());
+        }
         // Anything but an object is refused, by name, when the configuration is read.
         if let Value::Object(monitoring) = root.entry("monitoring").or_insert_with(|| json!({})) {
             monitoring.insert("enabled".into(), false.into());
@@ -72,10 +80,10 @@ mod tests {
             "filters": { "vendor_whitelist": ["046d"] }, "monitoring": { "enabled": true, "interval": 50 },
         });
         let Value::Object(file) = file else { panic!("an object") };
-        let over = |interval| ListenArguments { config: None, interval }.over(file.clone());
+        let over = |interval| ListenArguments { config: None, interval }.over(file.clone(), false);
         let expected = json!({
             "redis": false, "outbox": {}, "sources": ["snapshot"], "monitoring": { "enabled": false, "interval": 50 },
-            "fallback": { "spool_path": null },
+            "fallback": { "spool_path": null }, "ready": { "enabled": false },
         });
         assert_eq!(over(None), expected);
         assert_eq!(over(Some(70))["monitoring"]["interval"], 70, "an argument goes before the file");

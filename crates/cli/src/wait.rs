@@ -8,7 +8,7 @@ use clap::Args;
 use usb_daemon_core::{Action, Code, Delivery, Error, Event, Notice};
 
 use crate::exit;
-use crate::line::transition;
+use crate::line::{ready, transition};
 use crate::listening::ListenArguments;
 use crate::printer::print_once;
 use crate::selection::Selection;
@@ -25,11 +25,13 @@ pub(crate) const AFTER_HELP: &str = "\
 Examples:
   usb-daemon wait --vendor 0403 --product 6001 --timeout 30s && ./flash.sh
   usb-daemon wait --class storage --json | jq -r .location.portPath
+  usb-daemon wait --ready --serial A1B2C3 --json | jq -r '.nodes[].path'
   usb-daemon wait --serial A1B2C3 --gone          until it has been pulled
   usb-daemon wait --port 1-4.2 --timeout 0s       is there anything in that socket now?
 
 What is connected already counts. The device is printed: as a line, or with --json as one object like those of `list`. \
-With --gone it is the one that left last, and nothing where none was there.
+With --gone it is the one that left last, and nothing where none was there. With --ready the object is { device, isReady, obstacles, \
+elapsedMs, interfaces, nodes }.
 
 Exit codes:
   0  it is there; with --gone, none is there any more
@@ -44,6 +46,9 @@ pub(crate) struct WaitArguments {
     /// Wait until no such device is there any more
     #[arg(long, env = "USB_DAEMON_GONE", hide_env_values = true, value_parser = yes_or_no)]
     gone: bool,
+    /// Wait until it may be used, and print its nodes as well (Linux)
+    #[arg(long, env = "USB_DAEMON_READY", hide_env_values = true, value_parser = yes_or_no, conflicts_with = "gone")]
+    ready: bool,
     /// How long at most: 500ms, 30s, 2m [default: for ever]
     #[arg(long, value_name = "TIME", env = "USB_DAEMON_TIMEOUT", hide_env_values = true, value_parser = time)]
     timeout: Option<Duration>,
@@ -66,19 +71,32 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
 enum Outcome {
     /// It is as wished: since this event, or it was so from the beginning.
     Fulfilled(Option<Arc<Event>>),
+    /// It may be used.
+    Ready(Notice),
     TimedOut,
     Stopped,
 }
 
 /// Waits, and gives the exit code.
 pub(crate) fn wait(arguments: &WaitArguments, stopper: &Arc<Stopper>) -> Result<u8, Error> {
-    let WaitArguments { selection, gone, timeout, json, listen } = arguments;
+    let WaitArguments { selection, gone, ready, timeout, json, listen } = arguments;
     if selection.is_empty() {
         let message = "wait for what? give --vendor, --product, --serial, --port, --class or --capability";
         return Err(Error::new(Code::Config, message));
     }
-    let (daemon, delivery) = listen.listen(stopper)?;
-    let wish = Wish { selection, gone: *gone, present: HashSet::new(), started: false };
+    if *ready && !cfg!(target_os = "linux") {
+        let message = "--ready: nothing says on this system when a device may be used; Linux does";
+        return Err(Error::new(Code::Source, message));
+    }
+    let (daemon, delivery) = listen.listen(*ready, stopper)?;
+    let mut wish = Wish {
+        selection,
+        gone: *gone,
+        ready: *ready,
+        present: HashSet::new(),
+        started: false,
+        obstacle: None,
+    };
     let outcome = wish.await_from(&delivery, stopper, *timeout);
     daemon.stop();
     match outcome {
@@ -88,10 +106,19 @@ pub(crate) fn wait(arguments: &WaitArguments, stopper: &Arc<Stopper>) -> Result<
             }
             Ok(exit::OK)
         }
+        Outcome::Ready(notice) => {
+            print_once(&readiness(&notice, *json)?)?;
+            Ok(exit::OK)
+        }
         Outcome::TimedOut => {
             let waited = humantime::format_duration(timeout.unwrap_or_default());
-            let still = if *gone { "a device is still there" } else { "no device is there" };
-            complain(&Error::new(Code::Timeout, format!("{still} after {waited}: {selection}")));
+            let still = match (*gone, *ready) {
+                (true, _) => "a device is still there",
+                (false, true) => "no device is ready",
+                (false, false) => "no device is there",
+            };
+            let because = wish.obstacle.map(|obstacle| format!(": {obstacle}")).unwrap_or_default();
+            complain(&Error::new(Code::Timeout, format!("{still} after {waited}: {selection}{because}")));
             Ok(exit::TIMED_OUT)
         }
         Outcome::Stopped => {
@@ -111,17 +138,32 @@ fn described(event: &Event, json: bool) -> Result<String, Error> {
     Ok(line + "\n")
 }
 
+/// The device, and what else is known of how far it is.
+fn readiness(notice: &Notice, json: bool) -> Result<String, Error> {
+    let failed = |error| Error::new(Code::System, format!("the device cannot be written: {error}"));
+    match notice {
+        Notice::Ready { event, readiness } if !json => Ok(ready(event, readiness, Style::of_stdout()) + "\n"),
+        notice => {
+            let object = serde_json::to_value(notice).map_err(failed)?;
+            Ok(format!("{}\n", object["ready"]))
+        }
+    }
+}
+
 struct Wish<'a> {
     selection: &'a Selection,
     gone: bool,
+    ready: bool,
     /// Attachments of devices that are meant.
     present: HashSet<u64>,
     started: bool,
+    /// What stands in the way, as told last.
+    obstacle: Option<String>,
 }
 
 impl Wish<'_> {
     fn await_from(
-        mut self,
+        &mut self,
         delivery: &Arc<Delivery>,
         stopper: &Stopper,
         timeout: Option<Duration>,
@@ -160,6 +202,7 @@ impl Wish<'_> {
             {
                 let instance = event.attachment.instance;
                 match event.action {
+                    Action::Attach if self.ready => {}
                     Action::Attach if !self.gone => return Some(Outcome::Fulfilled(Some(Arc::clone(event)))),
                     Action::Attach => {
                         self.present.insert(instance);
@@ -170,6 +213,10 @@ impl Wish<'_> {
                 }
                 let is_gone = self.gone && self.started && self.present.is_empty();
                 is_gone.then(|| Outcome::Fulfilled(Some(Arc::clone(event))))
+            }
+            Notice::Ready { event, readiness } if self.selection.takes(&event.attachment.device) => {
+                self.obstacle = readiness.obstacles.first().map(|obstacle| obstacle.detail.clone());
+                readiness.is_ready.then(|| Outcome::Ready(notice.clone()))
             }
             _ => None,
         }
@@ -208,7 +255,14 @@ mod tests {
     /// After how many notices the wish has come true.
     fn true_after(gone: bool, notices: &[Notice]) -> Option<usize> {
         let selection = Selection::default();
-        let mut wish = Wish { selection: &selection, gone, present: HashSet::new(), started: false };
+        let mut wish = Wish {
+            selection: &selection,
+            gone,
+            ready: false,
+            present: HashSet::new(),
+            started: false,
+            obstacle: None,
+        };
         notices.iter().position(|notice| wish.note(notice).is_some()).map(|at| at + 1)
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use usb_daemon_core::{Error, Event, Notice, SourceState, Synthetic};
 
-use crate::line::{print, transition};
+use crate::line::{self, print, transition};
 use crate::listening::ListenArguments;
 use crate::origins::Origins;
 use crate::platform::bus::has_usb_bus;
@@ -29,6 +29,7 @@ pub(crate) const AFTER_HELP: &str = "\
 Examples:
   usb-daemon watch                                   what is connected, and what comes and goes
   usb-daemon watch --no-present --class storage      drives, from now on
+  usb-daemon watch --ready --capability 'serial:*'   serial adapters, and where they may be opened
   usb-daemon watch | jq -r '.type + \" \" + .info.stableId'
   usb-daemon watch --json | head -n 1                ends with its reader
 
@@ -47,6 +48,9 @@ pub(crate) struct WatchArguments {
     /// Leave out what is connected already
     #[arg(long, env = "USB_DAEMON_NO_PRESENT", hide_env_values = true, value_parser = yes_or_no)]
     no_present: bool,
+    /// Tell as well when a device may be used, with its nodes, or what stands in the way (Linux)
+    #[arg(long, env = "USB_DAEMON_READY", hide_env_values = true, value_parser = yes_or_no)]
+    ready: bool,
     /// Print one JSON object a line [default: in a pipe]
     #[arg(
         long, env = "USB_DAEMON_JSON", hide_env_values = true, value_parser = yes_or_no,
@@ -71,9 +75,9 @@ impl WatchArguments {
 
 /// Watches until stopped, or until nobody reads stdout any more.
 pub(crate) fn watch(arguments: WatchArguments, stopper: &Arc<Stopper>) -> Result<(), Error> {
-    let WatchArguments { selection, no_present, json, no_json, listen } = arguments;
+    let WatchArguments { selection, no_present, ready, json, no_json, listen } = arguments;
     let json = if no_json { false } else { json.unwrap_or_else(|| !stdout().is_terminal()) };
-    let (daemon, delivery) = listen.listen(stopper)?;
+    let (daemon, delivery) = listen.listen(ready, stopper)?;
     if !has_usb_bus() {
         status("usb       absent       this machine has no USB bus; it is waited for");
     }
@@ -83,11 +87,16 @@ pub(crate) fn watch(arguments: WatchArguments, stopper: &Arc<Stopper>) -> Result
         !(no_present && was_there) && selection.takes(&event.attachment.device)
     };
     let print = move |notice: &Notice, out: &mut io::StdoutLock<'_>| match notice {
-        Notice::Transition(event) | Notice::Stayed(event) if !wanted(event) => Ok(()),
+        Notice::Transition(event) | Notice::Stayed(event) | Notice::Ready { event, .. } if !wanted(event) => {
+            Ok(())
+        }
+        Notice::Ready { event, readiness } if !json => {
+            writeln!(out, "{}", line::ready(event, readiness, style))
+        }
         Notice::Transition(event) | Notice::Stayed(event) if !json => {
             writeln!(out, "{}", transition(event, style))
         }
-        Notice::Transition(_) | Notice::Stayed(_) => print(notice, true, out),
+        Notice::Transition(_) | Notice::Stayed(_) | Notice::Ready { .. } => print(notice, true, out),
         notice if concerns_whoever_looks_on(notice) => print(notice, false, out),
         _ => Ok(()),
     };

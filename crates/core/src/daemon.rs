@@ -22,6 +22,7 @@ use crate::outbox::{Earlier, Intake, Opened, Outbox};
 use crate::platform::machine::{boot_id, host_name};
 use crate::producer;
 use crate::publisher::{Answer, Limits, Publisher, PublisherConfig};
+use crate::ready::ReadyConfig;
 use crate::settings::Settings;
 use crate::source::injected::Injection;
 use crate::source::name;
@@ -186,6 +187,7 @@ impl Daemon {
             patience: Duration::from_millis(config.performance.debounce_ms.into()),
             filters,
             spool,
+            ready: config.ready.enabled.then(|| ReadyConfig { timeout: config.ready.timeout() }),
         };
         let engine = Engine::new(
             engine,

@@ -13,6 +13,7 @@ use crate::notice::{Gap, Notice, RedisStatus, SourceState, SourceStatus};
 use crate::onlooker::{Fact, Onlooker};
 use crate::outbox::{OutboxStatus, StatusBoard};
 use crate::platform::bus;
+use crate::ready::Readiness;
 use crate::source::name;
 use crate::withheld::{Withheld, WithheldReason};
 
@@ -42,6 +43,8 @@ struct Board {
     other_producers: BTreeMap<String, String>,
     /// Attach of each device that is attached, by its instance.
     attached: BTreeMap<u64, Arc<Event>>,
+    /// How far each of them is, where that has been told.
+    ready: BTreeMap<u64, Arc<Readiness>>,
     events: u64,
     gaps: u64,
     last_gap: Option<Gap>,
@@ -162,6 +165,16 @@ impl Hub {
     /// The attach of each device that is attached, in the order in which they came.
     pub fn devices(&self) -> Vec<Arc<Event>> {
         lock(&self.shared.board).attached.values().cloned().collect()
+    }
+
+    /// The attach of this attachment, while it lasts.
+    pub(crate) fn attached(&self, instance: u64) -> Option<Arc<Event>> {
+        lock(&self.shared.board).attached.get(&instance).cloned()
+    }
+
+    /// How far each device is of which that has been told, by its attachment.
+    pub(crate) fn readiness(&self, instance: u64) -> Option<Arc<Readiness>> {
+        lock(&self.shared.board).ready.get(&instance).cloned()
     }
 
     /// Reports of late that brought no event, the oldest first.
@@ -294,8 +307,12 @@ impl Board {
                     }
                     Action::Detach => {
                         self.attached.remove(&event.attachment.instance);
+                        self.ready.remove(&event.attachment.instance);
                     }
                 }
+            }
+            Notice::Ready { event, readiness } => {
+                self.ready.insert(event.attachment.instance, Arc::clone(readiness));
             }
             Notice::Gap(gap) => {
                 self.gaps += 1;

@@ -6,8 +6,9 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{DeviceInfo, Event};
 use crate::publisher::Guarantee;
+use crate::ready::Readiness;
 use crate::source::injected::{Ticket, Verdict};
 
 /// One thing told.
@@ -21,6 +22,13 @@ pub enum Notice {
     Transition(Arc<Event>),
     /// The attach of which an earlier run has told, and whose device has stayed: no news but to those who are new.
     Stayed(Arc<Event>),
+    /// A device may be used now, or it is known what stands in the way.
+    Ready {
+        /// Its attach.
+        event: Arc<Event>,
+        /// How far it is.
+        readiness: Arc<Readiness>,
+    },
     /// Redis has acknowledged an event.
     Published {
         /// The event.
@@ -157,6 +165,16 @@ pub struct RedisStatus {
     pub waiting: usize,
 }
 
+/// A device and how far it is, as one object.
+#[derive(Serialize)]
+pub(crate) struct ReadyDevice<'a> {
+    /// As at its attach.
+    pub(crate) device: DeviceInfo<'a>,
+    /// How far it is.
+    #[serde(flatten)]
+    pub(crate) readiness: &'a Readiness,
+}
+
 /// One flat object per notice with `type` first: what JavaScript and `--json` get.
 impl Serialize for Notice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -167,6 +185,10 @@ impl Serialize for Notice {
             Self::Transition(event) | Self::Stayed(event) => {
                 map.serialize_entry("type", event.action.as_str())?;
                 map.serialize_entry("info", &event.info())?;
+            }
+            Self::Ready { event, readiness } => {
+                map.serialize_entry("type", "ready")?;
+                map.serialize_entry("ready", &ReadyDevice { device: event.info(), readiness })?;
             }
             Self::Published { event, stream_id, .. } => {
                 map.serialize_entry("type", "published")?;

@@ -52,6 +52,8 @@ pub struct Config {
     pub sources: SourcesConfig,
     /// What listens beside libusb.
     pub fallback: FallbackConfig,
+    /// When devices may be used, and what stands in the way.
+    pub ready: ReadyOptions,
     /// What events call this machine; its own name where absent. In a container that is the container's.
     #[cfg_attr(test, schemars(length(min = 1, max = 253)))]
     pub host_name: Option<String>,
@@ -129,6 +131,31 @@ pub struct PerformanceConfig {
 impl Default for PerformanceConfig {
     fn default() -> Self {
         Self { max_events_per_second: 100, debounce_ms: 50, batch_size: 10 }
+    }
+}
+
+/// When devices may be used, and what stands in the way: Linux tells that, other systems do not.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct ReadyOptions {
+    /// Whether `device:ready` is told.
+    pub enabled: bool,
+    /// Time in ms after which it is told of a device that is not ready, with what stands in the way.
+    #[cfg_attr(test, schemars(range(min = 1, max = 600_000)))]
+    pub timeout_ms: u32,
+}
+
+impl Default for ReadyOptions {
+    fn default() -> Self {
+        Self { enabled: true, timeout_ms: 10_000 }
+    }
+}
+
+impl ReadyOptions {
+    /// When it is told of a device that is not ready.
+    pub(crate) fn timeout(self) -> Duration {
+        Duration::from_millis(self.timeout_ms.into())
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Overflow {
     latest: BTreeMap<String, Notice>,
     /// Answers to reports: after what they have brought.
     answers: Vec<Notice>,
+    /// How far each attachment is that has not ended meanwhile.
+    ready: BTreeMap<u64, Notice>,
     /// What is owed comes before it.
     started: bool,
     /// Nothing may follow it.
@@ -101,6 +103,9 @@ impl Overflow {
         self.withheld += 1;
         self.came += 1;
         let attachment = event.attachment.instance;
+        if event.action == Action::Detach {
+            self.ready.remove(&attachment);
+        }
         let is_told = told.contains(&attachment);
         if event.action == Action::Detach && !is_told && !event.ends_earlier_attachment() {
             self.owed.remove(&attachment);
@@ -124,6 +129,9 @@ impl Overflow {
                 self.latest.insert(format!("error {}", error.code.as_str()), notice);
             }
             Notice::Injected { .. } => self.answers.push(notice),
+            Notice::Ready { event, .. } => {
+                self.ready.insert(event.attachment.instance, notice);
+            }
             Notice::Transition(_) | Notice::Stayed(_) | Notice::Gap(_) | Notice::Published { .. } => {}
         }
     }
@@ -178,6 +186,7 @@ impl Overflow {
         let transitions = stand_ins.into_iter().chain(owed).map(Notice::Transition);
         gap.into_iter()
             .chain(transitions)
+            .chain(self.ready.into_values())
             .chain(self.answers)
             .chain(self.latest.into_values())
             .chain(self.started.then_some(Notice::Started))

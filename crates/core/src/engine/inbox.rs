@@ -9,6 +9,7 @@ use crate::error::{Code, Error};
 use crate::filter::Filters;
 use crate::platform::bus::News;
 use crate::platform::doorbell::Doorbell;
+use crate::ready::Readiness;
 use crate::source::injected::Injection;
 use crate::source::libusb::Report;
 use crate::source::simulated::SimulatedCommand;
@@ -29,6 +30,8 @@ pub enum Message {
     Simulated(SimulatedCommand),
     /// A program reports a device.
     Injected(Injection),
+    /// The device of this attachment may be used now, or something stands in the way.
+    Ready(u64, Readiness),
     /// Other filters hold from now on.
     Filters(Arc<Filters>),
     /// Somebody asks for a sign of life.

@@ -35,6 +35,7 @@ impl Engine {
                 Message::LibusbStarted => self.senses.libusb().look(),
                 Message::Simulated(command) => self.simulate(command),
                 Message::Injected(injection) => self.inject(injection),
+                Message::Ready(instance, readiness) => self.announcer.tell_ready(instance, readiness),
                 Message::Filters(filters) => self.announcer.set_filters(filters),
                 Message::Ping(answer) => drop(answer.try_send(())),
                 Message::Stop => return false,

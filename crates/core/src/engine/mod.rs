@@ -37,6 +37,7 @@ use crate::onlooker::Fact;
 use crate::outbox::{Earlier, Intake};
 use crate::platform::Entry;
 use crate::platform::bus::{self, Bus, Description};
+use crate::ready::ReadyConfig;
 use crate::registry::{LEAST_GRACE, Registry, Transition, Verdict};
 use crate::source::name;
 use crate::source::netlink::{Uevent, UeventSocket};
@@ -69,6 +70,8 @@ pub struct EngineConfig {
     pub filters: Arc<Filters>,
     /// Where the helper of udev writes down what comes and goes.
     pub spool: Option<SpoolConfig>,
+    /// Whether it is looked for when devices may be used, and how.
+    pub ready: Option<ReadyConfig>,
 }
 
 /// The state of whoever leads.

@@ -7,6 +7,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::crew::Crew;
+use super::inbox::Message;
 use super::uevents::BURST;
 use super::{Engine, strings};
 use crate::error::{Code, Error};
@@ -25,7 +26,12 @@ impl Engine {
     ///
     /// # Errors
     /// `ERR_USB_SYSTEM` where the process can have no thread or file descriptor more.
-    pub fn start(self) -> Result<Crew, Error> {
+    pub fn start(mut self) -> Result<Crew, Error> {
+        if let Some(ready) = self.config.ready {
+            let inbox = Arc::clone(&self.inbox);
+            let tell = move |instance, readiness| inbox.send(Message::Ready(instance, readiness));
+            self.announcer.look_for_readiness(ready, Box::new(tell))?;
+        }
         let (desk, inbox, hub) = (self.desk.clone(), Arc::clone(&self.inbox), self.hub.clone());
         let mut running = Box::pin(self.run());
         let guarded = poll_fn(move |context| {
@@ -93,6 +99,7 @@ impl Engine {
             let next = self.strings.next().map_or(next, |strings| strings.min(next));
             let next = if started || self.bus.has_listed() { next } else { next.min(started_by) };
             let next = self.missed.due().map_or(next, |due| due.min(next));
+            self.announcer.hand_over();
             let woken = self.senses.wait(next.saturating_duration_since(now));
             if woken.spool {
                 self.missed.look_soon();

@@ -24,7 +24,7 @@ pub(super) enum Happening {
     Progress(Arc<Event>, Option<Arc<str>>),
     /// A report that brought no event.
     Withheld(Arc<Withheld>),
-    /// What else the daemon tells of itself: `source`, `redis`, `gap` or `error`.
+    /// What else the daemon tells: `ready`, `source`, `redis`, `gap` or `error`.
     Told(Arc<Notice>),
 }
 
@@ -73,7 +73,11 @@ impl Onlooker for Feed {
             Notice::Published { event, stream_id, .. } => {
                 self.say(|| Happening::Progress(Arc::clone(event), Some(stream_id.as_str().into())));
             }
-            Notice::Gap(_) | Notice::Source(_) | Notice::Redis(_) | Notice::Error { .. } => {
+            Notice::Ready { .. }
+            | Notice::Gap(_)
+            | Notice::Source(_)
+            | Notice::Redis(_)
+            | Notice::Error { .. } => {
                 self.say(|| Happening::Told(Arc::new(notice.clone())));
             }
             // That a device has stayed is no news, and its number lies behind.

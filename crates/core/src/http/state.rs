@@ -13,6 +13,7 @@ use crate::event::{Backend, DeviceInfo, Event};
 use crate::host::LoopDelay;
 use crate::hub::{Health, HealthStatus};
 use crate::platform::bus::Drivers;
+use crate::ready::Readiness;
 use crate::withheld::Withheld;
 
 /// How long the event loop has for a sign of life. The answer is to come within 50 ms whatever it does.
@@ -64,16 +65,18 @@ struct ListedDevice<'a> {
     info: DeviceInfo<'a>,
     name: String,
     drivers: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    readiness: Option<Arc<Readiness>>,
 }
 
 impl<'a> ListedDevice<'a> {
-    fn new(event: &'a Event, drivers: &Drivers) -> Self {
+    fn new(event: &'a Event, drivers: &Drivers, readiness: Option<Arc<Readiness>>) -> Self {
         let name = event.attachment.device.port_path.name();
         // What was simulated or only reported may have the port of another device.
         let is_the_kernels =
             matches!(event.backend, Backend::Netlink | Backend::Snapshot | Backend::UdevHelper);
         let drivers = if is_the_kernels { drivers.of(&name) } else { Vec::new() };
-        Self { info: event.info(), name, drivers }
+        Self { info: event.info(), name, drivers, readiness }
     }
 }
 
@@ -86,7 +89,9 @@ struct Devices<'a> {
 
 pub(super) async fn devices(State(site): State<Arc<Site>>) -> Json<serde_json::Value> {
     let events = site.hub.devices();
-    let devices = events.iter().map(|event| ListedDevice::new(event, &site.drivers)).collect();
+    let listed =
+        |event| ListedDevice::new(event, &site.drivers, site.hub.readiness(event.attachment.instance));
+    let devices = events.iter().map(|event| listed(event)).collect();
     // Numbers, texts and lists: nothing in it can fail to be written.
     Json(serde_json::to_value(Devices { devices, held_back: site.hub.held_back() }).unwrap_or_default())
 }

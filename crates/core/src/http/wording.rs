@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::clock;
 use crate::event::{Action, Event};
 use crate::notice::Notice;
+use crate::ready::Readiness;
 use crate::withheld::Withheld;
 
 /// Whose words.
@@ -71,6 +72,10 @@ impl Wording {
     pub(super) fn told(self, text: &mut String, notice: &Notice) {
         match notice {
             Notice::Gap(gap) => write(text, "gap", gap),
+            Notice::Ready { event, readiness } if self == Self::Events => {
+                let (event_id, signature) = (event.event_id(), event.attachment.signature.as_str());
+                write(text, "ready", &Ready { event_id, signature, readiness });
+            }
             Notice::Source(status) if self == Self::Events => write(text, "source", status),
             Notice::Redis(status) if self == Self::Events => write(text, "redis", status),
             Notice::Error { error, context } if self == Self::Events => {
@@ -88,6 +93,16 @@ impl Wording {
             write(text, "skipped", &json!({ "count": count }));
         }
     }
+}
+
+/// How far a device is, whose attach the client knows.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Ready<'a> {
+    event_id: String,
+    signature: &'a str,
+    #[serde(flatten)]
+    readiness: &'a Readiness,
 }
 
 /// Events that a client has not been told of are no longer kept, or were never here.

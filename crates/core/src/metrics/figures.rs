@@ -183,6 +183,7 @@ impl Onlooker for Figures {
             Notice::Redis(status) => self.redis(status.connected),
             Notice::Started
             | Notice::Stopped
+            | Notice::Ready { .. }
             | Notice::Injected { .. }
             | Notice::Source(_)
             | Notice::Published { .. }

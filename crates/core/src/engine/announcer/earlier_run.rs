@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::{Announcer, Attached, Cause, INJECTED, Key, SIMULATED};
 use crate::clock::Moment;
@@ -40,6 +41,7 @@ impl Announcer {
         let attachment = self.again(&earlier);
         self.serials.restore(&attachment.device, &attachment.stable_id);
         let attachment = Arc::new(attachment);
+        self.readying.came(name, &attachment, Instant::now(), false);
         self.attached.insert(
             Key::Kernel(name.to_owned()),
             Attached { name: name.to_owned(), attachment: Arc::clone(&attachment) },

@@ -2,6 +2,7 @@
 //! who need no disk, then to the outbox.
 
 mod earlier_run;
+mod readying;
 #[cfg(test)]
 mod tests;
 mod withholding;
@@ -13,6 +14,7 @@ use std::time::Instant;
 
 pub(super) use earlier_run::Fate;
 
+use self::readying::Readying;
 use super::witnesses::Witnesses;
 use crate::clock::Moment;
 use crate::device::{Address, Device, PortPath, SerialMemory};
@@ -78,6 +80,7 @@ pub(super) struct Announcer {
     filtered: HashMap<Key, (Device, String)>,
     witnesses: Witnesses,
     serials: SerialMemory,
+    readying: Readying,
 }
 
 impl Announcer {
@@ -92,6 +95,7 @@ impl Announcer {
             filtered: HashMap::new(),
             witnesses: Witnesses::default(),
             serials: SerialMemory::default(),
+            readying: Readying::default(),
         }
     }
 
@@ -217,6 +221,7 @@ impl Announcer {
             return false;
         }
         if let Some(attached) = self.attached.remove(&reported) {
+            self.readying.came(&key.to_string(), &attached.attachment, Instant::now(), false);
             self.attached.insert(key.clone(), attached);
         }
         true
@@ -287,6 +292,13 @@ impl Announcer {
         cause: Cause,
         described: Option<Instant>,
     ) {
+        match action {
+            Action::Attach => {
+                let is_live = cause.synthetic.is_none() && cause.backend == Backend::Netlink;
+                self.readying.came(&key, &attachment, cause.observed.at, is_live);
+            }
+            Action::Detach => self.readying.left(attachment.instance),
+        }
         let journey = Journey::observed_at(cause.observed.at);
         if let Some(described) = described {
             journey.note(Step::Describe, described);

@@ -56,6 +56,18 @@ function drawSteps(data, model) {
         h('tr', { 'data-key': 'all' }, h('th', { scope: 'row' }, 'in all'), h('td', { class: 'figure' }, ms(total)), h('td', null))]));
 }
 
+/** When it could be used and through what, or what stands in the way. */
+function readinessOf(readiness) {
+  if (!readiness) return [];
+  const { isReady, obstacles, elapsedMs, nodes } = readiness;
+  const drivers = [...new Set(readiness.interfaces.map(({ driver }) => driver).filter(Boolean))];
+  return [
+    ['Ready', isReady ? `after ${ms(elapsedMs)}` : obstacles.map(({ detail }) => visible(detail, 200)).join('; ')],
+    ['Drivers', drivers.map((driver) => visible(driver, 40)).join(' '), true],
+    ['Nodes', nodes.map(({ path, name }) => visible(path ?? name, 60)).join(' '), true],
+  ];
+}
+
 /** A bar as long as its part. */
 function gauge(part, step) {
   const width = Math.max(0, Math.min(100, part * 100)).toFixed(2);
@@ -81,6 +93,7 @@ function factsOf({ kind, at, data }) {
     ['Established by', visible(device.backend ?? data.source)],
     ['Synthetic', syntheticWord(device)],
     ['Not all is known', device.partial ? 'it left, or kept its texts, before all of it could be read' : ''],
+    ...readinessOf(data.readiness),
     ['Tags', (device.tags ?? []).map((tag) => visible(tag, 40)).join(', ')],
     ['Came', kind === 'detach' && device.attachedAt ? clock(device.attachedAt) : ''],
     ['Reason', kind === 'withheld' ? visible(data.reason) : ''],

@@ -37,6 +37,7 @@ export class Model {
   take(type, data) {
     if (type === 'attach' || type === 'detach') return this.#transition(type, data);
     if (type === 'progress') return void this.#progress(data);
+    if (type === 'ready') return void this.#ready(data);
     if (type === 'withheld') {
       // The list may have had it already.
       if (this.withheld.some((one) => sameness(one) === sameness(data))) return undefined;
@@ -75,6 +76,14 @@ export class Model {
     if (!row) return;
     const { seenBy, steps, streamId } = data;
     row.data = { ...row.data, seenBy: { ...row.data.seenBy, ...seenBy }, steps: { ...row.data.steps, ...steps }, ...(streamId === undefined ? {} : { streamId }) };
+    row.revision += 1;
+  }
+
+  /** Of a device whose attach is shown; that it is ready is no row of its own. */
+  #ready(data) {
+    const row = this.#byEvent.get(data.eventId);
+    if (!row) return;
+    row.data = { ...row.data, readiness: data };
     row.revision += 1;
   }
 

@@ -34,6 +34,18 @@ const RETURN: u16 = code(libc::BPF_RET | libc::BPF_K);
 /// # Errors
 /// Where the kernel has no such filters, or no memory for the least one: everything comes then.
 pub(super) fn attach(socket: impl AsFd) -> Result<(), Errno> {
+    attach_largest(socket, program)
+}
+
+/// Has the kernel keep from this socket what hangs on no USB bus, of whichever subsystem it is, and whoever of the kernel and udev says it.
+/// Without such filters all comes, and is passed over where it is read.
+pub(crate) fn keep_back_what_is_not_below_a_bus(socket: impl AsFd) {
+    if let Err(error) = attach_largest(socket, below_a_bus) {
+        tracing::debug!(%error, "no filter for what is below USB devices");
+    }
+}
+
+fn attach_largest(socket: impl AsFd, program: fn(u32) -> Vec<libc::sock_filter>) -> Result<(), Errno> {
     let mut places = MOST_PLACES;
     loop {
         match set(&socket, &mut program(places)) {
@@ -63,6 +75,20 @@ fn set(socket: impl AsFd, program: &mut [libc::sock_filter]) -> Result<(), Errno
         return Ok(());
     }
     Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL))
+}
+
+/// Lets through what has `/usb` at one of so many places, as the path of every bus has, and what is longer than that.
+fn below_a_bus(places: u32) -> Vec<libc::sock_filter> {
+    let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
+    let mut program = Vec::with_capacity(places as usize * 3 + 1);
+    for place in 0..places {
+        // Beyond a message's end a load lets nothing through.
+        program.push(statement(LOAD_WORD_AT, place));
+        program.push(libc::sock_filter { code: IF_EQUAL, jt: 0, jf: 1, k: u32::from_be_bytes(*b"/usb") });
+        program.push(statement(RETURN, WHOLE));
+    }
+    program.push(statement(RETURN, WHOLE));
+    program
 }
 
 /// Lets through what has `\0SUBSYSTEM=usb\0` at one of so many places, and what is longer than that.
@@ -104,10 +130,14 @@ mod tests {
             .into_bytes()
     }
 
-    /// Whether the kernel lets it through, on a socket of another kind.
     fn passes(message: &[u8]) -> bool {
+        passes_through(program, message)
+    }
+
+    /// Whether the kernel lets it through, on a socket of another kind.
+    fn passes_through(program: fn(u32) -> Vec<libc::sock_filter>, message: &[u8]) -> bool {
         let (from, to) = UnixDatagram::pair().expect("sockets");
-        attach(&to).expect("a kernel with filters");
+        attach_largest(&to, program).expect("a kernel with filters");
         to.set_nonblocking(true).expect("no waiting");
         // What is filtered counts as sent.
         from.send(message).expect("sent");
@@ -128,6 +158,20 @@ mod tests {
         // The parts of a real one, and one that has the beginning of the key in it.
         assert!(passes(&message("/devices/pci0000:00/0000:00:14.0/usb1/1-4/1-4.2", "usb")));
         assert!(passes(&message("/devices/platform/SUBSYSTEM=net/usb1", "usb")));
+    }
+
+    #[test]
+    fn what_hangs_on_a_bus_comes_through_whatever_it_is_and_nothing_else_does() {
+        let path = "/devices/pci0000:00/0000:00:14.0/usb1/1-4/1-4:1.0/host2/target2:0:0/2:0:0:0/block/sda";
+        assert!(passes_through(below_a_bus, &message(path, "block")));
+        assert!(!passes_through(
+            below_a_bus,
+            &message("/devices/pci0000:00/0000:00:17.0/ata1/block/sda", "block")
+        ));
+        assert!(!passes_through(below_a_bus, b""));
+        // Of udev's messages, where the path comes later.
+        let of_udev = [&[7; 300][..], &message(path, "block")].concat();
+        assert!(passes_through(below_a_bus, &of_udev));
     }
 
     #[test]

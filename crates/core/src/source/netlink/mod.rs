@@ -10,6 +10,8 @@ mod received;
 mod socket;
 mod uevent;
 
+#[cfg(target_os = "linux")]
+pub(crate) use filter::keep_back_what_is_not_below_a_bus;
 pub use received::Received;
 pub use socket::{UeventHandle, UeventSocket};
 pub use uevent::{Change, Uevent, UeventError};

@@ -1,0 +1,216 @@
+// A real kernel with a udevd whose rules are slow: once `device:ready` has been told, every node that it names can be opened.
+
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { openQemuBed } from './beds/qemu/index.mjs';
+import { observe, observing } from './observe.mjs';
+
+const PLUGS = Number(process.env.USB_DAEMON_READY_PLUGS ?? 12);
+const PULLED = 4;
+const CONTROLLERS = 4;
+/** What each kind of device is there for. */
+const NODES = { keyboard: 'input', storage: 'block', serial: 'tty', tablet: 'hidraw' };
+const KINDS = Object.keys(NODES);
+/** A plug with slow rules takes a second or two; a machine that is shared may take many times that. */
+const PLUG_LIMIT_MS = 60_000;
+const PORT = 8097;
+const cli = fileURLToPath(new URL('../bin/usb-daemon.js', import.meta.url));
+const opener = fileURLToPath(new URL('./ready-opener.cjs', import.meta.url));
+
+/** Before the rules say whose a node is, and once more after its links are there. */
+const SLOW_RULES = [
+  'ACTION!="remove", SUBSYSTEM=="tty|block|input|hidraw|usb|net|scsi_generic", PROGRAM="/bin/sleep 0.15"',
+  'ACTION!="remove", SUBSYSTEM=="tty|block|input|hidraw", RUN+="/bin/sleep 0.1"',
+].join('\n');
+
+const config = { redis: false, monitoring: { enabled: false }, ready: { timeout_ms: 120_000 } };
+const reasonsOf = ({ value }) => value.obstacles.map(({ reason }) => reason);
+const isAbout = (event, handle) => (line) => line.event === event && addressOf(line) === `${handle.busnum}:${handle.devnum}`;
+
+function addressOf({ event, value }) {
+  const { location } = event === 'device:ready' ? value.device : value;
+  return `${location.busNumber}:${location.deviceAddress}`;
+}
+
+async function must(bed, command) {
+  const { code, stderr } = await bed.shell(command, { cwd: '/' });
+  if (code !== 0) throw new Error(`in the guest: ${stderr}`);
+}
+
+describe('readiness in a real kernel with a udevd whose rules are slow', () => {
+  let bed;
+  let observer;
+
+  beforeAll(async () => {
+    bed = await openQemuBed({ udev: true, controllers: CONTROLLERS });
+    await bed.loadModule('cdc_ether');
+    await must(bed, `mkdir -p /etc/udev/rules.d && cat > /etc/udev/rules.d/01-slow.rules <<'END'\n${SLOW_RULES}\nEND\nudevadm control --reload`);
+    observer = await observing(bed, [process.execPath, opener, JSON.stringify({ config })]);
+    await observer.ask('start');
+  }, 120_000);
+  afterAll(() => bed?.close());
+
+  async function plugged(request) {
+    // Addresses come again.
+    const since = observer.said.length;
+    const handle = await bed.plug(request);
+    await bed.settle(handle, 'bind');
+    const ready = await observer.waitFor(isAbout('device:ready', handle), `${request.kind} to be ready`, { since, timeoutMs: PLUG_LIMIT_MS });
+    return { handle, ready };
+  }
+
+  async function pulled(handle) {
+    const since = observer.said.length;
+    await bed.unplug(handle);
+    await bed.settle(handle, 'gone');
+    await observer.waitFor(isAbout('device:detach', handle), 'its detach', { since });
+  }
+
+  it(`names nodes that can be opened at once by those whom they belong to, ${PLUGS} times out of ${PLUGS}`, async () => {
+    const failures = [];
+    let [next, opened, slowest] = [0, 0, 0];
+    await Promise.all(
+      Array.from({ length: CONTROLLERS }, async (_, controller) => {
+        for (let plug = next++; plug < PLUGS; plug = next++) {
+          const kind = KINDS[plug % KINDS.length];
+          const { handle, ready } = await plugged({ kind, controller, port: String(1 + (plug % 3)), serial: `READY-${plug}` });
+          failures.push(...ready.opened.filter(({ failure }) => failure));
+          const node = ready.value.nodes.find(({ subsystem, path }) => subsystem === NODES[kind] && path);
+          expect(ready.value, kind).toMatchObject({ isReady: true, obstacles: [] });
+          expect(node, `${kind}: ${JSON.stringify(ready.value.nodes)}`).toBeDefined();
+          expect(ready.value.device).toMatchObject({ serialNumber: `READY-${plug}` });
+          if (kind === 'storage' || kind === 'serial') expect(node.links.join(' ')).toContain(`READY-${plug}`);
+          opened += ready.opened.length;
+          slowest = Math.max(slowest, ready.value.elapsedMs);
+          await pulled(handle);
+        }
+      }),
+    );
+    expect(failures).toEqual([]);
+    // Two at least of each device: its own node, and what it is there for.
+    expect(opened).toBeGreaterThanOrEqual(2 * PLUGS);
+    console.log(`${PLUGS} plugs, ${opened} nodes opened, the slowest ready after ${slowest.toFixed(0)} ms`);
+  }, PLUGS * PLUG_LIMIT_MS);
+
+  it('tells of readiness once, after the attach and before the detach', () => {
+    const open = new Map();
+    for (const line of observer.said.filter(({ event }) => event?.startsWith('device:'))) {
+      const at = addressOf(line);
+      if (line.event === 'device:attach') open.set(at, 0);
+      if (line.event === 'device:ready') open.set(at, open.get(at) + 1);
+      if (line.event !== 'device:detach') continue;
+      expect(open.get(at), `${at} was ready so often`).toBe(1);
+      open.delete(at);
+    }
+    // Root hubs: they were there at the start.
+    expect([...open.values()]).toEqual(Array(2 * CONTROLLERS).fill(1));
+  });
+
+  it('has the driver of each interface, and a network interface without a node', async () => {
+    const { handle, ready } = await plugged({ kind: 'network', controller: 0, port: '1' });
+    const net = ready.value.nodes.find(({ subsystem }) => subsystem === 'net');
+    expect(net).toMatchObject({ driver: 'cdc_ether', interface: 0 });
+    expect(net.path).toBeUndefined();
+    // By then udev has given it its name.
+    await must(bed, `test -e /sys/class/net/${net.name}`);
+    expect(ready.value.interfaces.map(({ driver }) => driver)).toEqual(['cdc_ether', 'cdc_ether']);
+    await pulled(handle);
+  });
+
+  it('is ready without a driver where only a program can drive it', async () => {
+    const handle = await bed.plugSynthetic({ strings: ['Maker', 'Thing', 'S-1'] });
+    await bed.settle(handle, 'bind');
+    const ready = await observer.waitFor(isAbout('device:ready', handle), 'it to be ready', { timeoutMs: PLUG_LIMIT_MS });
+    expect(ready).toMatchObject({ value: { isReady: true, interfaces: [{ number: 0, class: 255 }], nodes: [{ subsystem: 'usb' }] }, opened: [{}] });
+    expect(ready.opened[0].failure).toBeUndefined();
+    await pulled(handle);
+  });
+
+  it(`tells nothing of one that is pulled before that, ${PULLED} times`, async () => {
+    const since = observer.said.length;
+    for (let round = 0; round < PULLED; round += 1) {
+      const handle = await bed.plug({ kind: 'storage', controller: 1, port: '2', serial: `PULLED-${round}` });
+      await bed.settle(handle, 'bind');
+      await observer.waitFor(isAbout('device:attach', handle), 'its attach', { since });
+      await pulled(handle);
+    }
+    const said = observer.said.slice(since).map(({ event }) => event);
+    expect(said).toEqual(Array(PULLED).fill(['device:attach', 'device:detach']).flat());
+  }, 120_000);
+
+  it('is waited for by the command line, which prints the nodes', async () => {
+    const waiting = bed.exec([process.execPath, cli, 'wait', '--ready', '--serial', 'CLI-1', '--json', '--timeout', '60s']);
+    const handle = await bed.plug({ kind: 'serial', controller: 3, port: '1', serial: 'CLI-1' });
+    await bed.settle(handle, 'bind');
+    const { code, stdout, stderr } = await waiting;
+    expect([code, stderr]).toEqual([0, '']);
+    const ready = JSON.parse(stdout);
+    expect(ready).toMatchObject({ isReady: true, device: { serialNumber: 'CLI-1' } });
+    expect(ready.nodes.find(({ subsystem }) => subsystem === 'tty')).toMatchObject({ driver: 'ftdi_sio', mode: 0o660, gid: 20, access: 'read-write' });
+    // One that is ready already will do; of a line for people, too.
+    const again = await bed.exec([process.execPath, cli, 'wait', '--ready', '--serial', 'CLI-1', '--timeout', '60s']);
+    expect(again.stdout).toMatch(/ ready  .* port 1 .* after \d+ ms .*\/dev\/ttyUSB\d/);
+    await pulled(handle);
+  }, 120_000);
+
+  it('says whom the nodes shut out, as soon as udev has nothing more to give, over HTTP as well', async () => {
+    const monitoring = { healthcheck_port: PORT };
+    const nobody = await observe(bed, { config: { ...config, monitoring }, user: 'nobody', only: ['device:ready', 'error'] });
+    await nobody.ask('start');
+    const handle = await bed.plug({ kind: 'serial', controller: 2, port: '1', serial: 'SHUT' });
+    await bed.settle(handle, 'bind');
+    const ready = await nobody.waitFor(isAbout('device:ready', handle), 'what stands in the way', { timeoutMs: PLUG_LIMIT_MS });
+    expect(reasonsOf(ready)).toEqual(['no-permission']);
+    expect(ready.value.obstacles[0].detail).toMatch(/^the user with ID 65534 may open none of \/dev\/ttyUSB\d \(0660, user 0, group 20\)$/);
+    expect(ready.value).toMatchObject({ isReady: false });
+    const { device, ...readiness } = ready.value;
+    const program = `fetch('http://127.0.0.1:${PORT}/devices').then(async (answer) => console.log(await answer.text()))`;
+    const { devices } = JSON.parse((await bed.exec([process.execPath, '-e', program])).stdout);
+    expect(devices.find(({ signature }) => signature === device.signature).readiness).toEqual(readiness);
+    await bed.unplug(handle);
+    await bed.settle(handle, 'gone');
+    await nobody.end();
+  });
+});
+
+describe('readiness in a real kernel without udevd', () => {
+  let bed;
+
+  beforeAll(async () => {
+    bed = await openQemuBed({ udev: false });
+  }, 120_000);
+  afterAll(() => bed?.close());
+
+  it('comes with the driver and its node', async () => {
+    const observer = await observing(bed, [process.execPath, opener, JSON.stringify({ config })]);
+    await observer.ask('start');
+    for (const kind of KINDS) {
+      const handle = await bed.plug({ kind, port: '1', serial: `BARE-${kind}` });
+      await bed.settle(handle, 'bind');
+      const ready = await observer.waitFor(isAbout('device:ready', handle), `${kind} to be ready`, { timeoutMs: PLUG_LIMIT_MS });
+      expect(ready.value.isReady, JSON.stringify(ready.value)).toBe(true);
+      expect(ready.value.nodes.map(({ subsystem }) => subsystem)).toContain(NODES[kind]);
+      expect(ready.opened.filter(({ failure }) => failure)).toEqual([]);
+      await bed.unplug(handle);
+      await bed.settle(handle, 'gone');
+    }
+    await observer.ask('stop');
+    observer.endInput();
+  }, 120_000);
+
+  it('says after the time that it is given what stands in the way, and says it again once nothing does', async () => {
+    const observer = await observe(bed, { config: { ...config, ready: { timeout_ms: 1_500 } }, user: 'nobody', only: ['device:ready'] });
+    await observer.ask('start');
+    const handle = await bed.plug({ kind: 'serial', port: '2', serial: 'LATE' });
+    await bed.settle(handle, 'bind');
+    const late = await observer.waitFor(isAbout('device:ready', handle), 'what stands in the way', { timeoutMs: PLUG_LIMIT_MS });
+    expect(reasonsOf(late)).toEqual(['no-permission']);
+    expect(late.value.elapsedMs).toBeGreaterThanOrEqual(1_500);
+    const since = observer.said.length;
+    await must(bed, `chmod 666 /dev/ttyUSB* && echo change > /sys${handle.devpath}/uevent`);
+    const ready = await observer.waitFor(isAbout('device:ready', handle), 'it to be ready', { since, timeoutMs: PLUG_LIMIT_MS });
+    expect(ready.value).toMatchObject({ isReady: true, obstacles: [] });
+    await observer.end();
+  }, 60_000);
+});

@@ -1,0 +1,78 @@
+//! Whoever looks when a device may be used is told of it once nothing more urgent is to be done.
+
+use std::time::Instant;
+
+use super::{Announcer, INJECTED, SIMULATED};
+use crate::error::Error;
+use crate::event::Attachment;
+use crate::notice::Notice;
+use crate::ready::{Awaited, News, Readiness, ReadyConfig, ReadyWatch, Tell};
+
+/// What readiness is looked for of, if anything.
+#[derive(Default)]
+pub(super) struct Readying {
+    watch: Option<ReadyWatch>,
+    news: Vec<News>,
+}
+
+impl Readying {
+    /// A device has come. What no kernel has is not looked for.
+    pub(super) fn came(&mut self, name: &str, attachment: &Attachment, since: Instant, is_live: bool) {
+        if self.watch.is_none() || name.starts_with(SIMULATED) || name.starts_with(INJECTED) {
+            return;
+        }
+        let Attachment { instance, device, .. } = attachment;
+        let awaited =
+            Awaited { name: name.to_owned(), instance: *instance, inode: device.inode, since, is_live };
+        self.news.push(News::Came(awaited));
+    }
+
+    /// It has left.
+    pub(super) fn left(&mut self, instance: u64) {
+        if self.watch.is_some() {
+            self.news.push(News::Left { instance });
+        }
+    }
+}
+
+impl Announcer {
+    /// From now on it is looked for when devices may be used.
+    ///
+    /// # Errors
+    /// `ERR_USB_SYSTEM` where the process can have no thread or file descriptor more.
+    pub(in crate::engine) fn look_for_readiness(
+        &mut self,
+        config: ReadyConfig,
+        tell: Tell,
+    ) -> Result<(), Error> {
+        self.readying.watch = Some(ReadyWatch::start(config, tell)?);
+        Ok(())
+    }
+
+    /// Hands over what has come and gone.
+    pub(in crate::engine) fn hand_over(&mut self) {
+        let Readying { watch: Some(watch), news } = &mut self.readying else { return };
+        if !news.is_empty() {
+            watch.send(std::mem::take(news));
+        }
+    }
+
+    /// Tells how far a device is, unless it has left meanwhile.
+    pub(in crate::engine) fn tell_ready(&self, instance: u64, readiness: Readiness) {
+        let Some(event) = self.hub.attached(instance) else { return };
+        let Attachment { device, .. } = &*event.attachment;
+        let paths: Vec<&str> = readiness.nodes.iter().filter_map(|node| node.path.as_deref()).collect();
+        let obstacles: Vec<&str> =
+            readiness.obstacles.iter().map(|obstacle| obstacle.detail.as_str()).collect();
+        tracing::debug!(
+            event_id = event.event_id(),
+            port = device.port_path.name(),
+            is_ready = readiness.is_ready,
+            elapsed_ms = readiness.elapsed_ms,
+            nodes = paths.join(" "),
+            obstacles = obstacles.join("; "),
+            "ready"
+        );
+        self.hub.tell(&Notice::Ready { event, readiness: readiness.into() });
+    }
+}

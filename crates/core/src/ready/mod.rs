@@ -1,0 +1,65 @@
+//! Readiness: a device that has come may be used once its interfaces have their drivers and udev has applied its rules. Until then
+//! its nodes are not there, or not yet whose they will be.
+//!
+//! Nothing is opened and nothing is slept for: the kernel says when it has offered the interfaces to drivers (the device's own `bind`),
+//! and udev repeats the number of each uevent once it has finished with it. sysfs and udev's database say what there is then.
+
+#[cfg(target_os = "linux")]
+mod awaited;
+#[cfg(target_os = "linux")]
+mod judgement;
+#[cfg(target_os = "linux")]
+mod message;
+mod readiness;
+#[cfg(target_os = "linux")]
+mod socket;
+#[cfg(target_os = "linux")]
+mod tree;
+#[cfg(target_os = "linux")]
+mod udev;
+#[cfg_attr(not(target_os = "linux"), path = "watch_elsewhere.rs")]
+mod watch;
+
+use std::time::{Duration, Instant};
+
+pub use readiness::{Access, BoundInterface, Node, Obstacle, Readiness, Reason, Rights};
+pub use watch::ReadyWatch;
+
+/// How readiness is looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadyConfig {
+    /// When it is told what stands in the way.
+    pub timeout: Duration,
+}
+
+/// Says how far the device of this attachment is.
+pub type Tell = Box<dyn Fn(u64, Readiness) + Send>;
+
+/// What the engine says.
+#[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nobody takes it there"))]
+pub enum News {
+    /// A device has come.
+    Came(Awaited),
+    /// It has left.
+    Left {
+        /// Which attachment.
+        instance: u64,
+    },
+}
+
+/// A device that is awaited.
+#[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nobody takes it there"))]
+pub struct Awaited {
+    /// Its name in sysfs.
+    pub name: String,
+    /// Which attachment.
+    pub instance: u64,
+    /// Inode of its folder.
+    pub inode: Option<u64>,
+    /// When it was observed.
+    pub since: Instant,
+    /// It came while somebody listened, and was not only found.
+    pub is_live: bool,
+}

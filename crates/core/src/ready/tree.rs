@@ -1,0 +1,307 @@
+//! What sysfs shows below a device: its interfaces, their drivers, and whatever has a node.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::readiness::BoundInterface;
+use crate::device::PortPath;
+
+/// A bound for what no device has: a disk with all its partitions has some two hundred folders.
+const MOST_FOLDERS: usize = 8192;
+const DEEPEST: usize = 24;
+/// Attributes of a device in folders of their own, below which there is no device.
+const ATTRIBUTES: [&str; 8] =
+    ["power", "queue", "mq", "integrity", "statistics", "queues", "holders", "slaves"];
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tree {
+    pub(super) interfaces: Vec<BoundInterface>,
+    pub(super) nodes: Vec<Found>,
+    /// Interfaces below which there is a disk that has no block device yet.
+    pub(super) disks_to_come: Vec<u8>,
+}
+
+/// Something that has a node, or is a network interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) subsystem: String,
+    pub(super) name: String,
+    /// Below /dev; none of a network interface.
+    pub(super) devname: Option<String>,
+    /// udev's name for its record.
+    pub(super) record: String,
+    pub(super) interface: Option<u8>,
+    /// Of a partition: the disk's name below /dev.
+    pub(super) part_of: Option<String>,
+}
+
+impl Tree {
+    /// Looks at the device in this folder, with which the kernel has finished: before that it may hold its lock, and keep waiting who reads
+    /// an attribute.
+    pub(super) fn read(folder: &Path) -> Self {
+        let mut tree = Self::default();
+        let mut left = MOST_FOLDERS;
+        tree.look(folder, None, 0, &mut left);
+        tree.interfaces.sort_by_key(|interface| interface.number);
+        tree
+    }
+
+    /// Drivers of this interface.
+    pub(super) fn driver(&self, interface: Option<u8>) -> Option<String> {
+        let number = interface?;
+        self.interfaces.iter().find(|found| found.number == number)?.driver.clone()
+    }
+
+    fn look(&mut self, folder: &Path, interface: Option<u8>, depth: usize, left: &mut usize) {
+        let subsystem = link_name(&folder.join("subsystem"));
+        if let Some(subsystem) = &subsystem {
+            self.nodes.extend(found(folder, subsystem, interface));
+        }
+        let mut below: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().collect();
+        below.sort_by_key(fs::DirEntry::file_name);
+        let is_disk = subsystem.as_deref() == Some("scsi") && is_disk(folder);
+        if let Some(interface) = interface.filter(|_| is_disk && !folder.join("block").exists()) {
+            self.disks_to_come.push(interface);
+        }
+        for entry in below {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            // What hangs on a hub's ports is not the hub's.
+            if !is_folder || ATTRIBUTES.contains(&name) || PortPath::parse(name).is_some() {
+                continue;
+            }
+            if *left == 0 || depth == DEEPEST {
+                tracing::warn!(folder = %folder.display(), "more below a device than is looked at");
+                return;
+            }
+            *left -= 1;
+            let path = entry.path();
+            let own = (depth == 0).then(|| bound(&path)).flatten();
+            let interface = own.as_ref().map(|own| own.number).or(interface);
+            self.interfaces.extend(own);
+            self.look(&path, interface, depth + 1, left);
+        }
+    }
+}
+
+/// What tells the device in this folder from another one that comes to be there.
+pub(super) fn inode(folder: &Path) -> Option<u64> {
+    fs::metadata(folder).ok().map(|metadata| metadata.ino())
+}
+
+/// Whether the device has a driver that hands out its interfaces, and as many of these are there as one of its configurations has. Asks for nothing
+/// that the kernel could keep back.
+pub(super) fn is_whole(folder: &Path) -> bool {
+    if link_name(&folder.join("driver")).is_none() {
+        return false;
+    }
+    let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let own = names.filter(|name| name.to_str().is_some_and(|name| name.contains(':'))).count();
+    fs::read(folder.join("descriptors")).is_ok_and(|raw| interface_counts(&raw).any(|count| count == own))
+}
+
+/// How many interfaces each configuration has, as far as the raw descriptors can be read.
+fn interface_counts(raw: &[u8]) -> impl Iterator<Item = usize> {
+    const DEVICE: usize = 18;
+    const CONFIGURATION: u8 = 2;
+    let mut rest = raw.get(DEVICE..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let [_, CONFIGURATION, low, high, count, ..] = *rest else { return None };
+        let total = usize::from(u16::from_le_bytes([low, high]));
+        rest = rest.get(total.max(1)..).unwrap_or_default();
+        Some(usize::from(count))
+    })
+}
+
+/// An interface, if the folder is one's.
+fn bound(folder: &Path) -> Option<BoundInterface> {
+    Some(BoundInterface {
+        number: hex(folder, "bInterfaceNumber")?,
+        class: hex(folder, "bInterfaceClass")?,
+        driver: link_name(&folder.join("driver")),
+    })
+}
+
+fn found(folder: &Path, subsystem: &str, interface: Option<u8>) -> Option<Found> {
+    let name = folder.file_name()?.to_str()?.to_owned();
+    let found = Found { subsystem: subsystem.to_owned(), name, interface, ..Found::default() };
+    if subsystem == "net" {
+        let index: u32 = number(folder, "ifindex")?;
+        return Some(Found { record: format!("n{index}"), ..found });
+    }
+    let numbers = text(folder, "dev")?;
+    let uevent = text(folder, "uevent")?;
+    let value = |key: &str| uevent.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    let kind = if subsystem == "block" { 'b' } else { 'c' };
+    let disk = folder.join("partition").exists().then(|| folder.parent()?.file_name()?.to_str()).flatten();
+    Some(Found {
+        devname: Some(value("DEVNAME")?.to_owned()),
+        record: format!("{kind}{numbers}"),
+        part_of: disk.map(str::to_owned),
+        ..found
+    })
+}
+
+/// Whether a SCSI device gets a block device from its driver: SCSI's types 0 (disk), 5 (CD), 7 and 14.
+fn is_disk(folder: &Path) -> bool {
+    number::<u8>(folder, "type").is_some_and(|kind| [0, 5, 7, 14].contains(&kind))
+}
+
+fn link_name(link: &Path) -> Option<String> {
+    Some(link.read_link().ok()?.file_name()?.to_str()?.to_owned())
+}
+
+fn text(folder: &Path, file: &str) -> Option<String> {
+    Some(fs::read_to_string(folder.join(file)).ok()?.trim().to_owned())
+}
+
+fn number<T: std::str::FromStr>(folder: &Path, file: &str) -> Option<T> {
+    text(folder, file)?.parse().ok()
+}
+
+fn hex(folder: &Path, file: &str) -> Option<u8> {
+    u8::from_str_radix(&text(folder, file)?, 16).ok()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// A sysfs folder of one device, removed when it is dropped.
+    pub(in crate::ready) struct Folder(pub(in crate::ready) PathBuf);
+
+    impl Folder {
+        /// With these files; a value that begins with an arrow is a link's.
+        pub(in crate::ready) fn with(name: &str, files: &[(&str, &str)]) -> Self {
+            let root = std::env::temp_dir().join(format!("usb-daemon-tree-{name}-{}", std::process::id()));
+            let folder = Self(root);
+            fs::create_dir_all(&folder.0).expect("a folder");
+            for (path, value) in files {
+                folder.put(path, value);
+            }
+            folder
+        }
+
+        pub(in crate::ready) fn put(&self, path: &str, value: &str) {
+            let path = self.0.join(path);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+            match value.strip_prefix("->") {
+                Some(target) => symlink(target, path).expect("a link"),
+                None => fs::write(path, value).expect("written"),
+            }
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    const DISK: &str = "1-4:1.0/host2/target2:0:0/2:0:0:0";
+
+    pub(in crate::ready) fn storage() -> Vec<(String, &'static str)> {
+        let own = [
+            ("driver", "->/sys/bus/usb/drivers/usb"),
+            ("subsystem", "->/sys/bus/usb"),
+            ("dev", "189:4\n"),
+            ("uevent", "MAJOR=189\nMINOR=4\nDEVNAME=bus/usb/001/005\nDEVTYPE=usb_device\n"),
+            ("1-4:1.0/bInterfaceNumber", "00\n"),
+            ("1-4:1.0/bInterfaceClass", "08\n"),
+            ("1-4:1.0/subsystem", "->/sys/bus/usb"),
+            ("1-4:1.0/driver", "->/sys/bus/usb/drivers/usb-storage"),
+        ];
+        let disk = [
+            ("type", "0\n"),
+            ("subsystem", "->/sys/bus/scsi"),
+            ("block/sda/subsystem", "->/sys/class/block"),
+            ("block/sda/dev", "8:0\n"),
+            ("block/sda/uevent", "DEVNAME=sda\nDEVTYPE=disk\n"),
+            ("block/sda/sda1/subsystem", "->/sys/class/block"),
+            ("block/sda/sda1/partition", "1\n"),
+            ("block/sda/sda1/dev", "8:1\n"),
+            ("block/sda/sda1/uevent", "DEVNAME=sda1\nDEVTYPE=partition\n"),
+        ];
+        let own = own.map(|(path, value)| (path.to_owned(), value));
+        own.into_iter().chain(disk.map(|(path, value)| (format!("{DISK}/{path}"), value))).collect()
+    }
+
+    pub(in crate::ready) fn put_all(folder: &Folder, files: &[(String, &str)]) {
+        for (path, value) in files {
+            folder.put(path, value);
+        }
+    }
+
+    #[test]
+    fn a_disk_and_its_partition_are_found_below_their_interface() {
+        let folder = Folder::with("disk", &[]);
+        put_all(&folder, &storage());
+        let tree = Tree::read(&folder.0);
+        assert_eq!((tree.interfaces.len(), tree.disks_to_come.len()), (1, 0));
+        assert_eq!(tree.driver(Some(0)).as_deref(), Some("usb-storage"));
+        let nodes: Vec<_> = tree.nodes.iter().map(|node| (node.record.as_str(), node.interface)).collect();
+        assert_eq!(nodes, [("c189:4", None), ("b8:0", Some(0)), ("b8:1", Some(0))]);
+        let partition = &tree.nodes[2];
+        assert_eq!((partition.devname.as_deref(), partition.part_of.as_deref()), (Some("sda1"), Some("sda")));
+        assert_eq!(Tree::read(&folder.0.join("gone")), Tree::default());
+    }
+
+    #[test]
+    fn a_device_is_whole_once_all_interfaces_of_a_configuration_are_there() {
+        let folder = Folder::with("whole", &[("driver", "->/sys/bus/usb/drivers/usb"), ("1-4:1.0/x", "")]);
+        let configuration = |interfaces: u8| [9, 2, 9, 0, interfaces, 1, 0, 0, 0];
+        let descriptors = |counts: &[u8]| {
+            let configurations = counts.iter().flat_map(|count| configuration(*count));
+            [0; 18].into_iter().chain(configurations).collect::<Vec<u8>>()
+        };
+        for (counts, expected) in [(&[1_u8][..], true), (&[2], false), (&[2, 1], true), (&[], false)] {
+            fs::write(folder.0.join("descriptors"), descriptors(counts)).expect("written");
+            assert_eq!(is_whole(&folder.0), expected, "{counts:?}");
+        }
+        // A length of nothing at all ends somewhere.
+        fs::write(folder.0.join("descriptors"), [&[0; 18][..], &[9, 2, 0, 0, 7]].concat()).expect("written");
+        assert!(!is_whole(&folder.0));
+        fs::remove_file(folder.0.join("driver")).expect("removed");
+        fs::write(folder.0.join("descriptors"), descriptors(&[1])).expect("written");
+        assert!(!is_whole(&folder.0), "nobody has handed out its interfaces");
+    }
+
+    #[test]
+    fn a_disk_whose_block_device_is_still_to_come_is_noticed() {
+        let folder = Folder::with("to-come", &[]);
+        let files: Vec<_> = storage().into_iter().filter(|(path, _)| !path.contains("/block/")).collect();
+        put_all(&folder, &files);
+        assert_eq!(Tree::read(&folder.0).disks_to_come, [0]);
+    }
+
+    #[test]
+    fn a_network_interface_has_no_node_and_what_hangs_on_a_hub_is_not_the_hubs() {
+        let folder = Folder::with(
+            "net",
+            &[
+                ("1-4:1.0/bInterfaceNumber", "00\n"),
+                ("1-4:1.0/bInterfaceClass", "02\n"),
+                ("1-4:1.0/net/enx1/subsystem", "->/sys/class/net"),
+                ("1-4:1.0/net/enx1/ifindex", "3\n"),
+                ("1-4.1/subsystem", "->/sys/bus/usb"),
+                ("1-4.1/dev", "189:9\n"),
+                ("1-4.1/uevent", "DEVNAME=bus/usb/001/010\n"),
+            ],
+        );
+        let tree = Tree::read(&folder.0);
+        let net = Found {
+            subsystem: "net".into(),
+            name: "enx1".into(),
+            record: "n3".into(),
+            interface: Some(0),
+            ..Found::default()
+        };
+        assert_eq!(tree.nodes, [net]);
+    }
+}

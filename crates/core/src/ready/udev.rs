@@ -1,0 +1,106 @@
+//! udev's database below /run/udev: whether udev runs, whether it rests, and what it has found out about a node.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A name that udev gives a node is taken up to this many times.
+const MOST_LINKS: usize = 64;
+/// Bytes of one record.
+const LONGEST: u64 = 1 << 20;
+
+/// What udev has stored of one device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stored {
+    /// Below /dev.
+    pub(super) links: Vec<String>,
+    pub(super) label: Option<String>,
+    pub(super) uuid: Option<String>,
+    pub(super) file_system: Option<String>,
+}
+
+/// A folder of udev's, normally /run/udev.
+#[derive(Clone, Debug)]
+pub(super) struct Udev {
+    root: PathBuf,
+}
+
+impl Udev {
+    pub(super) fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether udev runs: its control socket is there for as long as it does.
+    pub(super) fn is_running(&self) -> bool {
+        self.root.join("control").exists()
+    }
+
+    /// Whether nothing waits for udev that it knows of: it keeps this file for as long as something does.
+    pub(super) fn is_at_rest(&self) -> bool {
+        !self.root.join("queue").exists()
+    }
+
+    /// What it has stored under this name: `c188:0`, `b8:1`, `n3`. None where it has not got that far.
+    pub(super) fn stored(&self, name: &str) -> Option<Stored> {
+        let path = self.root.join("data").join(name);
+        if fs::metadata(&path).ok()?.len() > LONGEST {
+            return Some(Stored::default());
+        }
+        let bytes = fs::read(path).ok()?;
+        Some(Stored::read(&String::from_utf8_lossy(&bytes)))
+    }
+}
+
+impl Stored {
+    /// Lines of a letter, a colon and a value: `S` for a link, `E` for a property.
+    fn read(text: &str) -> Self {
+        let mut stored = Self::default();
+        for line in text.lines() {
+            match line.split_once(':') {
+                Some(("S", link)) if stored.links.len() < MOST_LINKS => stored.links.push(link.to_owned()),
+                Some(("E", property)) => stored.take(property),
+                _ => {}
+            }
+        }
+        stored.links.sort();
+        stored
+    }
+
+    fn take(&mut self, property: &str) {
+        let Some((key, value)) = property.split_once('=') else { return };
+        let place = match key {
+            "ID_FS_LABEL" => &mut self.label,
+            "ID_FS_UUID" => &mut self.uuid,
+            "ID_FS_TYPE" => &mut self.file_system,
+            _ => return,
+        };
+        *place = Some(value.to_owned()).filter(|value| !value.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_gives_links_and_the_file_system() {
+        let root = std::env::temp_dir().join(format!("usb-daemon-udev-{}", std::process::id()));
+        fs::create_dir_all(root.join("data")).expect("a folder");
+        let record = "S:disk/by-uuid/12\nS:disk/by-id/usb-x\nI:123\nE:ID_FS_LABEL=STICK\nE:ID_FS_UUID=12\nE:ID_FS_TYPE=vfat\nE:X\nG:systemd\n";
+        fs::write(root.join("data/b8:1"), record).expect("written");
+        let udev = Udev::new(&root);
+        let stored = udev.stored("b8:1").expect("a record");
+        assert_eq!(stored.links, ["disk/by-id/usb-x", "disk/by-uuid/12"]);
+        let found = [stored.label, stored.uuid, stored.file_system].map(Option::unwrap_or_default);
+        assert_eq!(found, ["STICK", "12", "vfat"]);
+        assert_eq!(udev.stored("b8:2"), None, "not there yet");
+        assert!(!udev.is_running() && udev.is_at_rest());
+        fs::write(root.join("control"), "").expect("written");
+        fs::write(root.join("queue"), "").expect("written");
+        assert!(udev.is_running() && !udev.is_at_rest());
+        fs::remove_dir_all(&root).expect("removed");
+    }
+}

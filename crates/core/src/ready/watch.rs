@@ -1,0 +1,358 @@
+//! The thread `aw-ready`: hears what becomes of devices that have come, and says when they may be used.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
+use rustix::io::Errno;
+
+use super::awaited::Listening;
+use super::judgement::{Judgement, judge, unstored};
+use super::message::{Action, Heard, Sender};
+use super::readiness::{BoundInterface, Readiness};
+use super::socket::{ReadySocket, Received};
+use super::tree::{self, Tree};
+use super::udev::Udev;
+use super::{Awaited, News, ReadyConfig, Tell};
+use crate::error::{Code, Error};
+use crate::platform::doorbell::Doorbell;
+use crate::threads;
+
+const SYSFS: &str = "/sys";
+const RUN_UDEV: &str = "/run/udev";
+const DEV: &str = "/dev";
+/// Messages that are kept of devices of which the engine has not told yet.
+const MOST_KEPT: usize = 4096;
+
+/// What is said to the thread.
+#[derive(Default)]
+struct Desk {
+    news: Vec<News>,
+    is_over: bool,
+}
+
+/// The engine's side: dropped, it ends the thread and joins it.
+pub struct ReadyWatch {
+    shared: Arc<(Mutex<Desk>, Doorbell)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ReadyWatch {
+    /// Begins to listen. `tell` is called on a thread of its own.
+    ///
+    /// # Errors
+    /// `ERR_USB_SYSTEM` where the process can have no thread or file descriptor more.
+    pub fn start(config: ReadyConfig, tell: Tell) -> Result<Self, Error> {
+        let failed = |error: io::Error| Error::new(Code::System, format!("no thread for readiness: {error}"));
+        let shared = Arc::new((Mutex::default(), Doorbell::new().map_err(failed)?));
+        // Before the first device is looked at: nothing that becomes of it is missed.
+        let socket = ReadySocket::open()
+            .inspect_err(|error| tracing::info!(%error, "no messages about drivers and udev: sysfs is looked at instead"))
+            .ok();
+        let watching = Watching::new(config, Arc::clone(&shared), socket, tell);
+        let thread = threads::spawn("aw-ready", move || watching.run()).map_err(failed)?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Says what has come and gone.
+    pub fn send(&self, news: Vec<News>) {
+        let (desk, bell) = &*self.shared;
+        desk.lock().unwrap_or_else(PoisonError::into_inner).news.extend(news);
+        bell.ring();
+    }
+}
+
+impl Drop for ReadyWatch {
+    fn drop(&mut self) {
+        let (desk, bell) = &*self.shared;
+        desk.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
+        bell.ring();
+        if let Some(thread) = self.thread.take() {
+            // It panics nowhere; whoever stops a daemon is not to fail with it.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One device.
+struct Device {
+    awaited: Awaited,
+    listening: Listening,
+    looked_at: Instant,
+    deadline: Instant,
+    /// It has been told that something stands in the way.
+    is_told: bool,
+}
+
+struct Watching {
+    config: ReadyConfig,
+    shared: Arc<(Mutex<Desk>, Doorbell)>,
+    socket: Option<ReadySocket>,
+    /// Where udev's file comes and goes that says that it is busy.
+    rest: Option<rustix::fd::OwnedFd>,
+    udev: Udev,
+    /// udev has been heard here.
+    hears_udev: bool,
+    kept: VecDeque<Heard>,
+    /// When some were lost, or have found no room.
+    lost_at: Option<Instant>,
+    devices: HashMap<u64, Device>,
+    tell: Tell,
+}
+
+impl Watching {
+    fn new(
+        config: ReadyConfig,
+        shared: Arc<(Mutex<Desk>, Doorbell)>,
+        socket: Option<ReadySocket>,
+        tell: Tell,
+    ) -> Self {
+        let udev = Udev::new(RUN_UDEV);
+        Self {
+            config,
+            shared,
+            socket,
+            rest: None,
+            udev,
+            hears_udev: false,
+            kept: VecDeque::new(),
+            lost_at: None,
+            devices: HashMap::new(),
+            tell,
+        }
+    }
+
+    fn run(mut self) {
+        loop {
+            self.drain();
+            let Some(news) = self.take_news() else { return };
+            for news in news {
+                self.note(news);
+            }
+            self.look();
+            self.wait();
+        }
+    }
+
+    /// None once it is over.
+    fn take_news(&self) -> Option<Vec<News>> {
+        let (desk, bell) = &*self.shared;
+        let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+        bell.silence();
+        (!desk.is_over).then(|| std::mem::take(&mut desk.news))
+    }
+
+    fn note(&mut self, news: News) {
+        match news {
+            News::Came(awaited) => self.begin(awaited),
+            News::Left { instance } => {
+                self.devices.remove(&instance);
+            }
+        }
+        if self.devices.is_empty() {
+            self.rest = None;
+        } else if self.rest.is_none() {
+            self.rest = watch_rest(self.udev.root());
+        }
+    }
+
+    fn begin(&mut self, awaited: Awaited) {
+        // What has left already gets its detach.
+        let Some(devpath) = devpath(&awaited.name) else { return };
+        let now = Instant::now();
+        let has_lost = self.lost_at.is_some_and(|at| at >= awaited.since);
+        let hears_all = self.socket.is_some() && awaited.is_live && !has_lost;
+        let mut listening = Listening::new(devpath, hears_all, now);
+        self.kept.retain(|heard| !heard.is_within(listening.devpath()) || !listening.hear(heard, now));
+        let deadline = awaited.since + self.config.timeout;
+        let device = Device { listening, looked_at: now, deadline, is_told: false, awaited };
+        self.devices.insert(device.awaited.instance, device);
+    }
+
+    /// Reads what waits, in the order in which it was said.
+    fn drain(&mut self) {
+        let Some(socket) = &mut self.socket else { return };
+        let (mut heard, mut has_lost) = (Vec::new(), false);
+        loop {
+            match socket.receive() {
+                Ok(Received::Heard(message)) => heard.push(message),
+                Ok(Received::Other) => {}
+                Ok(Received::Empty) => break,
+                Ok(Received::Lost) => has_lost = true,
+                Err(error) => {
+                    tracing::warn!(%error, "messages about drivers and udev are heard no more");
+                    self.socket = None;
+                    has_lost = true;
+                    break;
+                }
+            }
+        }
+        let now = Instant::now();
+        if has_lost {
+            self.lost_at = Some(now);
+            self.devices.values_mut().for_each(|device| device.listening.lose());
+        }
+        for message in heard {
+            self.hears_udev |= message.from == Sender::Udev;
+            let is_awaited =
+                self.devices.values().any(|device| message.is_within(device.listening.devpath()));
+            self.devices.retain(|_, device| device.listening.hear(&message, now));
+            if !is_awaited {
+                self.keep(message, now);
+            }
+        }
+    }
+
+    /// For a device of which the engine has not told yet. What was said of one that has gone is not the next one's.
+    fn keep(&mut self, message: Heard, now: Instant) {
+        if message.from == Sender::Kernel && message.action == Action::Remove {
+            self.kept.retain(|kept| !kept.is_within(&message.devpath));
+            return;
+        }
+        if self.kept.len() == MOST_KEPT {
+            self.kept.pop_front();
+            self.lost_at = Some(now);
+        }
+        self.kept.push_back(message);
+    }
+
+    fn look(&mut self) {
+        let now = Instant::now();
+        let has_udev = self.udev.is_running();
+        let due: Vec<u64> = self
+            .devices
+            .iter_mut()
+            .filter_map(|(instance, device)| device.is_due(now).then_some(*instance))
+            .collect();
+        for instance in due {
+            let Some(mut device) = self.devices.remove(&instance) else { continue };
+            if self.look_at(&mut device, has_udev, now) {
+                self.devices.insert(instance, device);
+            }
+        }
+    }
+
+    /// False where it is awaited no longer.
+    fn look_at(&self, device: &mut Device, has_udev: bool, now: Instant) -> bool {
+        let Device { awaited, listening, .. } = device;
+        let folder = folder(listening.devpath());
+        let Some(inode) = tree::inode(&folder) else { return false };
+        if awaited.inode.is_some_and(|own| own != inode) {
+            return false;
+        }
+        let is_late = now >= device.deadline && !device.is_told;
+        if !listening.kernel_is_done(|| tree::is_whole(&folder), now) {
+            if is_late {
+                device.is_told = true;
+                self.tell(device, Vec::new(), Judgement::of_a_busy_kernel());
+            }
+            return true;
+        }
+        let tree = Tree::read(&folder);
+        let is_at_rest = self.udev.is_at_rest();
+        let is_done = !has_udev
+            || (listening.udev_is_done(is_at_rest, self.hears_udev, now)
+                && unstored(&tree, &self.udev).is_empty());
+        if !is_done && !is_late {
+            return true;
+        }
+        let judgement = judge(&tree, is_done, &self.udev, Path::new(DEV));
+        let is_ready = judgement.obstacles.is_empty();
+        let is_final = judgement.is_final(has_udev) && is_done;
+        if is_ready || (!device.is_told && (is_final || is_late)) {
+            device.is_told = true;
+            self.tell(device, tree.interfaces, judgement);
+        }
+        !is_ready
+    }
+
+    fn tell(&self, device: &Device, interfaces: Vec<BoundInterface>, judgement: Judgement) {
+        let elapsed = device.awaited.since.elapsed();
+        let readiness = Readiness {
+            is_ready: judgement.obstacles.is_empty(),
+            obstacles: judgement.obstacles,
+            elapsed_ms: elapsed.as_secs_f64() * 1e3,
+            interfaces,
+            nodes: judgement.nodes,
+        };
+        (self.tell)(device.awaited.instance, readiness);
+    }
+
+    /// Until something is said, or is due. Where nothing is awaited, nobody listens.
+    fn wait(&mut self) {
+        let now = Instant::now();
+        let next = self.devices.values().filter_map(|device| device.next(now)).min();
+        let timeout = next.map(|next| timespec(next.saturating_duration_since(now)));
+        let mut fds = vec![PollFd::new(&self.shared.1, PollFlags::IN)];
+        if !self.devices.is_empty() {
+            fds.extend(self.socket.iter().map(|socket| PollFd::new(socket, PollFlags::IN)));
+            fds.extend(self.rest.iter().map(|rest| PollFd::new(rest, PollFlags::IN)));
+        }
+        // An interrupted wait is a look too many.
+        let _ = poll(&mut fds, timeout.as_ref());
+        drop(fds);
+        if self.rest.as_ref().is_some_and(has_changed) {
+            self.devices.values_mut().for_each(|device| device.listening.look_again());
+        }
+    }
+}
+
+impl Device {
+    /// Whether it is worth a look: something is new, or nothing has come for long enough.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_quiet = self.listening.looks().any(|at| self.looked_at < at && now >= at);
+        let is_late = !self.is_told && now >= self.deadline;
+        let due = self.listening.take_news() || is_quiet || is_late;
+        if due {
+            self.looked_at = now;
+        }
+        due
+    }
+
+    fn next(&self, now: Instant) -> Option<Instant> {
+        let quiet = self.listening.looks().filter(|at| *at > now);
+        let deadline = Some(self.deadline).filter(|_| !self.is_told);
+        quiet.chain(deadline).min()
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    // A wait that ends a little early would look once for nothing.
+    Timespec::try_from(duration + Duration::from_micros(100)).unwrap_or_default()
+}
+
+/// Path below /sys of the device that is called `name` now.
+fn devpath(name: &str) -> Option<String> {
+    let target = Path::new(SYSFS).join("bus/usb/devices").join(name).read_link().ok()?;
+    Some(format!("/{}", target.to_str()?.trim_start_matches("../")))
+}
+
+fn folder(devpath: &str) -> PathBuf {
+    Path::new(SYSFS).join(devpath.trim_start_matches('/'))
+}
+
+/// None where udev is not there: nothing says that it rests, and nothing has to.
+fn watch_rest(root: &Path) -> Option<rustix::fd::OwnedFd> {
+    let fd = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
+    add_watch(&fd, root, WatchFlags::DELETE | WatchFlags::ONLYDIR).ok()?;
+    Some(fd)
+}
+
+/// Empties what waits. True where something did.
+fn has_changed(fd: &rustix::fd::OwnedFd) -> bool {
+    let mut buffer = [std::mem::MaybeUninit::<u8>::uninit(); 1024];
+    let mut reader = Reader::new(fd, &mut buffer);
+    let mut changed = false;
+    loop {
+        match reader.next() {
+            Ok(event) => changed |= !event.events().contains(ReadFlags::IGNORED),
+            Err(Errno::INTR) => {}
+            Err(_) => return changed,
+        }
+    }
+}
