@@ -64,7 +64,8 @@ export interface USBDeviceInfo {
   interfaces: USBInterfaceClass[];
   /**
    * What the device can do, one word for each kind of interface, `<group>:<kind>` by the USB-IF's class codes: `hid:keyboard`, `storage:uas`,
-   * `serial:cdc-acm`, `video:uvc`; `<group>:other` where the codes say no more. Empty where they say nothing.
+   * `serial:cdc-acm`, `video:uvc`; `<group>:other` where the codes say no more. Empty where they say nothing. On Linux interface associations,
+   * CDC's unions and the device object store (`platform:webusb`) have a say, too.
    */
   capabilities: string[];
   /** Mbit/s, where known. */

@@ -47,7 +47,7 @@ export interface USBEvent {
   speed?: number;
   /** Distinct interface classes; none where the entry does not say. */
   interfaces: USBInterfaceClass[];
-  /** As {@link USBDeviceInfo.capabilities}: what follows from the interfaces. */
+  /** As {@link USBDeviceInfo.capabilities}: what follows from the interfaces alone. */
   capabilities: string[];
   /** What the entry says: a later version may know further words. */
   synthetic?: USBDeviceInfo['synthetic'] | (string & {});

@@ -112,7 +112,7 @@ fn port(text: &str) -> Result<String, String> {
 #[cfg(test)]
 pub(crate) mod tests {
     use clap::Parser;
-    use usb_daemon_core::{Address, DeviceDescriptor, InterfaceClass};
+    use usb_daemon_core::{Address, DeviceDescriptor, Functions, InterfaceClass};
 
     use super::*;
 
@@ -137,6 +137,7 @@ pub(crate) mod tests {
             serial_number: Some("0401d7".into()),
             speed: Some("480".into()),
             interfaces: vec![InterfaceClass { class: 8, subclass: 6, protocol: 80 }],
+            functions: Functions::default(),
             power: None,
             bus_path: None,
             inode: None,

@@ -52,7 +52,9 @@ pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, Toke
 pub use consumer::{Abandonment, Consumer, ConsumerConfig, ConsumerNotice, Handover, Outcome};
 pub use daemon::{Daemon, Vitality};
 pub use delivery::{Delivery, Wake};
-pub use device::{Address, Device, DeviceDescriptor, Identity, InterfaceClass, PortPath, Power, StableId};
+pub use device::{
+    Address, Device, DeviceDescriptor, Functions, Identity, InterfaceClass, PortPath, Power, StableId,
+};
 pub use diagnosis::{Finding, Grade, diagnose};
 pub use error::{Code, Error};
 pub use event::{Action, Attachment, Backend, DeviceInfo, Event, Synthetic};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::device::{Address, Device, DeviceDescriptor, Identity, PortPath, StableId};
+use crate::device::{Address, Device, DeviceDescriptor, Functions, Identity, PortPath, StableId};
 use crate::event::{Action, Attachment, Backend, Event};
 
 /// A mouse.
@@ -22,6 +22,7 @@ pub(crate) fn device() -> Device {
         serial_number: None,
         speed: Some("1.5".into()),
         interfaces: vec![],
+        functions: Functions::default(),
         power: None,
         bus_path: None,
         inode: None,

@@ -1,8 +1,8 @@
 //! The device that every benchmark is about.
 
 use usb_daemon_core::{
-    Action, Address, Attachment, Backend, Device, DeviceDescriptor, Event, Identity, InterfaceClass, Journey,
-    PortPath, StableId,
+    Action, Address, Attachment, Backend, Device, DeviceDescriptor, Event, Functions, Identity,
+    InterfaceClass, Journey, PortPath, StableId,
 };
 
 pub const NAME: &str = "1-4.2";
@@ -24,6 +24,7 @@ pub fn device() -> Device {
         serial_number: None,
         speed: Some("1.5".into()),
         interfaces: vec![InterfaceClass { class: 3, subclass: 1, protocol: 2 }],
+        functions: Functions::default(),
         power: None,
         bus_path: Some("0000:00:14.0-usb2".into()),
         inode: Some(4711),

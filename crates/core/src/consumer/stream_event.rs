@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::fields::Fields;
 use super::options::id;
-use crate::device::{DeviceDescriptor, InterfaceClass, capabilities};
+use crate::device::{DeviceDescriptor, Functions, InterfaceClass, capabilities};
 use crate::event::Action;
 use crate::stream_field as field;
 use crate::stream_reply::Entry;
@@ -89,6 +89,7 @@ impl StreamEvent {
             capabilities: capabilities(
                 descriptor.as_ref().unwrap_or(&DeviceDescriptor::default()),
                 &interfaces,
+                &Functions::default(),
             ),
             source: word("source")?.unwrap_or_else(|| if by_script { "udev" } else { "node-usb" }.into()),
             action,

@@ -1,47 +1,59 @@
 //! What a device can do, in words: `hid:keyboard`, `storage:uas`, `serial:cdc-acm`.
 //!
-//! Made of the class, subclass and protocol of its interfaces, which are known of every device that anybody describes, and named after
-//! the USB-IF's class codes (usb.org, "Defined Class Codes", and the specifications of the classes that it refers to). A word has the
+//! Made of the class, subclass and protocol of its interfaces, which are known of every device that anybody describes, of what groups them
+//! where the descriptors are known (`function`), and named after the USB-IF's class codes (usb.org, "Defined Class Codes", and the specifications of the classes that it refers to). A word has the
 //! form `<group>:<kind>`; the kind is `other` where the codes say no more than the group. Vendor-specific interfaces are `vendor:other`,
 //! but for the two of Android's that everybody knows; Microsoft's 02/02/ff for RNDIS is taken as what it is meant to be.
 
-use super::{DeviceDescriptor, InterfaceClass};
+use super::{DeviceDescriptor, Functions, InterfaceClass};
 
 const HUB: u8 = 0x09;
 const CDC_DATA: u8 = 0x0a;
 const RNDIS: &str = "network:rndis";
+const VENDOR: &str = "vendor:other";
 
-/// What these interfaces are for, each word once, in their order. A device that names no interface, as a hub that is not
-/// configured, is what it says at the top.
+/// What these interfaces are for, each word once, in their order, and what the device has for some platforms. A device of which no
+/// interface says anything, as a hub that is not configured, is what it says at the top.
 pub(crate) fn capabilities(
     descriptor: &DeviceDescriptor,
     interfaces: &[InterfaceClass],
+    functions: &Functions,
 ) -> Vec<&'static str> {
     let own = descriptor.class();
-    let alone = std::slice::from_ref(&own);
-    let all = if interfaces.is_empty() { alone } else { interfaces };
-    let controls_data = all.iter().any(|&found| found.class == 0x02 || word(found) == Some(RNDIS));
+    let all = if functions.classes.is_empty() { interfaces } else { &functions.classes };
     let mut found = Vec::new();
-    for &interface in all {
-        // Data flows where a communication interface says what of.
-        if interface.class == CDC_DATA && controls_data {
-            continue;
-        }
-        // A hub's interfaces are its ways to translate: which of them it has, and that it is one of USB 3, it says itself.
-        let is_the_hub = interface.class == HUB && own.class == HUB;
-        if let Some(word) =
-            word(if is_the_hub { own } else { interface }).filter(|word| !found.contains(word))
-        {
+    let mut add = |word: Option<&'static str>| {
+        if let Some(word) = word.filter(|word| !found.contains(word)) {
             found.push(word);
         }
+    };
+    for &interface in all {
+        // A hub's interfaces are its ways to translate: which of them it has, and that it is one of USB 3, it says itself.
+        let is_the_hub = interface.class == HUB && own.class == HUB;
+        add(word(if is_the_hub { own } else { interface }));
     }
+    if found.is_empty() {
+        found.extend(word(own));
+    }
+    found.extend(functions.platforms.iter().map(|platform| platform.word()));
     found
 }
 
-/// None where the codes say that others decide: class 0, and those with which a device announces that its interfaces belong together.
+/// It controls what flows through other interfaces, as CDC has it.
+pub(super) fn is_communication(interface: InterfaceClass) -> bool {
+    interface.class == 0x02 || word(interface) == Some(RNDIS)
+}
+
+/// Its codes leave it to others to say what it is for.
+pub(super) fn says_nothing(interface: InterfaceClass) -> bool {
+    matches!(word(interface), None | Some(VENDOR))
+}
+
+/// None where the codes say that others decide: class 0, those with which a device announces that its interfaces belong together, and the
+/// data of a communication interface.
 fn word(InterfaceClass { class, subclass, protocol }: InterfaceClass) -> Option<&'static str> {
     Some(match (class, subclass, protocol) {
-        (0x00, ..) | (0xef, 0x02, 0x01 | 0x02) => return None,
+        (0x00 | CDC_DATA, ..) | (0xef, 0x02, 0x01 | 0x02) => return None,
         (0x01, 0x03, _) => "audio:midi",
         (0x01, _, 0x00) => "audio:uac1",
         (0x01, _, 0x20) => "audio:uac2",
@@ -79,9 +91,6 @@ fn word(InterfaceClass { class, subclass, protocol }: InterfaceClass) -> Option<
         (HUB, _, 0x02) => "hub:multi-tt",
         (HUB, _, 0x03) => "hub:superspeed",
         (HUB, ..) => "hub:other",
-        (CDC_DATA, _, 0x01) => "network:cdc-ncm",
-        (CDC_DATA, _, 0x02) => "network:mbim",
-        (CDC_DATA, ..) => "cdc:data",
         (0x0b, 0x00, 0x00) => "smartcard:ccid",
         (0x0b, 0x00, 0x01) => "smartcard:iccd-a",
         (0x0b, 0x00, 0x02) => "smartcard:iccd-b",
@@ -117,7 +126,7 @@ fn word(InterfaceClass { class, subclass, protocol }: InterfaceClass) -> Option<
         (0xfe, ..) => "application:other",
         (0xff, 0x42, 0x01) => "debug:adb",
         (0xff, 0x42, 0x03) => "firmware:fastboot",
-        (0xff, ..) => "vendor:other",
+        (0xff, ..) => VENDOR,
         _ => "unknown:other",
     })
 }
@@ -127,7 +136,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
-    use crate::device::descriptor::configurations;
+    use crate::device::configuration::{Configurations, configurations};
     use crate::test_support::bytes;
 
     /// The descriptors of real devices, as public test suites have recorded them, with the words that each should give.
@@ -148,7 +157,7 @@ mod tests {
             .iter()
             .map(|&(class, subclass, protocol)| InterfaceClass { class, subclass, protocol })
             .collect();
-        capabilities(&descriptor, &interfaces)
+        capabilities(&descriptor, &interfaces, &Functions::default())
     }
 
     #[test]
@@ -158,7 +167,10 @@ mod tests {
         for Fixture { vendor_id, product_id, source, descriptors, capabilities: expected } in fixtures {
             let raw = bytes(&descriptors);
             let descriptor = DeviceDescriptor::parse(&raw).expect("a device descriptor");
-            let found = capabilities(&descriptor, &configurations(&raw, false).interfaces);
+            let Configurations { interfaces, functions: classes, fault, .. } = configurations(&raw, false);
+            let functions = Functions { classes, platforms: Vec::new() };
+            let found = capabilities(&descriptor, &interfaces, &functions);
+            assert_eq!(fault, None, "{vendor_id}:{product_id} of {source}");
             assert_eq!(found, expected, "{vendor_id}:{product_id} of {source}");
         }
     }
@@ -175,11 +187,12 @@ mod tests {
     fn a_data_interface_is_what_its_communication_interface_says() {
         assert_eq!(of(2, &[(2, 2, 1), (0x0a, 0, 0)]), ["serial:cdc-acm"]);
         assert_eq!(of(2, &[(2, 0x0e, 0), (0x0a, 0, 2)]), ["network:mbim"]);
-        assert_eq!(of(0, &[(0x0a, 0, 2)]), ["network:mbim"]);
+        assert_eq!(of(0, &[(0x0a, 0, 2)]), Vec::<&str>::new());
+        assert_eq!(of(2, &[(0x0a, 0, 0)]), ["cdc:other"]);
     }
 
     #[test]
-    fn what_names_no_interface_is_what_it_says_at_the_top() {
+    fn what_no_interface_says_is_what_it_says_at_the_top() {
         assert_eq!(of(9, &[]), ["hub:no-tt"]);
         // What calls itself a hub hides nothing by that.
         assert_eq!(of(9, &[(9, 0, 1), (9, 0, 2), (3, 1, 1)]), ["hub:no-tt", "hid:keyboard"]);
@@ -193,7 +206,7 @@ mod tests {
         for code in 0..=0x00ff_ffff_u32 {
             let [_, class, subclass, protocol] = code.to_be_bytes();
             let Some(word) = word(InterfaceClass { class, subclass, protocol }) else {
-                assert!(class == 0 || class == 0xef, "{class:02x}/{subclass:02x}/{protocol:02x}");
+                assert!([0, CDC_DATA, 0xef].contains(&class), "{class:02x}/{subclass:02x}/{protocol:02x}");
                 continue;
             };
             let (group, kind) = word.split_once(':').expect("two parts");

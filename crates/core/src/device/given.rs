@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Address, Device, DeviceDescriptor, InterfaceClass, PortPath};
+use super::{Address, Device, DeviceDescriptor, Functions, InterfaceClass, PortPath};
 use crate::stream_field::{PORTS, SPEED, fault, speed};
 
 /// Where a program says that a device is.
@@ -66,6 +66,7 @@ impl Device {
             serial_number: given.serial_number,
             speed: given.speed.map(|speed| speed.to_string()),
             interfaces: given.interfaces,
+            functions: Functions::default(),
             power: None,
             bus_path: None,
             inode: None,

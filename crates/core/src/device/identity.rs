@@ -121,7 +121,7 @@ fn port_id(device: &Device) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{DeviceDescriptor, PortPath};
+    use crate::device::{DeviceDescriptor, Functions, PortPath};
 
     fn device(address: u16, name: &str, serial: Option<&str>) -> Device {
         Device {
@@ -133,6 +133,7 @@ mod tests {
             serial_number: serial.map(str::to_owned),
             speed: None,
             interfaces: vec![],
+            functions: Functions::default(),
             power: None,
             bus_path: Some("0000:00:14.0-usb2".into()),
             inode: None,

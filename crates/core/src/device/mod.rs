@@ -1,22 +1,33 @@
 //! What is known of one attached device, and the names made of it.
 
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
+mod bos;
 mod capability;
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
+mod configuration;
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
 mod descriptor;
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
+mod function;
 mod given;
 mod identity;
 mod port_path;
 mod serial;
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
+mod walk;
 
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+#[cfg(target_os = "linux")]
+pub use bos::{Platform, Store, store};
 pub(crate) use capability::capabilities;
 #[cfg(target_os = "linux")]
-pub use descriptor::{Configurations, configurations, interface_descriptors};
+pub use configuration::{Configurations, configurations, interface_descriptors};
 pub use descriptor::{DeviceDescriptor, InterfaceClass, Power};
+pub use function::Functions;
 pub use identity::{Identity, SerialMemory, StableId};
 pub use port_path::PortPath;
 
@@ -50,6 +61,9 @@ pub struct Device {
     pub speed: Option<String>,
     /// Distinct interface classes of all configurations, in the order of the descriptors.
     pub interfaces: Vec<InterfaceClass>,
+    /// What its descriptors say beyond those classes.
+    #[serde(default, skip_serializing_if = "Functions::is_empty")]
+    pub functions: Functions,
     /// What it asks of its port, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power: Option<Power>,
@@ -92,6 +106,7 @@ impl Device {
             serial_number: None,
             speed: None,
             interfaces: Vec::new(),
+            functions: Functions::default(),
             power: None,
             bus_path,
             inode: None,
@@ -101,7 +116,7 @@ impl Device {
 
     /// What it can do, in words: `hid:keyboard`, `storage:uas`.
     pub fn capabilities(&self) -> Vec<&'static str> {
-        capabilities(&self.descriptor, &self.interfaces)
+        capabilities(&self.descriptor, &self.interfaces, &self.functions)
     }
 
     /// Whether it can do this: `hid:keyboard`, or `serial:*` for any kind of a group.

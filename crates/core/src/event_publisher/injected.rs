@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::clock;
 use crate::device::{
-    Address, Device, DeviceDescriptor, Identity, InterfaceClass, PortPath, SerialMemory, StableId,
+    Address, Device, DeviceDescriptor, Functions, Identity, InterfaceClass, PortPath, SerialMemory, StableId,
 };
 use crate::error::{Code, Error};
 use crate::event::{Action, Attachment, Backend, Event};
@@ -99,6 +99,7 @@ impl Given {
             serial_number: text("serialNumber")?,
             speed: self.read("speed", field::SPEED, rate)?,
             interfaces: self.read("interfaces", CLASSES, classes)?.unwrap_or_default(),
+            functions: Functions::default(),
             power: None,
             bus_path: None,
             inode: None,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::device::{Address, Device, DeviceDescriptor, InterfaceClass, PortPath};
+use crate::device::{Address, Device, DeviceDescriptor, Functions, InterfaceClass, PortPath};
 use crate::error::{Code, Error};
 use crate::threads;
 
@@ -87,6 +87,7 @@ impl SimulatedCommand {
             serial_number: device.serial_number,
             speed: device.speed,
             interfaces: device.interfaces,
+            functions: Functions::default(),
             power: None,
             bus_path: Some("simulated".into()),
             inode: None,

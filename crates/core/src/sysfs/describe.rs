@@ -6,25 +6,24 @@
 //! In two steps, because the kernel answers for descriptors and speed at once, but for a string only once it has the
 //! device's lock, and that is held while drivers probe: from the `add` on, for as long as the slowest of them takes.
 
-use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::OwnedFd;
 use std::sync::PoisonError;
 
-use rustix::fs::{CWD, Mode, OFlags, fstat, openat, readlinkat, stat};
-use rustix::io::{Errno, read};
+use rustix::fs::{CWD, fstat, readlinkat, stat};
 
 use super::Sysfs;
-use crate::device::{Address, Configurations, Device, DeviceDescriptor, PortPath, configurations};
+use super::attribute::{address, number, open_directory, read_file, text};
+use crate::device::{
+    Address, Configurations, Device, DeviceDescriptor, Functions, Platform, PortPath, Store, configurations,
+    store,
+};
 use crate::platform;
 use crate::source::netlink::Uevent;
 
-/// sysfs gives at most a page per text attribute; raw descriptors may be up to 64 KiB a configuration.
-const FIRST_READ: usize = 4 << 10;
-const LARGEST_FILE: usize = 1 << 20;
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// Mbit/s from which on a bus is a USB 3 bus.
 const SUPER_SPEED: u32 = 5000;
+/// The release of USB from which on a device may have a device object store.
+const FIRST_WITH_STORE: u16 = 0x0201;
 
 /// A device of which all is known that needs no waiting.
 pub(crate) type Description = platform::Description<StringsToRead>;
@@ -101,7 +100,8 @@ impl Sysfs {
             [descriptor.i_manufacturer, descriptor.i_product, descriptor.i_serial_number] != [0, 0, 0];
         let speed = text(&directory, "speed").filter(|speed| speed != "unknown");
         let is_super_speed = speed.as_deref().is_some_and(is_super_speed);
-        let Configurations { interfaces, power, fault } = configurations(&raw, is_super_speed);
+        let Configurations { interfaces, functions: classes, power, fault } =
+            configurations(&raw, is_super_speed);
         if let Some(fault) = fault {
             tracing::warn!(device = devpath, fault, "malformed descriptors: what came before is taken");
         }
@@ -113,6 +113,7 @@ impl Sysfs {
             serial_number: None,
             speed,
             interfaces,
+            functions: Functions { classes, platforms: platforms(&directory, &descriptor, devpath) },
             power,
             bus_path: self.bus_path(devpath),
             inode: fstat(&directory).ok().map(|status| status.st_ino),
@@ -163,70 +164,27 @@ fn root_hub_end(devpath: &str) -> Option<usize> {
     None
 }
 
-/// Bus and address of the device at `path` below `at`.
-///
-/// # Errors
-/// What the kernel answers; NODEV where the device goes while it is read.
-pub(super) fn read_address(at: impl AsFd, path: &OsStr) -> Result<Address, Errno> {
-    let directory = openat(at, Path::new(path), DIRECTORY, Mode::empty())?;
-    address(&directory).ok_or(Errno::NODEV)
+/// What a device object store says, where the kernel shows one: older ones keep it to themselves.
+fn platforms(directory: &OwnedFd, descriptor: &DeviceDescriptor, devpath: &str) -> Vec<Platform> {
+    if descriptor.bcd_usb < FIRST_WITH_STORE {
+        return Vec::new();
+    }
+    let Some(raw) = read_file(directory, "bos_descriptors").filter(|raw| !raw.is_empty()) else {
+        return Vec::new();
+    };
+    let Store { platforms, fault } = store(&raw);
+    if let Some(fault) = fault {
+        tracing::warn!(device = devpath, fault, "malformed device object store: what came before is taken");
+    }
+    platforms
 }
 
 fn is_super_speed(speed: &str) -> bool {
     speed.parse().is_ok_and(|speed: u32| speed >= SUPER_SPEED)
 }
 
-fn open_directory(at: impl AsFd, path: &Path) -> Option<OwnedFd> {
-    openat(at, path, DIRECTORY, Mode::empty()).ok()
-}
-
-fn address(directory: &OwnedFd) -> Option<Address> {
-    Some(Address { bus: number(directory, "busnum")?, device: number(directory, "devnum")? })
-}
-
 fn port_path(devpath: &str) -> Option<PortPath> {
     PortPath::parse(devpath.rsplit('/').next()?)
-}
-
-fn number<T: std::str::FromStr>(directory: &OwnedFd, file: &str) -> Option<T> {
-    std::str::from_utf8(&read_file(directory, file)?).ok()?.trim_ascii().parse().ok()
-}
-
-/// A text attribute without the newline that sysfs puts behind it; newlines of the device's own stay.
-fn text(directory: &OwnedFd, file: &str) -> Option<String> {
-    let mut bytes = read_file(directory, file)?;
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-    }
-    Some(
-        String::from_utf8(bytes)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
-    )
-}
-
-fn read_file(directory: &OwnedFd, file: &str) -> Option<Vec<u8>> {
-    let fd = openat(directory, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let mut bytes = vec![0; FIRST_READ];
-    let mut length = 0;
-    loop {
-        match read(&fd, &mut bytes[length..]) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(Errno::INTR) => {}
-            Err(_) => return None,
-        }
-        if length == bytes.len() {
-            if length >= LARGEST_FILE {
-                return None;
-            }
-            bytes.resize(length * 4, 0);
-        } else if length < FIRST_READ / 2 {
-            // A short read of an attribute is its end; asking again costs a system call an attribute.
-            break;
-        }
-    }
-    bytes.truncate(length);
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -235,6 +193,7 @@ mod tests {
     use std::fs;
 
     use crate::sysfs::test_tree::Tree;
+    use crate::test_support::bytes;
 
     fn whole(description: Description) -> Device {
         match description {
@@ -255,6 +214,24 @@ mod tests {
         assert_eq!((device.port_path.to_string().as_str(), device.partial), ("4.2", false));
         assert_eq!(device.interfaces.len(), 1);
         assert_eq!(sysfs.describe_name("1-4.2", device.address).map(whole), Some(device));
+    }
+
+    #[test]
+    fn a_device_object_store_is_read_where_there_may_be_one() {
+        let (tree, sysfs) = Tree::with("store", b"x\n");
+        let capabilities = || whole(sysfs.describe_uevent(&Tree::uevent(5))).capabilities();
+        let mut descriptors = fs::read(tree.directory().join("descriptors")).expect("an attribute");
+        let store = bytes("050f1d0001 1810050038b60834a909a0478bfda0768815b66500010101");
+        tree.write("bos_descriptors", &store);
+        assert_eq!(capabilities(), ["hid:mouse"], "a device of USB 2.0 has none");
+        descriptors[2] = 0x10;
+        tree.write("descriptors", &descriptors);
+        assert_eq!(capabilities(), ["hid:mouse", "platform:webusb"]);
+        tree.write("bos_descriptors", &store[..10]);
+        assert_eq!(capabilities(), ["hid:mouse"]);
+        // The kernel shows an empty file of a device that gave none.
+        tree.write("bos_descriptors", b"");
+        assert_eq!(capabilities(), ["hid:mouse"]);
     }
 
     #[test]

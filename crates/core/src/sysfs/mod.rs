@@ -1,5 +1,6 @@
 //! What sysfs says: which devices are on the bus, and what each one is. Never opens a device.
 
+mod attribute;
 mod describe;
 mod drivers;
 mod scan;

@@ -9,7 +9,7 @@ use rustix::fs::{CWD, Mode, OFlags, RawDir, openat};
 use rustix::io::Errno;
 
 use super::Sysfs;
-use super::describe::read_address;
+use super::attribute::read_address;
 use crate::device::PortPath;
 use crate::platform::Entry;
 

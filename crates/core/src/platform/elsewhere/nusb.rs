@@ -15,7 +15,7 @@ use nusb::{DeviceId, DeviceInfo, MaybeFuture as _, Speed};
 use super::found::{Found, Read, Strings, Unread};
 use super::generations::Generations;
 use super::lister::{Heard, System};
-use crate::device::{Address, Device, DeviceDescriptor, InterfaceClass, PortPath};
+use crate::device::{Address, Device, DeviceDescriptor, Functions, InterfaceClass, PortPath};
 #[cfg(target_os = "linux")]
 use crate::platform::linux::devices;
 #[cfg(target_os = "macos")]
@@ -71,6 +71,7 @@ impl Nusb {
             serial_number: owned(info.serial_number()),
             speed: info.speed().and_then(speed).map(str::to_owned),
             interfaces: distinct,
+            functions: Functions::default(),
             power: None,
             bus_path: Some(bus_id).filter(|id| !id.is_empty()),
             inode: instance,

@@ -1,0 +1,73 @@
+//! The files of one device's directory, each read through the directory that is open.
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::{Errno, read};
+
+use crate::device::Address;
+
+/// sysfs gives at most a page per text attribute; raw descriptors may be up to 64 KiB a configuration.
+const FIRST_READ: usize = 4 << 10;
+const LARGEST_FILE: usize = 1 << 20;
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Bus and address of the device at `path` below `at`.
+///
+/// # Errors
+/// What the kernel answers; NODEV where the device goes while it is read.
+pub(super) fn read_address(at: impl AsFd, path: &OsStr) -> Result<Address, Errno> {
+    let directory = openat(at, Path::new(path), DIRECTORY, Mode::empty())?;
+    address(&directory).ok_or(Errno::NODEV)
+}
+
+pub(super) fn open_directory(at: impl AsFd, path: &Path) -> Option<OwnedFd> {
+    openat(at, path, DIRECTORY, Mode::empty()).ok()
+}
+
+pub(super) fn address(directory: &OwnedFd) -> Option<Address> {
+    Some(Address { bus: number(directory, "busnum")?, device: number(directory, "devnum")? })
+}
+
+pub(super) fn number<T: std::str::FromStr>(directory: &OwnedFd, file: &str) -> Option<T> {
+    std::str::from_utf8(&read_file(directory, file)?).ok()?.trim_ascii().parse().ok()
+}
+
+/// A text attribute without the newline that sysfs puts behind it; newlines of the device's own stay.
+pub(super) fn text(directory: &OwnedFd, file: &str) -> Option<String> {
+    let mut bytes = read_file(directory, file)?;
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+    }
+    Some(
+        String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+    )
+}
+
+pub(super) fn read_file(directory: &OwnedFd, file: &str) -> Option<Vec<u8>> {
+    let fd = openat(directory, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut bytes = vec![0; FIRST_READ];
+    let mut length = 0;
+    loop {
+        match read(&fd, &mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(count) => length += count,
+            Err(Errno::INTR) => {}
+            Err(_) => return None,
+        }
+        if length == bytes.len() {
+            if length >= LARGEST_FILE {
+                return None;
+            }
+            bytes.resize(length * 4, 0);
+        } else if length < FIRST_READ / 2 {
+            // A short read of an attribute is its end; asking again costs a system call an attribute.
+            break;
+        }
+    }
+    bytes.truncate(length);
+    Some(bytes)
+}
