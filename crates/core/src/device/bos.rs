@@ -21,7 +21,7 @@ pub enum Platform {
 }
 
 impl Platform {
-    const ALL: [Self; 2] = [Self::WebUsb, Self::MsOs20];
+    pub(super) const ALL: [Self; 2] = [Self::WebUsb, Self::MsOs20];
 
     /// The word among a device's capabilities.
     pub(super) fn word(self) -> &'static str {

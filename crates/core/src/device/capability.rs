@@ -133,10 +133,14 @@ fn word(InterfaceClass { class, subclass, protocol }: InterfaceClass) -> Option<
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde::Deserialize;
 
     use super::*;
+    use crate::device::bos::Platform;
     use crate::device::configuration::{Configurations, configurations};
+    use crate::device::hid_report;
     use crate::test_support::bytes;
 
     /// The descriptors of real devices, as public test suites have recorded them, with the words that each should give.
@@ -199,6 +203,29 @@ mod tests {
         assert_eq!(of(0, &[]), Vec::<&str>::new());
         assert_eq!(of(0xff, &[]), ["vendor:other"]);
         assert_eq!(of(0, &[(0, 0, 0), (0x77, 1, 1)]), ["unknown:other"]);
+    }
+
+    #[test]
+    fn every_word_stands_in_the_documentation() {
+        let page = include_str!("../../../../docs/CAPABILITIES.md");
+        let (attach, report) = page.split_once("## From HID report descriptors").expect("two lists");
+        let (_, attach) = attach.split_once("## At attach").expect("a list");
+        let listed =
+            |list: &'static str| list.split('`').filter(|word| word.contains(':')).collect::<BTreeSet<_>>();
+        let mut found: BTreeSet<_> = Platform::ALL.into_iter().map(Platform::word).collect();
+        let mut last = None;
+        for code in 0..=0x00ff_ffff_u32 {
+            let [_, class, subclass, protocol] = code.to_be_bytes();
+            let word = word(InterfaceClass { class, subclass, protocol });
+            if word != last {
+                found.extend(word);
+                last = word;
+            }
+        }
+        assert_eq!(listed(attach), found);
+        let usages = (0..=u16::MAX)
+            .flat_map(|page| [1, 2, 4, 5, 6, 7, 8, 0x80].map(|usage| hid_report::word(page, usage)));
+        assert_eq!(listed(report), usages.collect());
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod descriptor;
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
 mod function;
 mod given;
+mod hid_report;
 mod identity;
 mod port_path;
 mod serial;
@@ -28,6 +29,7 @@ pub(crate) use capability::capabilities;
 pub use configuration::{Configurations, configurations, interface_descriptors};
 pub use descriptor::{DeviceDescriptor, InterfaceClass, Power};
 pub use function::Functions;
+pub use hid_report::{ReportUsages, report_usages};
 pub use identity::{Identity, SerialMemory, StableId};
 pub use port_path::PortPath;
 
