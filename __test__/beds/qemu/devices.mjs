@@ -1,13 +1,19 @@
 // QEMU's emulated USB devices: plugging and unplugging them.
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 
-import { controllerAddress } from './machine.mjs'
+import { controllerAddress, silence } from './machine.mjs'
 
-const drivers = { keyboard: 'usb-kbd', mouse: 'usb-mouse', tablet: 'usb-tablet', storage: 'usb-storage', serial: 'usb-serial', network: 'usb-net', hub: 'usb-hub' }
+const drivers = {
+  keyboard: 'usb-kbd', mouse: 'usb-mouse', tablet: 'usb-tablet', pen: 'usb-wacom-tablet', braille: 'usb-braille', storage: 'usb-storage', bulkOnly: 'usb-bot', uas: 'usb-uas',
+  serial: 'usb-serial', network: 'usb-net', audio: 'usb-audio', mtp: 'usb-mtp', smartcard: 'usb-ccid', hub: 'usb-hub',
+}
 const hubPorts = 8
 const diskBytes = 8 * 1024 * 1024
 const releaseDeadlineMs = 10_000
+/** What a media player shows, which may be anything: it can only be read. */
+const sharedFolder = fileURLToPath(new URL('guest', import.meta.url))
 
 export class Devices {
   #qmp
@@ -33,6 +39,8 @@ export class Devices {
     deleted.catch(() => {})
     try {
       await this.#qmp.execute('device_add', properties)
+      // These wait for their disks, which come one by one.
+      if (kind === 'bulkOnly' || kind === 'uas') await this.#qmp.execute('qom-set', { path: `/machine/peripheral/${id}`, property: 'attached', value: true })
     } catch (error) {
       await backend.remove()
       throw error
@@ -65,18 +73,20 @@ export class Devices {
       await this.#qmp.execute('blockdev-add', { driver: 'null-co', 'node-name': node, size: diskBytes, 'read-zeroes': true })
       return { properties: { drive: node }, remove: () => this.#release('blockdev-del', { 'node-name': node }) }
     }
-    if (kind === 'serial') {
+    if (kind === 'serial' || kind === 'braille') {
       const chardev = `${id}-line`
-      await this.#qmp.execute('chardev-add', { id: chardev, backend: { type: 'null', data: {} } })
-      const properties = { chardev, 'always-plugged': true }
+      // A braille display is there while its line is open, which a null one never is.
+      await this.#qmp.execute('chardev-add', { id: chardev, backend: { type: kind === 'serial' ? 'null' : 'ringbuf', data: {} } })
+      const properties = kind === 'serial' ? { chardev, 'always-plugged': true } : { chardev }
       return { properties, remove: () => this.#release('chardev-remove', { id: chardev }) }
     }
     if (kind === 'network') {
-      const netdev = `${id}-line`
-      await this.#qmp.execute('netdev_add', { type: 'hubport', id: netdev, hubid: this.#nextId })
-      return { properties: { netdev }, remove: () => this.#release('netdev_del', { id: netdev }) }
+      const netdev = `${id}-net`
+      await this.#qmp.execute('netdev_add', { type: 'hubport', id: netdev, hubid: 0 })
+      return { properties: { netdev }, remove: () => this.#qmp.execute('netdev_del', { id: netdev }) }
     }
-    return { properties: {}, remove: async () => {} }
+    const properties = { audio: { audiodev: silence }, mtp: { rootdir: sharedFolder } }[kind] ?? {}
+    return { properties, remove: async () => {} }
   }
 
   // The device lets go of its backend only some time after DEVICE_DELETED.

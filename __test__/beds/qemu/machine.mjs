@@ -9,6 +9,8 @@ const qemu = 'qemu-system-x86_64'
 // QEMU's fd numbers for the two socket pairs that `stdio` below makes: no socket files, so nothing to remove afterwards.
 const agentFd = 3
 const qmpFd = 4
+/** Where a sound card plays. */
+export const silence = 'silence'
 
 /** The PCI address at which a controller sits, as it appears in sysfs paths. */
 export function controllerAddress(index) {
@@ -23,7 +25,7 @@ export function startMachine({ kernel, initramfs, controllers, memoryMb, command
     ['-chardev', `socket,id=qmp,fd=${qmpFd}`, '-mon', 'chardev=qmp,mode=control'],
     ['-chardev', `socket,id=agent,fd=${agentFd}`, '-device', 'virtio-serial-pci,max_ports=2', '-device', 'virtserialport,nr=1,chardev=agent'],
     ['-fsdev', 'local,id=root,path=/,security_model=none,readonly=on,multidevs=remap', '-device', 'virtio-9p-pci,fsdev=root,mount_tag=root'],
-    ['-device', 'virtio-rng-pci'],
+    ['-device', 'virtio-rng-pci', '-audiodev', `none,id=${silence}`],
     ...Array.from({ length: controllers }, (_, index) => {
       const slot = controllerAddress(index).slice(8, 10)
       return ['-device', `qemu-xhci,id=xhci${index},addr=0x${slot},p2=15,p3=15`]

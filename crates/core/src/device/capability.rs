@@ -155,6 +155,18 @@ mod tests {
         capabilities: Vec<String>,
     }
 
+    /// Those of every USB device that QEMU has, as `__test__/kernel-capabilities.test.mjs` has read them in a real kernel.
+    const QEMU: &str = include_str!("../../fixtures/qemu-descriptors.json");
+
+    #[derive(Deserialize)]
+    struct Emulated {
+        kind: String,
+        descriptors: String,
+        capabilities: Vec<String>,
+        reports: Vec<String>,
+        report_capabilities: Vec<String>,
+    }
+
     fn of(class: u8, interfaces: &[(u8, u8, u8)]) -> Vec<&'static str> {
         let descriptor = DeviceDescriptor { b_device_class: class, ..DeviceDescriptor::default() };
         let interfaces: Vec<_> = interfaces
@@ -164,18 +176,33 @@ mod tests {
         capabilities(&descriptor, &interfaces, &Functions::default())
     }
 
+    fn of_raw(descriptors: &str) -> (Vec<String>, Option<String>) {
+        let raw = bytes(descriptors);
+        let descriptor = DeviceDescriptor::parse(&raw).expect("a device descriptor");
+        let Configurations { interfaces, functions: classes, fault, .. } = configurations(&raw, false);
+        let found = capabilities(&descriptor, &interfaces, &Functions { classes, platforms: Vec::new() });
+        (found.into_iter().map(String::from).collect(), fault)
+    }
+
     #[test]
     fn real_devices_can_do_what_they_are_known_to_do() {
         let fixtures: Vec<Fixture> = serde_json::from_str(FIXTURES).expect("fixtures");
         assert_eq!(fixtures.len(), 52);
         for Fixture { vendor_id, product_id, source, descriptors, capabilities: expected } in fixtures {
-            let raw = bytes(&descriptors);
-            let descriptor = DeviceDescriptor::parse(&raw).expect("a device descriptor");
-            let Configurations { interfaces, functions: classes, fault, .. } = configurations(&raw, false);
-            let functions = Functions { classes, platforms: Vec::new() };
-            let found = capabilities(&descriptor, &interfaces, &functions);
-            assert_eq!(fault, None, "{vendor_id}:{product_id} of {source}");
-            assert_eq!(found, expected, "{vendor_id}:{product_id} of {source}");
+            assert_eq!(of_raw(&descriptors), (expected, None), "{vendor_id}:{product_id} of {source}");
+        }
+    }
+
+    #[test]
+    fn emulated_devices_can_do_what_they_are_known_to_do() {
+        let fixtures: Vec<Emulated> = serde_json::from_str(QEMU).expect("fixtures");
+        assert_eq!(fixtures.len(), 14);
+        for Emulated { kind, descriptors, capabilities: expected, reports, report_capabilities } in fixtures {
+            assert_eq!(of_raw(&descriptors), (expected, None), "{kind}");
+            let reports = reports.iter().map(|report| hid_report::report_usages(&bytes(report)));
+            let (words, faults): (Vec<_>, Vec<_>) = reports.map(|found| (found.words, found.fault)).unzip();
+            assert_eq!(words.concat(), report_capabilities, "{kind}");
+            assert!(faults.iter().all(Option::is_none), "{kind}: {faults:?}");
         }
     }
 
