@@ -44,6 +44,8 @@ describe('texts', () => {
   it('name a device by what it says, or by what it is', () => {
     expect(nameOf({ manufacturer: 'Canon', product: 'LiDE' })).toBe('Canon LiDE');
     expect(nameOf({ manufacturer: 'Canon', product: 'Canon LiDE' })).toBe('Canon LiDE');
+    expect(nameOf({ vendorName: 'Canon, Inc.', productName: 'LiDE' })).toBe('Canon, Inc. LiDE');
+    expect(nameOf({ manufacturer: ' ', vendorName: 'Canon, Inc.', product: 'Scanner', productName: 'never' })).toBe('Canon, Inc. Scanner');
     expect(nameOf({ interfaces: [{ class: 8 }] })).toBe('Storage without a name');
     expect(nameOf({ deviceDescriptor: { bDeviceClass: 239 }, interfaces: [{ class: 239 }] })).toBe('Device without a name');
     expect([ids(device('1-1')), portOf({ location: { busNumber: 1, portPath: '0' } }), portOf(device('1-4.2'))]).toEqual(['046d:c31c', 'usb1', '1-4.2']);

@@ -31,6 +31,18 @@ describe('a device that a program tells of', () => {
     expect(eventId).not.toBe(e);
   });
 
+  it('has the names of its IDs where it gives none of its own', async () => {
+    const daemon = await started();
+    const attach = async (overrides, descriptor) => {
+      await daemon.handleDeviceAttach(usbObject(overrides, descriptor));
+      const { vendorName, productName, manufacturer, product } = daemon.heard.of('device:attach').at(-1);
+      return [manufacturer, product, vendorName, productName];
+    };
+    expect(await attach({ deviceAddress: 1 })).toEqual([undefined, undefined, 'Canon, Inc.', 'CanoScan N1240U/LiDE 30']);
+    expect(await attach({ deviceAddress: 2, manufacturer: 'C', product: 'L' })).toEqual(['C', 'L', undefined, undefined]);
+    expect(await attach({ deviceAddress: 3 }, { idVendor: 0xfff1 })).toEqual([undefined, undefined, undefined, undefined]);
+  });
+
   it('has its strings though they are slow, and its detach comes after its attach', async () => {
     const daemon = await started();
     const { device, sayAll } = speakingObject(STRINGS);

@@ -94,6 +94,13 @@ describe('list', () => {
     expect([others, Object.keys(found)]).toEqual([[], Object.keys(info).filter((key) => !['eventId', 'synthetic'].includes(key))]);
   });
 
+  it('names what does not name itself', async () => {
+    await open([{ controller: 0, port: '1', vendor_id: 0x046d, product_id: 0xc077 }]);
+    for (const how of ['--tree', '--columns']) expect((await run(['list', how, '--vendor', '046d'])).stdout.at(-1)).toMatch(/Logitech, Inc\. +Mouse/);
+    const [{ vendorName, productName, manufacturer }] = (await run(['list', '--json', '--vendor', '046d'])).stdout.map((line) => JSON.parse(line));
+    expect([vendorName, productName, manufacturer]).toEqual(['Logitech, Inc.', 'Mouse', undefined]);
+  });
+
   it('keeps hostile strings on their line', async () => {
     await open([{ ...MOUSE, port: '1', product: 'a\u001b[31m\nb', serial: '\u202e' }]);
     for (const how of ['--tree', '--columns']) {

@@ -127,7 +127,7 @@ describe('the tarballs', () => {
 
   it('name every crate that is linked, with the text of its license', () => {
     const text = execFileSync('tar', ['-xzOf', packageNamed(packageOf(here)).file, 'package/THIRD-PARTY-LICENSES.txt'], { encoding: 'utf8' });
-    for (const part of ['libusb1-sys', 'GNU LESSER GENERAL PUBLIC LICENSE', 'ring ', 'redis ', 'Apache License', 'Permission is hereby granted']) expect(text).toContain(part);
+    for (const part of ['libusb1-sys', 'GNU LESSER GENERAL PUBLIC LICENSE', 'ring ', 'redis ', 'Apache License', 'USB ID Repository', 'Permission is hereby granted']) expect(text).toContain(part);
     expect(text).not.toMatch(/usb-daemon-core|proptest|napi-derive|\/root\//);
     // Which only tests need on Linux.
     expect(/^nusb /m.test(text)).toBe(here.os !== 'linux');

@@ -50,11 +50,12 @@ it('names every crate with the digest that the lock file has of it', () => {
   }
 });
 
-it('has the C that crates carry along, with the version that their sources name', () => {
+it('has the C and the data that crates carry along, with the version that their sources name', () => {
   const carried = bom.components.flatMap(({ components = [] }) => components);
-  expect(carried.map(({ name }) => name).sort()).toEqual(['boringssl', 'libusb', 'sqlite']);
+  expect(carried.map(({ name }) => name).sort()).toEqual(['boringssl', 'libusb', 'sqlite', 'usb.ids']);
   expect(carried.find(({ name }) => name === 'libusb').version).toMatch(/^1\.0\.\d+$/);
   expect(carried.find(({ name }) => name === 'sqlite').version).toMatch(/^3\.\d+\.\d+$/);
+  expect(carried.find(({ name }) => name === 'usb.ids')).toMatchObject({ type: 'data', version: expect.stringMatching(/^\d{4}\.\d\d\.\d\d$/) });
 });
 
 it('tells what is in the addon from what only makes it, and lists nothing of the tests', () => {

@@ -24,6 +24,8 @@ function attached(
   serialNumber,
   manufacturer,
   product,
+  vendorName,
+  productName,
   busNumber,
   deviceAddress,
   portPath,
@@ -67,6 +69,8 @@ function attached(
   if (serialNumber !== null) info.serialNumber = serialNumber;
   if (manufacturer !== null) info.manufacturer = manufacturer;
   if (product !== null) info.product = product;
+  if (vendorName !== null) info.vendorName = vendorName;
+  if (productName !== null) info.productName = productName;
   info.location = { busNumber, deviceAddress, portPath };
   info.timestamp = timestamp;
   info.signature = signature;

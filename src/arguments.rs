@@ -61,6 +61,8 @@ fn attached(env: napi_env, event: &Event) -> napi::Result<Vec<napi_value>> {
         value(env, info.serial_number)?,
         value(env, info.manufacturer)?,
         value(env, info.product)?,
+        value(env, info.vendor_name)?,
+        value(env, info.product_name)?,
         value(env, info.location.bus_number)?,
         value(env, info.location.device_address)?,
         value(env, info.location.port_path)?,

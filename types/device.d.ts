@@ -36,6 +36,10 @@ export interface USBDeviceInfo {
   manufacturer?: string;
   /** As the device gave it. */
   product?: string;
+  /** What the USB ID Repository calls who has this vendor ID; absent where the device gives its {@link manufacturer}, or nobody is known. */
+  vendorName?: string;
+  /** What the repository calls this product; absent where the device gives its {@link product}, or it is not known. */
+  productName?: string;
   /** Where it is plugged in. */
   location: {
     /** Number of the bus, from 1; on macOS the uppermost byte of the location ID. */

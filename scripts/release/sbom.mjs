@@ -55,6 +55,15 @@ function libusbVersion(text) {
   return [part('MAJOR'), part('MINOR'), part('MICRO')].join('.');
 }
 
+/** The data that a crate of ours has its build take from another one, which is only in the build otherwise. */
+function dataOf({ name }) {
+  if (name !== 'usb-daemon-names') return [];
+  const source = metadata.packages.find((each) => each.name === 'usb-ids');
+  const version = /^# Version: (\S+)$/m.exec(readFileSync(join(dirname(source.manifest_path), 'src/usb.ids'), 'utf8'))?.[1];
+  if (!version) throw new Error(`usb-ids ${source.version}: no version in src/usb.ids`);
+  return [{ type: 'data', 'bom-ref': `${name}#usb.ids`, name: 'usb.ids', version, licenses: [{ expression: 'GPL-2.0-or-later OR BSD-3-Clause' }] }];
+}
+
 /** The foreign code that a crate brings along, as components of their own. */
 function foreignOf({ name, links, manifest_path: manifest }) {
   if (!links || name === ADDON) return [];
@@ -75,7 +84,7 @@ function foreignOf({ name, links, manifest_path: manifest }) {
 function componentOf(key) {
   const crate = byKey.get(key);
   const targets = inside.get(key);
-  const foreign = targets ? foreignOf(crate) : [];
+  const foreign = targets ? [...foreignOf(crate), ...dataOf(crate)] : [];
   const everywhere = !targets || targets.length === values.target.length;
   return {
     type: 'library',

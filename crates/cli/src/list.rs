@@ -121,6 +121,15 @@ fn drivers(present: &PresentDevice) -> String {
     if drivers.is_empty() { "-".to_owned() } else { printable(&drivers) }
 }
 
+/// What the device is called, by its maker and by itself: as it says, else as its IDs are known.
+fn names(device: &Device) -> [String; 2] {
+    let known = device.known_names();
+    [
+        text(known.vendor.as_ref().or(device.manufacturer.as_ref())),
+        text(known.product.as_ref().or(device.product.as_ref())),
+    ]
+}
+
 fn text(string: Option<&String>) -> String {
     string.map(|string| printable(string)).unwrap_or_default()
 }

@@ -166,6 +166,7 @@ impl Attachment {
     /// `USBDeviceInfo` of a device that is there, without any event of it.
     pub(crate) fn info(&self, timestamp_ms: u64, backend: Backend) -> DeviceInfo<'_> {
         let Self { device, signature, stable_id, attached_at_ms, tags, .. } = self;
+        let names = device.known_names();
         DeviceInfo {
             vendor_id: device.descriptor.id_vendor,
             product_id: device.descriptor.id_product,
@@ -173,6 +174,8 @@ impl Attachment {
             serial_number: device.serial_number.as_deref(),
             manufacturer: device.manufacturer.as_deref(),
             product: device.product.as_deref(),
+            vendor_name: names.vendor,
+            product_name: names.product,
             location: Location {
                 bus_number: device.address.bus,
                 device_address: device.address.device,
@@ -215,6 +218,12 @@ pub struct DeviceInfo<'a> {
     /// As the device gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub product: Option<&'a str>,
+    /// What the USB ID Repository calls it, where the device does not say it. So the next one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor_name: Option<String>,
+    /// As the repository has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product_name: Option<String>,
     /// Where it is plugged in.
     pub location: Location,
     /// When this transition was observed, in ms since 1970.

@@ -2,7 +2,7 @@
 
 use usb_daemon_core::PresentDevice;
 
-use super::{classes, drivers, id, pad, speed, text, widest};
+use super::{classes, drivers, id, names, pad, speed, text, widest};
 use crate::style::{Ink, Style};
 
 const HEAD: [&str; 9] =
@@ -26,6 +26,7 @@ pub(super) fn draw(devices: &[&PresentDevice], style: Style) -> String {
 
 fn row(present: &PresentDevice) -> [String; 9] {
     let device = present.device();
+    let [manufacturer, product] = names(device);
     let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     [
         format!("{:03}:{:03}", device.address.bus, device.address.device),
@@ -34,8 +35,8 @@ fn row(present: &PresentDevice) -> [String; 9] {
         speed(device),
         classes(device),
         drivers(present),
-        or_dash(text(device.manufacturer.as_ref())),
-        or_dash(text(device.product.as_ref())),
+        or_dash(manufacturer),
+        or_dash(product),
         or_dash(text(device.serial_number.as_ref())),
     ]
 }

@@ -2,7 +2,7 @@
 
 use usb_daemon_core::{Device, PresentDevice};
 
-use super::{classes, drivers, id, pad, speed, text, widest};
+use super::{classes, drivers, id, names, pad, speed, text, widest};
 use crate::style::{Ink, Style};
 
 struct Row<'a> {
@@ -87,7 +87,7 @@ fn driver_or_class(present: &PresentDevice) -> String {
 }
 
 fn strings(device: &Device) -> String {
-    let mut said = vec![text(device.manufacturer.as_ref()), text(device.product.as_ref())];
+    let mut said = names(device).to_vec();
     if let Some(serial) = &device.serial_number {
         said.push(format!("serial {}", text(Some(serial))));
     }

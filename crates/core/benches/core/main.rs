@@ -5,6 +5,7 @@
 mod devices;
 mod events;
 mod instances;
+mod names;
 #[cfg(target_os = "linux")]
 mod uevents;
 

@@ -12,6 +12,7 @@ mod function;
 mod given;
 mod hid_report;
 mod identity;
+mod names;
 mod port_path;
 mod serial;
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
@@ -31,6 +32,7 @@ pub use descriptor::{DeviceDescriptor, InterfaceClass, Power};
 pub use function::Functions;
 pub use hid_report::{ReportUsages, report_usages};
 pub use identity::{Identity, SerialMemory, StableId};
+pub use names::KnownNames;
 pub use port_path::PortPath;
 
 /// A device's place on the bus while it is attached: bus number and device address.

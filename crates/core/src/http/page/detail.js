@@ -85,6 +85,8 @@ function factsOf({ kind, at, data }) {
     ['Port', portOf(device), true],
     ['Manufacturer', visible(device.manufacturer)],
     ['Product', visible(device.product)],
+    ['Vendor by its ID', visible(device.vendorName)],
+    ['Product by its ID', visible(device.productName)],
     ['Serial number', visible(device.serialNumber)],
     ['Kind', kindOf(device)],
     ['Can do', (device.capabilities ?? []).join(', ')],

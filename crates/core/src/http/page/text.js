@@ -29,9 +29,11 @@ export function hex(number, digits = 4) {
   return Number.isInteger(number) ? number.toString(16).padStart(digits, '0') : '?'.repeat(digits);
 }
 
-/** What a device is called: what it says it is, else what it is by its classes. */
+const saidOr = (said, known) => (said?.trim() ? said : known);
+
+/** What a device is called: what it says it is, else what its IDs stand for, else what it is by its classes. */
 export function nameOf(device, longest) {
-  const said = [device.manufacturer, device.product].map((text) => visible(text, longest)).filter(Boolean);
+  const said = [saidOr(device.manufacturer, device.vendorName), saidOr(device.product, device.productName)].map((text) => visible(text, longest)).filter(Boolean);
   // Many a product begins with its maker's name.
   if (said.length === 2 && said[1].toLowerCase().startsWith(said[0].toLowerCase())) said.shift();
   return said.join(' ') || `${kindOf(device) ?? 'Device'} without a name`;
