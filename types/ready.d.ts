@@ -17,6 +17,11 @@ export interface USBDeviceReady {
   elapsedMs: number;
   /** Interfaces of the configuration that is set, in their order. */
   interfaces: USBBoundInterface[];
+  /**
+   * What the device can do: as `device.capabilities`, and of HID what its report descriptors say by now (`hid:gamepad` in the place of
+   * `hid:other`).
+   */
+  capabilities: string[];
   /** Device nodes and network interfaces, the device's own node first. */
   nodes: USBDeviceNode[];
 }

@@ -31,7 +31,7 @@ Examples:
 
 What is connected already counts. The device is printed: as a line, or with --json as one object like those of `list`. \
 With --gone it is the one that left last, and nothing where none was there. With --ready the object is { device, isReady, obstacles, \
-elapsedMs, interfaces, nodes }.
+elapsedMs, interfaces, capabilities, nodes }.
 
 Exit codes:
   0  it is there; with --gone, none is there any more

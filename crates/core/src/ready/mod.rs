@@ -20,7 +20,10 @@ mod udev;
 #[cfg_attr(not(target_os = "linux"), path = "watch_elsewhere.rs")]
 mod watch;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use crate::event::Attachment;
 
 pub use readiness::{Access, BoundInterface, Node, Obstacle, Readiness, Reason, Rights};
 pub use watch::ReadyWatch;
@@ -55,9 +58,7 @@ pub struct Awaited {
     /// Its name in sysfs.
     pub name: String,
     /// Which attachment.
-    pub instance: u64,
-    /// Inode of its folder.
-    pub inode: Option<u64>,
+    pub attachment: Arc<Attachment>,
     /// When it was observed.
     pub since: Instant,
     /// It came while somebody listened, and was not only found.

@@ -14,6 +14,8 @@ pub struct Readiness {
     pub elapsed_ms: f64,
     /// The interfaces of the configuration that is set, in their order.
     pub interfaces: Vec<BoundInterface>,
+    /// What the device can do: the words of its attach and, of HID, what its report descriptors say.
+    pub capabilities: Vec<&'static str>,
     /// Device nodes and network interfaces, the device's own node first.
     pub nodes: Vec<Node>,
 }

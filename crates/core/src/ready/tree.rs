@@ -1,15 +1,18 @@
 //! What sysfs shows below a device: its interfaces, their drivers, and whatever has a node.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::readiness::BoundInterface;
-use crate::device::PortPath;
+use crate::device::{PortPath, ReportUsages, report_usages};
 
 /// A bound for what no device has: a disk with all its partitions has some two hundred folders.
 const MOST_FOLDERS: usize = 8192;
 const DEEPEST: usize = 24;
+/// Bytes; no kernel takes a longer one.
+const LONGEST_REPORT: u64 = 64 << 10;
 /// Attributes of a device in folders of their own, below which there is no device.
 const ATTRIBUTES: [&str; 8] =
     ["power", "queue", "mq", "integrity", "statistics", "queues", "holders", "slaves"];
@@ -19,6 +22,8 @@ const ATTRIBUTES: [&str; 8] =
 pub(super) struct Tree {
     pub(super) interfaces: Vec<BoundInterface>,
     pub(super) nodes: Vec<Found>,
+    /// What report descriptors of HID say.
+    pub(super) usages: Vec<&'static str>,
     /// Interfaces below which there is a disk that has no block device yet.
     pub(super) disks_to_come: Vec<u8>,
 }
@@ -58,6 +63,9 @@ impl Tree {
         let subsystem = link_name(&folder.join("subsystem"));
         if let Some(subsystem) = &subsystem {
             self.nodes.extend(found(folder, subsystem, interface));
+        }
+        if subsystem.as_deref() == Some("hid") {
+            self.usages.extend(usages(folder));
         }
         let mut below: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().collect();
         below.sort_by_key(fs::DirEntry::file_name);
@@ -143,6 +151,21 @@ fn found(folder: &Path, subsystem: &str, interface: Option<u8>) -> Option<Found>
         part_of: disk.map(str::to_owned),
         ..found
     })
+}
+
+/// What this HID device is for. Its bus driver has read that when it was bound.
+fn usages(folder: &Path) -> Vec<&'static str> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(folder.join("report_descriptor"));
+    let read = file.and_then(|file| file.take(LONGEST_REPORT).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        tracing::debug!(folder = %folder.display(), %error, "no report descriptor");
+    }
+    let ReportUsages { words, fault } = report_usages(&bytes);
+    if let Some(fault) = fault {
+        tracing::warn!(folder = %folder.display(), fault, "malformed report descriptor: what came before is taken");
+    }
+    words
 }
 
 /// Whether a SCSI device gets a block device from its driver: SCSI's types 0 (disk), 5 (CD), 7 and 14.
@@ -278,6 +301,21 @@ pub(super) mod tests {
         let files: Vec<_> = storage().into_iter().filter(|(path, _)| !path.contains("/block/")).collect();
         put_all(&folder, &files);
         assert_eq!(Tree::read(&folder.0).disks_to_come, [0]);
+    }
+
+    #[test]
+    fn a_report_descriptor_says_what_an_interface_is_for() {
+        let folder = Folder::with(
+            "report",
+            &[
+                ("1-4:1.0/0003:0627:0001.0001/subsystem", "->/sys/bus/hid"),
+                ("1-4:1.0/0003:0627:0001.0001/report_descriptor", "\x05\x01\x09\x05"),
+            ],
+        );
+        assert_eq!(Tree::read(&folder.0).usages, Vec::<&str>::new(), "no application yet");
+        let report = [0x05, 0x01, 0x09, 0x05, 0xa1, 0x01, 0xc0];
+        fs::write(folder.0.join("1-4:1.0/0003:0627:0001.0001/report_descriptor"), report).expect("written");
+        assert_eq!(Tree::read(&folder.0).usages, ["hid:gamepad"]);
     }
 
     #[test]

@@ -14,11 +14,12 @@ use rustix::io::Errno;
 use super::awaited::Listening;
 use super::judgement::{Judgement, judge, unstored};
 use super::message::{Action, Heard, Sender};
-use super::readiness::{BoundInterface, Readiness};
+use super::readiness::Readiness;
 use super::socket::{ReadySocket, Received};
 use super::tree::{self, Tree};
 use super::udev::Udev;
 use super::{Awaited, News, ReadyConfig, Tell};
+use crate::device;
 use crate::error::{Code, Error};
 use crate::platform::doorbell::Doorbell;
 use crate::threads;
@@ -26,6 +27,8 @@ use crate::threads;
 const SYSFS: &str = "/sys";
 const RUN_UDEV: &str = "/run/udev";
 const DEV: &str = "/dev";
+/// What an interface's codes say of a HID device that no BIOS could use.
+const HID_UNKNOWN: &str = "hid:other";
 /// Messages that are kept of devices of which the engine has not told yet.
 const MOST_KEPT: usize = 4096;
 
@@ -171,7 +174,7 @@ impl Watching {
         self.kept.retain(|heard| !heard.is_within(listening.devpath()) || !listening.hear(heard, now));
         let deadline = awaited.since + self.config.timeout;
         let device = Device { listening, looked_at: now, deadline, is_told: false, awaited };
-        self.devices.insert(device.awaited.instance, device);
+        self.devices.insert(device.awaited.attachment.instance, device);
     }
 
     /// Reads what waits, in the order in which it was said.
@@ -242,14 +245,14 @@ impl Watching {
         let Device { awaited, listening, .. } = device;
         let folder = folder(listening.devpath());
         let Some(inode) = tree::inode(&folder) else { return false };
-        if awaited.inode.is_some_and(|own| own != inode) {
+        if awaited.attachment.device.inode.is_some_and(|own| own != inode) {
             return false;
         }
         let is_late = now >= device.deadline && !device.is_told;
         if !listening.kernel_is_done(|| tree::is_whole(&folder), now) {
             if is_late {
                 device.is_told = true;
-                self.tell(device, Vec::new(), Judgement::of_a_busy_kernel());
+                self.tell(device, Tree::default(), Judgement::of_a_busy_kernel());
             }
             return true;
         }
@@ -266,21 +269,22 @@ impl Watching {
         let is_final = judgement.is_final(has_udev) && is_done;
         if is_ready || (!device.is_told && (is_final || is_late)) {
             device.is_told = true;
-            self.tell(device, tree.interfaces, judgement);
+            self.tell(device, tree, judgement);
         }
         !is_ready
     }
 
-    fn tell(&self, device: &Device, interfaces: Vec<BoundInterface>, judgement: Judgement) {
+    fn tell(&self, device: &Device, tree: Tree, judgement: Judgement) {
         let elapsed = device.awaited.since.elapsed();
         let readiness = Readiness {
             is_ready: judgement.obstacles.is_empty(),
             obstacles: judgement.obstacles,
             elapsed_ms: elapsed.as_secs_f64() * 1e3,
-            interfaces,
+            capabilities: capabilities(&device.awaited.attachment.device, &tree.usages),
+            interfaces: tree.interfaces,
             nodes: judgement.nodes,
         };
-        (self.tell)(device.awaited.instance, readiness);
+        (self.tell)(device.awaited.attachment.instance, readiness);
     }
 
     /// Until something is said, or is due. Where nothing is awaited, nobody listens.
@@ -324,6 +328,18 @@ impl Device {
 fn timespec(duration: Duration) -> Timespec {
     // A wait that ends a little early would look once for nothing.
     Timespec::try_from(duration + Duration::from_micros(100)).unwrap_or_default()
+}
+
+/// What it said at its attach, with what HID knows better by now.
+fn capabilities(device: &device::Device, usages: &[&'static str]) -> Vec<&'static str> {
+    let mut words = device.capabilities();
+    words.retain(|word| usages.is_empty() || *word != HID_UNKNOWN);
+    for usage in usages {
+        if !words.contains(usage) {
+            words.push(usage);
+        }
+    }
+    words
 }
 
 /// Path below /sys of the device that is called `name` now.

@@ -1,5 +1,6 @@
 //! Whoever looks when a device may be used is told of it once nothing more urgent is to be done.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Announcer, INJECTED, SIMULATED};
@@ -17,13 +18,11 @@ pub(super) struct Readying {
 
 impl Readying {
     /// A device has come. What no kernel has is not looked for.
-    pub(super) fn came(&mut self, name: &str, attachment: &Attachment, since: Instant, is_live: bool) {
+    pub(super) fn came(&mut self, name: &str, attachment: &Arc<Attachment>, since: Instant, is_live: bool) {
         if self.watch.is_none() || name.starts_with(SIMULATED) || name.starts_with(INJECTED) {
             return;
         }
-        let Attachment { instance, device, .. } = attachment;
-        let awaited =
-            Awaited { name: name.to_owned(), instance: *instance, inode: device.inode, since, is_live };
+        let awaited = Awaited { name: name.to_owned(), attachment: Arc::clone(attachment), since, is_live };
         self.news.push(News::Came(awaited));
     }
 
