@@ -31,6 +31,13 @@ impl PortPath {
         Some(Self { bus: decimal(bus)?, ports })
     }
 
+    /// Reads the end of a device's path below /sys: `/devices/…/1-4.2`. None for one that leads out of /devices.
+    pub(crate) fn of_devpath(devpath: &str) -> Option<Self> {
+        let mut parts = devpath.strip_prefix("/devices/")?.split('/');
+        let name = parts.clone().next_back()?;
+        if parts.any(|part| part == "..") { None } else { Self::parse(name) }
+    }
+
     /// Reads the contract's form: ports joined by dots (`4.2`), `0` or nothing for a root hub.
     pub(crate) fn under(bus: u16, ports: &str) -> Option<Self> {
         match ports {
@@ -115,6 +122,25 @@ mod tests {
         ] {
             let found = PortPath::parse(name).map(|path| (path.bus(), path.to_string()));
             assert_eq!(found, expected.map(|(bus, ports)| (bus, ports.to_owned())), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_path_stays_below_devices() {
+        for (devpath, expected) in [
+            ("/devices/pci0000:00/0000:00:14.0/usb1/1-4/1-4.2", Some("1-4.2")),
+            ("/devices/..usb/usb1", Some("usb1")),
+            ("/devices/../../etc/1-4.2", None),
+            ("/devices/../usb1", None),
+            ("/class/usb1", None),
+            ("/devices/1-4.2/1-4.2:1.0", None),
+            ("/devices/", None),
+        ] {
+            assert_eq!(
+                PortPath::of_devpath(devpath).map(|path| path.name()).as_deref(),
+                expected,
+                "{devpath}"
+            );
         }
     }
 }

@@ -162,11 +162,7 @@ impl Record {
             return Err(RecordError::OtherName);
         }
         let devpath = fields.need("DEVPATH")?;
-        let name = devpath.rsplit('/').next().and_then(PortPath::parse);
-        let steps_up = devpath.split('/').any(|part| part == "..");
-        let (Some(port_path), true) = (name, devpath.starts_with("/devices/") && !steps_up) else {
-            return Err(RecordError::Malformed("DEVPATH"));
-        };
+        let port_path = PortPath::of_devpath(devpath).ok_or(RecordError::Malformed("DEVPATH"))?;
         let address = Address { bus: fields.number("BUSNUM")?, device: fields.number("DEVNUM")? };
         if port_path.bus() != address.bus {
             return Err(RecordError::Malformed("BUSNUM"));

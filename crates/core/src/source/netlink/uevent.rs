@@ -106,8 +106,7 @@ impl<'a> Fields<'a> {
 
     fn finish(&self, change: Change) -> Result<Uevent, UeventError> {
         let devpath = text(self.devpath, "DEVPATH")?;
-        let name = devpath.rsplit('/').next().unwrap_or_default();
-        if !devpath.starts_with("/devices/") || PortPath::parse(name).is_none() {
+        if PortPath::of_devpath(devpath).is_none() {
             return Err(UeventError::Malformed("DEVPATH"));
         }
         let [vendor, product, release] = numbers(self.product, 16, "PRODUCT")?;
@@ -198,6 +197,7 @@ mod tests {
             ("TYPE=0/0/0", "TYPE=0/0/300", UeventError::Malformed("TYPE")),
             ("SEQNUM=2345", "", UeventError::Missing("SEQNUM")),
             ("\0DEVPATH=/devices", "\0DEVPATH=/../etc", UeventError::Malformed("DEVPATH")),
+            ("\0DEVPATH=/devices", "\0DEVPATH=/devices/../etc", UeventError::Malformed("DEVPATH")),
         ] {
             assert_eq!(Uevent::parse(whole.replace(from, to).as_bytes()), Err(expected), "{from} -> {to}");
         }
