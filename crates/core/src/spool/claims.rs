@@ -35,7 +35,7 @@ impl Claims {
         at.is_some_and(|at| self.0.remove(at).is_some())
     }
 
-    /// Reads what [`fmt::Display`] has written; what cannot be read is left out.
+    /// Reads what [`fmt::Display`] has written; what cannot be read is left out, and of too many the first.
     pub fn parse(text: &str) -> Self {
         let claim = |text: &str| {
             let mut parts = text.split('@');
@@ -44,7 +44,9 @@ impl Claims {
             let address = Address { bus: bus.parse().ok()?, device: device.parse().ok()? };
             Some((name, address, parts.next()?.parse().ok()?))
         };
-        Self(text.split(',').filter_map(claim).collect())
+        let mut latest: VecDeque<_> = text.rsplit(',').filter_map(claim).take(MOST).collect();
+        latest.make_contiguous().reverse();
+        Self(latest)
     }
 }
 
@@ -78,5 +80,13 @@ mod tests {
             claims.add("1-1", record.address, 0);
         }
         assert_eq!((claims.0.len(), Claims::parse("nonsense,@,1-4@x:1@2")), (MOST, Claims::default()));
+    }
+
+    #[test]
+    fn of_too_many_the_latest_are_read() {
+        let claims = |numbers: std::ops::Range<usize>| {
+            numbers.map(|port| format!("1-{port}@1:1@0")).collect::<Vec<_>>().join(",")
+        };
+        assert_eq!(Claims::parse(&claims(0..MOST + 3)).to_string(), claims(3..MOST + 3));
     }
 }
