@@ -21,6 +21,7 @@ describe('the version', () => {
     ['package-lock.json', /"version": "[^"]+"/, '"version": "9.9.9"'],
     ['Cargo.toml', /^version = ".+"$/m, 'version = "9.9.9"'],
     ['Cargo.lock', /(name = "usb-daemon-core"\nversion = ").+"/, '$19.9.9"'],
+    ['fuzz/Cargo.lock', /(name = "usb-daemon-core"\nversion = ").+"/, '$19.9.9"'],
     ['npm/linux-x64-gnu/package.json', /"version": "[^"]+"/, '"version": "9.9.9"'],
     ['deploy/helm/Chart.yaml', /^appVersion: .+$/m, 'appVersion: 9.9.9'],
     ['deploy/compose.yaml', /usb-daemon:\d[^}]*/, 'usb-daemon:9.9.9'],

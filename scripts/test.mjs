@@ -20,6 +20,7 @@ const SUITES = {
   simulated: { run: (io) => vitest(filesOf('simulated'), { workers: 3, ...io }) },
   shipped: { run: (io) => vitest(filesOf('shipped'), io) },
   elsewhere: { run: (io) => command('sh', ['scripts/cross/check.sh'], io), countless: true },
+  fuzz: { run: (io) => command('npm', ['run', '--silent', 'fuzz', '--', FUZZING_SECONDS], io), countless: true },
   namespace: { run: (io) => vitest(filesOf('namespace'), io) },
   kernel: { run: (io) => vitest(filesOf('kernel'), io) },
   'simulated-alone': { run: (io) => vitest(filesOf('simulated-alone'), io) },
@@ -29,8 +30,13 @@ const SUITES = {
 const ALONE = ['http', 'lifecycle-blocked', 'kernel-cycles', 'kernel-latency'].map((name) => `${name}.test.mjs`);
 /** What only the full run does, which sets this variable for it: too long for every change. A run that leaves it out says so. */
 const LONG = { 'shipped-targets.test.mjs': 'USB_DAEMON_TARGETS', 'shipped-windows.test.mjs': 'USB_DAEMON_WINDOWS' };
-/** The same for whole suites: this one type-checks every crate for Windows and macOS. */
-const FULL_ONLY = ['elsewhere'];
+/**
+ * The same for whole suites: one type-checks every crate for Windows and macOS, the other builds the core for libFuzzer. The gate has the
+ * fuzzers' corpus and what becomes of it by damage, among the unit tests.
+ */
+const FULL_ONLY = ['elsewhere', 'fuzz'];
+/** For each target. */
+const FUZZING_SECONDS = '5';
 /**
  * Step by step. Each list of a step is worked off in its order, beside the other lists: an emulated kernel keeps one processor busy,
  * and what runs beside it gives way to it.

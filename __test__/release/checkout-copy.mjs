@@ -21,7 +21,7 @@ export const removeFolder = (folder) => rmSync(folder, { recursive: true, force:
 
 /** What names the version, with a chart and an image whether or not the checkout has them; gives what changes a file of it. */
 export function copyOfManifests(folder) {
-  for (const path of ['package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'CHANGELOG.md', 'npm', 'scripts/release']) {
+  for (const path of ['package.json', 'package-lock.json', 'Cargo.toml', 'Cargo.lock', 'fuzz/Cargo.lock', 'CHANGELOG.md', 'npm', 'scripts/release']) {
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     cpSync(join(checkout, path), join(folder, path), { recursive: true });
   }

@@ -9,6 +9,7 @@ const LOCK_ROOT = /^( {4}"": \{\n(?: {6}.*\n)*? {6}"version": ")[^"]+/m;
 const WORKSPACE = /^(\[workspace\.package\]\n(?:[^[\n]*\n)*?version = ")[^"]+/m;
 /** What comes from elsewhere has a source. */
 const MEMBER = /^(name = ".+"\nversion = ")[^"]+(?="\n(?!source))/gm;
+const CORE = /^(name = "usb-daemon-core"\nversion = ")[^"]+/m;
 const IMAGE = /^(ARG VERSION=)\S+/m;
 const COMPOSE = /^(\s+image: \$\{USB_DAEMON_IMAGE:-autoweave-usb-daemon:)[^}\s]+/m;
 const CHART = /^(version: ["']?)[^"'\s]+/m;
@@ -24,6 +25,7 @@ export function places(checkout) {
     { path: 'package-lock.json', pattern: LOCK_ROOT },
     { path: 'Cargo.toml', pattern: WORKSPACE },
     { path: 'Cargo.lock', pattern: MEMBER },
+    { path: 'fuzz/Cargo.lock', pattern: CORE },
     ...listed('npm').map((platform) => ({ path: `npm/${platform}/package.json`, pattern: MANIFEST })),
     ...listed('deploy/helm').filter((name) => name === 'Chart.yaml').flatMap((name) => [CHART, OF_CHART].map((pattern) => ({ path: `deploy/helm/${name}`, pattern }))),
     ...listed('deploy').filter((name) => name === 'compose.yaml').map((name) => ({ path: `deploy/${name}`, pattern: COMPOSE })),
@@ -31,7 +33,7 @@ export function places(checkout) {
   ];
 }
 
-/** The versions that a place names: of Cargo.lock one for each crate of ours, else one. */
+/** The versions that a place names: of a Cargo.lock one for each crate of ours, else one. */
 export function versionsAt(checkout, { path, pattern }) {
   const all = new RegExp(pattern, pattern.flags.includes('g') ? pattern.flags : `${pattern.flags}g`);
   return [...readFileSync(join(checkout, path), 'utf8').matchAll(all)].map(([whole, before]) => whole.slice(before.length));

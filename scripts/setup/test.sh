@@ -22,6 +22,8 @@ need "building the addon" gcc libc6-dev
 	sh scripts/setup/usbguard.sh
 	# Those of other platforms, too: the bill of materials is of all.
 	cargo fetch --quiet --locked
+	# The fuzzers' lock file goes with the core's manifest.
+	cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml
 	sh scripts/setup/kubernetes.sh
 	sh scripts/container/bases.sh
 ) &

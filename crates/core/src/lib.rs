@@ -17,6 +17,9 @@ mod error;
 mod event;
 mod event_publisher;
 mod filter;
+#[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]
+#[doc(hidden)]
+pub mod fuzz_support;
 mod host;
 mod http;
 mod hub;

@@ -59,7 +59,7 @@ struct Location {
 
 impl StreamEvent {
     /// `<producer>:<seq>`, where the entry says.
-    pub(super) fn event_id(&self) -> Option<&str> {
+    pub(crate) fn event_id(&self) -> Option<&str> {
         self.event_id.as_deref()
     }
 
@@ -67,7 +67,7 @@ impl StreamEvent {
     ///
     /// # Errors
     /// A sentence that names the field, what it holds and what was expected.
-    pub(super) fn of(entry: &Entry) -> Result<Self, String> {
+    pub(crate) fn of(entry: &Entry) -> Result<Self, String> {
         let fields = Fields::of(entry);
         let text = |name: &str| fields.read(name, field::TEXT, field::text);
         let word = |name: &str| fields.read(name, field::WORD, field::word);

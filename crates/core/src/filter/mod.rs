@@ -5,7 +5,7 @@
 mod hardware;
 mod rule;
 mod site;
-mod usbguard;
+pub(crate) mod usbguard;
 
 use std::sync::Arc;
 
