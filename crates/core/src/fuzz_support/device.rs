@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use crate::device::{
-    Configurations, Device, DeviceDescriptor, InterfaceClass, PortPath, capabilities, configurations,
-    interface_descriptors,
+    Configurations, Device, DeviceDescriptor, Functions, InterfaceClass, PortPath, ReportUsages, Store,
+    capabilities, configurations, interface_descriptors, report_usages, store,
 };
 use crate::source::netlink::{Change, Uevent};
 use crate::stream_field;
@@ -76,7 +76,7 @@ fn written(uevent: &Uevent) -> Vec<u8> {
 /// Where the reader breaks a law.
 pub fn descriptors(input: &[u8]) {
     let Some((speed, raw)) = input.split_first() else { return };
-    let Configurations { interfaces, power, fault } = configurations(raw, speed % 2 == 1);
+    let Configurations { interfaces, functions, power, fault } = configurations(raw, speed % 2 == 1);
     let repeated = interface_descriptors(raw);
     assert!(interfaces.len() <= MOST_CLASSES && repeated.len() <= raw.len() / SHORTEST, "unbounded");
     let distinct: HashSet<InterfaceClass> = interfaces.iter().copied().collect();
@@ -92,8 +92,11 @@ pub fn descriptors(input: &[u8]) {
     assert!(interfaces.starts_with(&half.interfaces) && (half.power.is_none() || half.power == power));
 
     let descriptor = DeviceDescriptor::parse(raw).unwrap_or_default();
-    let words = capabilities(&descriptor, &interfaces);
-    assert!(words.len() <= interfaces.len().max(1) && words.iter().all(|word| word.contains(':')));
+    assert!(functions.len() <= MOST_CLASSES, "unbounded");
+    let most = interfaces.len().max(functions.len()).max(1);
+    let words =
+        capabilities(&descriptor, &interfaces, &Functions { classes: functions, platforms: Vec::new() });
+    assert!(words.len() <= most && words.iter().all(|word| word.contains(':')));
     if !interfaces.is_empty() {
         let field = interfaces.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         assert!(field.len() <= stream_field::LONGEST_FIELD, "no reader of the stream would take it");
@@ -114,4 +117,50 @@ fn tiles(raw: &[u8]) -> bool {
         rest = &rest[length..];
     }
     true
+}
+
+/// A HID report descriptor.
+///
+/// # Panics
+/// Where the reader breaks a law.
+pub fn report_descriptor(raw: &[u8]) {
+    let ReportUsages { words, fault } = report_usages(raw);
+    let distinct: HashSet<_> = words.iter().collect();
+    assert!(distinct.len() == words.len() && words.iter().all(|word| word.starts_with("hid:")), "{words:?}");
+    match fault {
+        Some(fault) => assert!(super::is_presentable(&fault), "{fault}"),
+        None => assert!(are_items(raw), "refused in silence"),
+    }
+    // What comes later changes nothing of what came before.
+    assert!(words.starts_with(&report_usages(&raw[..raw.len() / 2]).words));
+}
+
+/// Whether lengths lead from item to item to the very end.
+fn are_items(mut rest: &[u8]) -> bool {
+    while let Some(&prefix) = rest.first() {
+        let length = match prefix {
+            0xfe => rest.get(1).map_or(usize::MAX, |size| 3 + usize::from(*size)),
+            _ => 1 + [0, 1, 2, 4][usize::from(prefix % 4)],
+        };
+        let Some(further) = rest.get(length..) else { return false };
+        rest = further;
+    }
+    true
+}
+
+/// A binary device object store.
+///
+/// # Panics
+/// Where the reader breaks a law.
+pub fn object_store(raw: &[u8]) {
+    let Store { platforms, fault } = store(raw);
+    let words: HashSet<_> = platforms.iter().map(|platform| format!("{platform:?}")).collect();
+    assert_eq!(words.len(), platforms.len(), "{platforms:?}");
+    match fault {
+        Some(fault) => assert!(super::is_presentable(&fault), "{fault}"),
+        None => {
+            let (length, total) = (usize::from(raw[0]), usize::from(u16::from_le_bytes([raw[2], raw[3]])));
+            assert!(5 <= length && (length..=raw.len()).contains(&total), "{length} of {total} in silence");
+        }
+    }
 }

@@ -15,7 +15,7 @@ mod store;
 mod stream;
 mod text;
 
-pub use device::{descriptors, uevent};
+pub use device::{descriptors, object_store, report_descriptor, uevent};
 pub use store::{outbox_record, outbox_state, spool_record};
 pub use stream::stream_entry;
 pub use text::{config, redis_url, usbguard_rules};
@@ -24,12 +24,14 @@ pub use text::{config, redis_url, usbguard_rules};
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their programs and folders.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("config", config),
     ("descriptors", descriptors),
+    ("object_store", object_store),
     ("outbox_record", outbox_record),
     ("outbox_state", outbox_state),
     ("redis_url", redis_url),
+    ("report_descriptor", report_descriptor),
     ("spool_record", spool_record),
     ("stream_entry", stream_entry),
     ("uevent", uevent),
