@@ -76,7 +76,7 @@ pub use outbox::{Accounts, History, OutboxStatus, Since};
 pub use present::{PresentDevice, present_devices};
 pub use publication::{Publication, publish_records};
 pub use publisher::{Answer, Guarantee};
-pub use ready::{Access, BoundInterface, Node, Obstacle, Readiness, Reason, Rights};
+pub use ready::{Node, Readiness};
 pub use redis_url::{UrlPart, url_says, url_without};
 pub use source::injected::{Injection, Ticket};
 pub use source::netlink::UeventHandle;

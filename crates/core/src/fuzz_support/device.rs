@@ -156,11 +156,10 @@ pub fn object_store(raw: &[u8]) {
     let Store { platforms, fault } = store(raw);
     let words: HashSet<_> = platforms.iter().map(|platform| format!("{platform:?}")).collect();
     assert_eq!(words.len(), platforms.len(), "{platforms:?}");
-    match fault {
-        Some(fault) => assert!(super::is_presentable(&fault), "{fault}"),
-        None => {
-            let (length, total) = (usize::from(raw[0]), usize::from(u16::from_le_bytes([raw[2], raw[3]])));
-            assert!(5 <= length && (length..=raw.len()).contains(&total), "{length} of {total} in silence");
-        }
+    if let Some(fault) = fault {
+        assert!(super::is_presentable(&fault), "{fault}");
+        return;
     }
+    let (length, total) = (usize::from(raw[0]), usize::from(u16::from_le_bytes([raw[2], raw[3]])));
+    assert!(5 <= length && (length..=raw.len()).contains(&total), "{length} of {total} in silence");
 }

@@ -9,6 +9,7 @@
 //! the unit tests.
 
 mod device;
+mod ready;
 #[cfg(test)]
 mod replay;
 mod store;
@@ -16,6 +17,7 @@ mod stream;
 mod text;
 
 pub use device::{descriptors, object_store, report_descriptor, uevent};
+pub use ready::{ready_message, udev_record};
 pub use store::{outbox_record, outbox_state, spool_record};
 pub use stream::stream_entry;
 pub use text::{config, redis_url, usbguard_rules};
@@ -24,16 +26,18 @@ pub use text::{config, redis_url, usbguard_rules};
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their programs and folders.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("config", config),
     ("descriptors", descriptors),
     ("object_store", object_store),
     ("outbox_record", outbox_record),
     ("outbox_state", outbox_state),
+    ("ready_message", ready_message),
     ("redis_url", redis_url),
     ("report_descriptor", report_descriptor),
     ("spool_record", spool_record),
     ("stream_entry", stream_entry),
+    ("udev_record", udev_record),
     ("uevent", uevent),
     ("usbguard_rules", usbguard_rules),
 ];

@@ -72,7 +72,7 @@ pub fn usbguard_rules(text: &[u8]) {
             assert!(in_lines == faults.len() || faults.len() == MOST_FAULTS, "{faults:?} of {in_lines}");
         }
     }
-    assert!(lines.iter().flat_map(|line| line.as_ref().err()).all(|faults| faults.len() == 1));
+    assert!(lines.iter().filter_map(|line| line.as_ref().err()).all(|faults| faults.len() == 1));
 }
 
 /// A device of which all is known, and one of which only that is known which every event tells.

@@ -9,20 +9,20 @@ const MAGIC: u32 = 0xfeed_cafe;
 
 /// What was heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Heard {
+pub(crate) struct Heard {
     /// Who says so.
-    pub(super) from: Sender,
+    pub(crate) from: Sender,
     /// What the kernel did.
-    pub(super) action: Action,
+    pub(crate) action: Action,
     /// With what: a path below /sys.
-    pub(super) devpath: String,
+    pub(crate) devpath: String,
     /// The kernel's number of it, which udev repeats.
-    pub(super) seqnum: u64,
+    pub(crate) seqnum: u64,
 }
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sender {
+pub(crate) enum Sender {
     /// The kernel: something has happened.
     Kernel,
     /// udev: it has finished with that.
@@ -31,7 +31,7 @@ pub(super) enum Sender {
 
 /// What the kernel did, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(crate) enum Action {
     /// A driver has taken it.
     Bind,
     /// It has gone.
@@ -42,7 +42,7 @@ pub(super) enum Action {
 
 impl Heard {
     /// Reads a uevent of the kernel's. None of what is not about USB, or is none.
-    pub(super) fn of_kernel(message: &[u8]) -> Option<Self> {
+    pub(crate) fn of_kernel(message: &[u8]) -> Option<Self> {
         let header = message.iter().position(|&byte| byte == 0)?;
         if !message[..header].contains(&b'@') {
             return None;
@@ -51,7 +51,7 @@ impl Heard {
     }
 
     /// Reads a message of udev's, whose form it is. Numbers in its header are in this machine's order, but for the magic one.
-    pub(super) fn of_udev(message: &[u8]) -> Option<Self> {
+    pub(crate) fn of_udev(message: &[u8]) -> Option<Self> {
         let header = message.get(..HEADER)?;
         let (prefix, numbers) = header.split_at(PREFIX.len());
         let number = |at: usize| numbers.get(at * 4..at * 4 + 4)?.try_into().ok();
@@ -87,7 +87,7 @@ impl Heard {
     }
 
     /// Whether it is about the device at this path, or about something that is a part of it: what hangs on a hub's ports is not.
-    pub(super) fn is_within(&self, devpath: &str) -> bool {
+    pub(crate) fn is_within(&self, devpath: &str) -> bool {
         let Some(rest) = self.devpath.strip_prefix(devpath) else { return false };
         let Some(below) = rest.strip_prefix('/') else { return rest.is_empty() };
         below.split('/').next().is_none_or(|name| PortPath::parse(name).is_none())

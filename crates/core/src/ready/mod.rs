@@ -25,7 +25,11 @@ use std::time::{Duration, Instant};
 
 use crate::event::Attachment;
 
-pub use readiness::{Access, BoundInterface, Node, Obstacle, Readiness, Reason, Rights};
+#[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]
+pub(crate) use message::Heard;
+pub use readiness::{Node, Readiness};
+#[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]
+pub(crate) use udev::{MOST_LINKS, Stored};
 pub use watch::ReadyWatch;
 
 /// How readiness is looked for.

@@ -4,18 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A name that udev gives a node is taken up to this many times.
-const MOST_LINKS: usize = 64;
+pub(crate) const MOST_LINKS: usize = 64;
 /// Bytes of one record.
 const LONGEST: u64 = 1 << 20;
 
 /// What udev has stored of one device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Stored {
+pub(crate) struct Stored {
     /// Below /dev.
-    pub(super) links: Vec<String>,
-    pub(super) label: Option<String>,
-    pub(super) uuid: Option<String>,
-    pub(super) file_system: Option<String>,
+    pub(crate) links: Vec<String>,
+    pub(crate) label: Option<String>,
+    pub(crate) uuid: Option<String>,
+    pub(crate) file_system: Option<String>,
 }
 
 /// A folder of udev's, normally /run/udev.
@@ -56,7 +56,7 @@ impl Udev {
 
 impl Stored {
     /// Lines of a letter, a colon and a value: `S` for a link, `E` for a property.
-    fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let mut stored = Self::default();
         for line in text.lines() {
             match line.split_once(':') {
