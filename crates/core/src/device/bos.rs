@@ -57,19 +57,23 @@ pub struct Store {
 /// No bytes make this fail, and the time that it takes grows with their number alone.
 pub fn store(bytes: &[u8]) -> Store {
     let mut found = Store::default();
-    let [_, STORE, low, high, _, ..] = *bytes else {
+    let [length, STORE, low, high, _, ..] = *bytes else {
         found.fault = Some(format!("the {} bytes are no device object store", bytes.len()));
         return found;
     };
     let total = usize::from(u16::from_le_bytes([low, high]));
+    let length = usize::from(length);
     if total > bytes.len() {
         let what = format_args!(
             "says that it has {total} bytes with all that follows, of which {} are there",
             bytes.len()
         );
         found.fault = Some(fault(0, what));
+    } else if length < STORE_LENGTH || total < length {
+        let what = format_args!("says that it has {length} bytes, and with all that follows {total}");
+        found.fault = Some(fault(0, what));
     }
-    let mut walk = Walk::from(&bytes[..total.min(bytes.len())], STORE_LENGTH.max(bytes[0].into()));
+    let mut walk = Walk::from(&bytes[..total.min(bytes.len())], STORE_LENGTH.max(length));
     for (at, descriptor) in &mut walk {
         if descriptor[1] != DEVICE_CAPABILITY || descriptor.get(2) != Some(&PLATFORM) {
             continue;
@@ -127,6 +131,16 @@ mod tests {
                 with_total(68, &[4, 0x10, 5, 0]),
                 2,
                 Some("the descriptor at byte 64 has 4 bytes, and needs 20"),
+            ),
+            (
+                with_total(4, &[]),
+                0,
+                Some("the descriptor at byte 0 says that it has 5 bytes, and with all that follows 4"),
+            ),
+            (
+                [&[4], &whole[1..]].concat(),
+                2,
+                Some("the descriptor at byte 0 says that it has 4 bytes, and with all that follows 64"),
             ),
             // What follows is not of it; another one's capability says nothing to us; a platform counts once.
             (with_total(64, &[9, 9]), 2, None),
