@@ -1,12 +1,12 @@
 //! Names that outlive an attachment: which unit this is, as far as it can be told.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
 use super::serial::is_junk;
-use super::{Address, Device};
+use super::{Address, Device, SharedSerials, Unit};
 
 /// What a stable ID rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,23 +37,30 @@ pub struct StableId {
     pub identity: Identity,
 }
 
-type Unit = (u16, u16, String);
-
 /// Remembers which serial numbers are attached, and which have been seen on two devices at once.
 #[derive(Debug, Default)]
 pub struct SerialMemory {
     attached: HashMap<Unit, Address>,
-    shared: HashSet<Unit>,
+    shared: SharedSerials,
+    /// Those that are still to be stored.
+    found: Vec<Unit>,
 }
 
 impl SerialMemory {
+    /// A memory that knows already which serial numbers identify nothing.
+    pub(crate) fn knowing(shared: SharedSerials) -> Self {
+        Self { shared, ..Self::default() }
+    }
+
     /// Names a device that has just been attached; the name stays as it is until its detach.
     pub fn attach(&mut self, device: &Device) -> StableId {
         let port = || StableId { id: port_id(device), identity: Identity::Port };
         let Some(unit) = unit(device) else { return port() };
         match self.attached.get(&unit) {
             Some(address) if *address != device.address => {
-                self.shared.insert(unit);
+                if self.shared.insert(unit.clone()) {
+                    self.found.push(unit);
+                }
                 port()
             }
             _ if self.shared.contains(&unit) => port(),
@@ -78,6 +85,11 @@ impl SerialMemory {
         }
     }
 
+    /// Serial numbers that have been seen on two devices at once since this was last asked, and that were not known to be shared.
+    pub(crate) fn take_found(&mut self) -> Vec<Unit> {
+        std::mem::take(&mut self.found)
+    }
+
     /// Forgets a device that has left; that its serial number was shared is not forgotten.
     pub fn detach(&mut self, device: &Device) {
         if let Some(unit) = unit(device)
@@ -91,10 +103,14 @@ impl SerialMemory {
 /// None where nothing tells it from others of its model.
 fn unit(device: &Device) -> Option<Unit> {
     let serial = device.serial_number.as_deref().filter(|serial| !is_junk(serial))?;
-    Some((device.descriptor.id_vendor, device.descriptor.id_product, serial.to_owned()))
+    Some(Unit {
+        vendor: device.descriptor.id_vendor,
+        product: device.descriptor.id_product,
+        serial: serial.to_owned(),
+    })
 }
 
-fn serial_id((vendor, product, serial): &Unit) -> String {
+fn serial_id(Unit { vendor, product, serial }: &Unit) -> String {
     let mut id = format!("{vendor:04x}:{product:04x}:");
     for byte in serial.bytes() {
         // RFC 3986's unreserved characters stand for themselves.
@@ -165,6 +181,29 @@ mod tests {
         memory.detach(&first);
         memory.detach(&second);
         assert_eq!(memory.attach(&first).identity, Identity::Port);
+    }
+
+    #[test]
+    fn a_serial_number_that_is_shared_is_found_out_once_and_is_known_to_whoever_is_told() {
+        let shared = SharedSerials::default();
+        let mut memory = SerialMemory::knowing(shared.clone());
+        for at in [2, 3, 4] {
+            memory.attach(&device(at, "1-1", Some("X")));
+        }
+        assert_eq!(memory.take_found().len(), 1);
+        let mut later = SerialMemory::knowing(shared);
+        assert_eq!(later.attach(&device(9, "1-1", Some("X"))).identity, Identity::Port);
+        assert_eq!(later.attach(&device(9, "1-1", Some("Y"))).identity, Identity::Serial);
+        assert_eq!(later.take_found(), [], "it was known");
+    }
+
+    #[test]
+    fn a_serial_number_of_another_model_is_another_one() {
+        let mut memory = SerialMemory::default();
+        memory.attach(&device(2, "1-1", Some("X")));
+        let mut other = device(3, "1-2", Some("X"));
+        other.descriptor.id_product = 0x6002;
+        assert_eq!(memory.attach(&other).identity, Identity::Serial);
     }
 
     #[test]

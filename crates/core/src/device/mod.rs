@@ -15,6 +15,7 @@ mod identity;
 mod names;
 mod port_path;
 mod serial;
+mod shared_serials;
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
 mod walk;
 
@@ -34,6 +35,7 @@ pub use hid_report::{ReportUsages, report_usages};
 pub use identity::{Identity, SerialMemory, StableId};
 pub use names::KnownNames;
 pub use port_path::PortPath;
+pub use shared_serials::{SharedSerials, Unit};
 
 /// A device's place on the bus while it is attached: bus number and device address.
 ///

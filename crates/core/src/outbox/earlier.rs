@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::device::{Address, Device};
-use crate::event::{Event, Synthetic};
+use crate::device::{Address, Device, SharedSerials};
+use crate::event::{Attachment, Event, Synthetic};
 use crate::spool::{Claims, Settled};
 
 /// An attachment of which an earlier run has told.
@@ -25,6 +25,8 @@ pub struct Earlier {
     settled: Settled,
     /// Of which instances its snapshots have told of late.
     claims: Claims,
+    /// Which serial numbers it, or any run before, has seen on two devices at once.
+    shared: SharedSerials,
     cause: Option<Synthetic>,
 }
 
@@ -50,11 +52,26 @@ impl Earlier {
                 (key, EarlierAttachment { attach: Arc::new(attach), same_boot, order })
             })
             .collect();
-        Self { attachments, settled: Settled::default(), claims: Claims::default(), cause }
+        Self { attachments, cause, ..Self::default() }
     }
 
     pub(crate) fn with_settled(self, settled: Settled, claims: Claims) -> Self {
         Self { settled, claims, ..self }
+    }
+
+    pub(crate) fn with_shared_serials(self, shared: SharedSerials) -> Self {
+        Self { shared, ..self }
+    }
+
+    /// Which serial numbers identify nothing, as far as any run of this outbox has seen: in whichever boot.
+    pub fn shared_serials(&self) -> &SharedSerials {
+        &self.shared
+    }
+
+    /// Those that began in this boot.
+    pub fn of_this_boot(&self) -> impl Iterator<Item = &Attachment> {
+        let of_this_boot = self.attachments.values().filter(|earlier| earlier.same_boot);
+        of_this_boot.map(|earlier| &*earlier.attach.attachment)
     }
 
     /// Which uevents of this boot it has dealt with.

@@ -7,12 +7,15 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::checkpoint::Checkpoints;
+use super::shared;
 use crate::error::{Code, Error};
 use crate::platform::private_file::{self, Refusal as NoLock};
 
 /// `AWUS`: what SQLite keeps for telling whose file it is.
 const APPLICATION_ID: i32 = 0x4157_5553;
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
+/// What it was before it knew which serial numbers are shared.
+const WITHOUT_SHARED: i32 = 3;
 /// What it was before it knew which uevents are settled.
 const WITHOUT_SETTLED: i32 = 2;
 /// How long a commit waits for somebody who reads the history.
@@ -130,7 +133,7 @@ fn verify(connection: &Connection) -> Result<bool, Refusal> {
     let tables: i32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (application, version, tables) {
         (0, 0, 0) => Ok(false),
-        (APPLICATION_ID, VERSION | WITHOUT_SETTLED, _) => Ok(true),
+        (APPLICATION_ID, VERSION | WITHOUT_SHARED | WITHOUT_SETTLED, _) => Ok(true),
         (APPLICATION_ID, other, _) => Err(Refusal::Foreign(format!(
             "it has version {other}, this daemon knows version {VERSION}: use the daemon that made it, or another \
              outbox.path"
@@ -142,6 +145,7 @@ fn verify(connection: &Connection) -> Result<bool, Refusal> {
 fn create(connection: &Connection, producer: &str) -> Result<(), rusqlite::Error> {
     let transaction = connection.unchecked_transaction()?;
     transaction.execute_batch(SCHEMA)?;
+    transaction.execute_batch(shared::TABLE)?;
     transaction.execute("INSERT INTO state VALUES (1, ?1, 0, 0, 0, 0, 0, 0, 0, '', '', '')", [producer])?;
     transaction.execute_batch(&format!(
         "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
@@ -149,18 +153,22 @@ fn create(connection: &Connection, producer: &str) -> Result<(), rusqlite::Error
     transaction.commit()
 }
 
-/// Adds what an earlier version did not have.
+/// Adds what earlier versions did not have.
 fn upgrade(connection: &Connection) -> Result<(), rusqlite::Error> {
     let version: i32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if version == WITHOUT_SETTLED {
-        let transaction = connection.unchecked_transaction()?;
-        transaction.execute_batch(&format!(
-            "ALTER TABLE state ADD COLUMN settled TEXT NOT NULL DEFAULT ''; \
-             ALTER TABLE state ADD COLUMN claims TEXT NOT NULL DEFAULT ''; PRAGMA user_version = {VERSION};"
-        ))?;
-        transaction.commit()?;
+    if version == VERSION {
+        return Ok(());
     }
-    Ok(())
+    let transaction = connection.unchecked_transaction()?;
+    if version <= WITHOUT_SETTLED {
+        transaction.execute_batch(
+            "ALTER TABLE state ADD COLUMN settled TEXT NOT NULL DEFAULT ''; \
+             ALTER TABLE state ADD COLUMN claims TEXT NOT NULL DEFAULT '';",
+        )?;
+    }
+    transaction.execute_batch(shared::TABLE)?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    transaction.commit()
 }
 
 fn make_folder(path: &Path) -> Result<(), Error> {

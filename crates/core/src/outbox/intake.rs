@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::config::{OutboxConfig, WhenFull};
+use crate::device::{SharedSerials, Unit};
 use crate::event::Event;
 use crate::source::injected::{Ticket, Verdict};
 use crate::spool::Settled;
@@ -45,6 +46,8 @@ pub struct Taken {
     pub filtered: u64,
     /// Ranges of uevents that brought no event, or one that found no room.
     pub settled: Settled,
+    /// Serial numbers that have been seen on two devices at once.
+    pub shared: Vec<Unit>,
     /// What has become of reports whose events, if any, are among these.
     pub answers: Vec<(Ticket, Verdict)>,
 }
@@ -57,6 +60,7 @@ impl Taken {
             && self.filtered == 0
             && self.answers.is_empty()
             && self.settled.is_empty()
+            && self.shared.is_empty()
     }
 }
 
@@ -69,6 +73,7 @@ struct State {
     refused: u64,
     filtered: u64,
     settled: Settled,
+    shared: Vec<Unit>,
     answers: Vec<(Ticket, Verdict)>,
 }
 
@@ -99,6 +104,7 @@ impl Intake {
             refused: 0,
             filtered: 0,
             settled: Settled::default(),
+            shared: Vec::new(),
             answers: Vec::new(),
         };
         let capacity = config.max_events.max(LEAST);
@@ -136,6 +142,17 @@ impl Intake {
         self.lock().settled.insert(first, last);
     }
 
+    /// These serial numbers identify nothing. Stored with whatever is stored next.
+    pub fn share(&self, units: Vec<Unit>) {
+        if units.is_empty() {
+            return;
+        }
+        let mut state = self.lock();
+        state.shared.extend(units);
+        let excess = state.shared.len().saturating_sub(SharedSerials::MOST);
+        state.shared.drain(..excess);
+    }
+
     /// Wakes the outbox.
     pub fn wake(&self) {
         self.arrived.notify_one();
@@ -155,6 +172,7 @@ impl Intake {
             last_seq: state.series.last_seq,
             filtered: std::mem::take(&mut state.filtered),
             settled: std::mem::take(&mut state.settled),
+            shared: std::mem::take(&mut state.shared),
             answers: std::mem::take(&mut state.answers),
         }
     }

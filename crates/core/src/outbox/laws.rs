@@ -309,7 +309,8 @@ mod files {
         rusqlite::Connection::open(folder.file())
             .and_then(|database| {
                 database.execute_batch(
-                    "ALTER TABLE state DROP COLUMN settled; ALTER TABLE state DROP COLUMN claims; PRAGMA user_version = 2;",
+                    "DROP TABLE shared_serial; ALTER TABLE state DROP COLUMN settled; ALTER TABLE state DROP COLUMN claims; \
+                     PRAGMA user_version = 2;",
                 )
             })
             .expect("the version before");

@@ -21,6 +21,7 @@ mod log_lines;
 mod publishing;
 mod saving;
 mod series;
+mod shared;
 mod store;
 
 use std::collections::VecDeque;
@@ -36,6 +37,7 @@ pub use intake::{Incoming, Intake, Series, Taken};
 pub use store::Placed;
 
 use crate::config::{OutboxConfig, WhenFull};
+use crate::device::{SharedSerials, Unit};
 use crate::error::{Code, Error};
 use crate::event::{Action, Backend, Event};
 use crate::spool::SettledBoard;
@@ -55,6 +57,8 @@ pub struct Outbox {
     /// What of the file waits next, without holes: read a page at a time.
     ahead: VecDeque<Placed>,
     changes: Changes,
+    /// Serial numbers seen on two devices at once that are still to be stored.
+    shared: Vec<Unit>,
     /// The last place that the file holds.
     saved: i64,
     /// Up to where, when it was opened, its numbers were known not to have been given before.
@@ -158,11 +162,13 @@ impl Outbox {
         let store = Store::new(file, boot_id.to_owned());
         let (progress, last_boot_id) = store.progress().map_err(damaged)?;
         let attached = store.attached().map_err(damaged)?;
+        let shared = store.shared_serials().map_err(damaged)?;
         store.check().map_err(damaged)?;
         // What waits for Redis does not stop waiting because of a run without; what such a run adds waits behind it.
         let publishes = publishes || progress.published < progress.last;
         let earlier = Earlier::new(store.is_new(), attached, boot_id, &last_boot_id)
-            .with_settled(progress.settled.clone(), progress.claims.clone());
+            .with_settled(progress.settled.clone(), progress.claims.clone())
+            .with_shared_serials(SharedSerials::of(shared));
         let waiting = progress.last - progress.published;
         let mut outbox = Self {
             settings: Settings {
@@ -177,6 +183,7 @@ impl Outbox {
             recent: VecDeque::new(),
             ahead: VecDeque::new(),
             changes: Changes::new(),
+            shared: Vec::new(),
             saved: progress.last,
             opened: progress.trusted,
             is_trusted: false,
@@ -220,8 +227,9 @@ impl Outbox {
 
     /// Takes events in and stores them: one commit for all.
     pub fn append(&mut self, taken: Taken) {
-        let Taken { events, refused, last_seq, filtered, settled, .. } = taken;
+        let Taken { events, refused, last_seq, filtered, settled, shared, .. } = taken;
         self.progress.settled.extend(&settled);
+        self.take_shared(shared);
         self.drop_events(refused);
         self.accounts.seen += refused + filtered;
         self.accounts.filtered += filtered;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Outbox;
 use super::file::{explain, unusable};
+use crate::device::{SharedSerials, Unit};
 use crate::error::{Code, Error};
 use crate::journey::Step;
 
@@ -39,7 +40,7 @@ impl Outbox {
             if !self.settings.publishes {
                 progress.published = progress.last;
             }
-            match self.store.save(unsaved, &self.changes, &progress) {
+            match self.store.save(unsaved, &self.changes, &self.shared, &progress) {
                 Ok(()) => {
                     self.stored_published = progress.published;
                     self.note_saved();
@@ -61,6 +62,13 @@ impl Outbox {
             // Whoever sees that a record is dealt with sees as well that its event waits.
             self.settled_board.set(&self.progress.settled);
         }
+    }
+
+    /// Kept until they are stored; no more of them than will be remembered.
+    pub(super) fn take_shared(&mut self, shared: Vec<Unit>) {
+        self.shared.extend(shared);
+        let excess = self.shared.len().saturating_sub(SharedSerials::MOST);
+        self.shared.drain(..excess);
     }
 
     /// Memory is bounded: what the file holds need not be at hand, and what it does not hold cannot all be, once
@@ -94,6 +102,7 @@ impl Outbox {
         }
         self.saved = self.progress.last;
         self.changes.clear();
+        self.shared.clear();
         if self.retry_at.take().is_some() {
             self.reason = None;
             tracing::info!(path = self.settings.path, "outbox can be written again");

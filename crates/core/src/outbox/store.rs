@@ -7,6 +7,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::file::OutboxFile;
 use super::intake::Series;
+use super::shared;
+use crate::device::Unit;
 use crate::event::Event;
 use crate::spool::{Claims, Settled};
 
@@ -100,11 +102,17 @@ impl Store {
             .collect()
     }
 
-    /// One commit: events, what became of attachments, and how far the outbox has come.
+    /// Serial numbers that were seen on two devices at once, in the order in which that was found out.
+    pub(super) fn shared_serials(&self) -> Result<Vec<Unit>, rusqlite::Error> {
+        shared::read(self.connection())
+    }
+
+    /// One commit: events, what became of attachments, which serial numbers identify nothing, and how far the outbox has come.
     pub(super) fn save<'a>(
         &self,
         events: impl Iterator<Item = &'a Placed>,
         changes: &Changes,
+        shared: &[Unit],
         progress: &Progress,
     ) -> Result<(), rusqlite::Error> {
         let transaction = self.connection().unchecked_transaction()?;
@@ -132,6 +140,7 @@ impl Store {
                     }
                 }
             }
+            shared::write(&transaction, shared)?;
             self.write_progress(&transaction, progress)?;
         }
         transaction.commit()?;

@@ -38,9 +38,7 @@ impl Announcer {
             self.end_earlier(name.to_owned(), &earlier, libusb_alive);
             return false;
         }
-        let attachment = self.again(&earlier);
-        self.serials.restore(&attachment.device, &attachment.stable_id);
-        let attachment = Arc::new(attachment);
+        let attachment = Arc::new(self.again(&earlier));
         self.readying.came(name, &attachment, Instant::now(), false);
         self.attached.insert(
             Key::Kernel(name.to_owned()),
@@ -59,6 +57,7 @@ impl Announcer {
             return false;
         }
         let attachment = self.again(&earlier);
+        self.serials.detach(&attachment.device);
         self.announce(name.to_owned(), Action::Detach, Arc::new(attachment), cause, None);
         true
     }
@@ -115,6 +114,9 @@ impl Announcer {
             seqnum: None,
         };
         let attachment = self.again(earlier);
+        if earlier.same_boot {
+            self.serials.detach(&attachment.device);
+        }
         self.announce(key, Action::Detach, Arc::new(attachment), cause, None);
     }
 

@@ -17,7 +17,7 @@ pub(super) use earlier_run::Fate;
 use self::readying::Readying;
 use super::witnesses::Witnesses;
 use crate::clock::Moment;
-use crate::device::{Address, Device, PortPath, SerialMemory};
+use crate::device::{Address, Device, PortPath, SerialMemory, StableId};
 use crate::event::{Action, Attachment, Backend, Event, Synthetic};
 use crate::filter::Filters;
 use crate::hub::Hub;
@@ -85,6 +85,11 @@ pub(super) struct Announcer {
 
 impl Announcer {
     pub(super) fn new(hub: Hub, intake: Arc<Intake>, earlier: Earlier, filters: Arc<Filters>) -> Self {
+        let mut serials = SerialMemory::knowing(earlier.shared_serials().clone());
+        // Before anything new is named: a name that is still in use is not given again.
+        for attachment in earlier.of_this_boot() {
+            serials.restore(&attachment.device, &attachment.stable_id);
+        }
         Self {
             hub,
             intake,
@@ -94,7 +99,7 @@ impl Announcer {
             filters,
             filtered: HashMap::new(),
             witnesses: Witnesses::default(),
-            serials: SerialMemory::default(),
+            serials,
             readying: Readying::default(),
         }
     }
@@ -166,6 +171,8 @@ impl Announcer {
                     "filtered"
                 );
                 self.note_filtered(&device, Action::Attach, cause, &by);
+                // Nobody is told its name, but its serial number is in use.
+                self.name(&device);
                 self.filtered.insert(key.clone(), (device, by));
                 return Verdict::Filtered;
             }
@@ -193,7 +200,7 @@ impl Announcer {
     }
 
     fn attachment(&mut self, device: Device, tags: Vec<String>, came: Moment) -> Arc<Attachment> {
-        let stable_id = self.serials.attach(&device);
+        let stable_id = self.name(&device);
         self.instances += 1;
         Arc::new(Attachment {
             signature: device.signature(),
@@ -203,6 +210,13 @@ impl Announcer {
             tags,
             instance: self.instances,
         })
+    }
+
+    /// Names a device that has come.
+    fn name(&mut self, device: &Device) -> StableId {
+        let stable_id = self.serials.attach(device);
+        self.intake.share(self.serials.take_found());
+        stable_id
     }
 
     /// A source that does not decide has seen a transition.
@@ -237,6 +251,7 @@ impl Announcer {
         let cause = Cause { synthetic, ..cause };
         if let Some((device, by)) = self.filtered.remove(key) {
             self.note_filtered(&device, Action::Detach, cause, &by);
+            self.serials.detach(&device);
             self.settle(cause.seqnum);
             return Verdict::Filtered;
         }

@@ -101,3 +101,67 @@ fn what_was_there_before_another_boot_has_left_whatever_is_known() {
     announcer.end_absent(|_| Fate::Unknown, true);
     assert_eq!(told(&intake), [(Action::Detach, Some(Synthetic::Reboot))]);
 }
+
+/// The mouse at another port, as a unit with this serial number.
+fn unit(port: &str, address: u16, serial: &str) -> (Key, Device) {
+    let device = Device {
+        address: Address { bus: 1, device: address },
+        port_path: PortPath::parse(port).expect("a port"),
+        serial_number: Some(serial.into()),
+        ..device()
+    };
+    (Key::Kernel(port.into()), device)
+}
+
+/// The names that have been told, and the serial numbers that are to be remembered as shared.
+fn named(intake: &Intake) -> (Vec<String>, Vec<String>) {
+    let taken = intake.take();
+    let names = taken.events.iter().map(|incoming| incoming.event.attachment.stable_id.id.clone());
+    (names.collect(), taken.shared.into_iter().map(|unit| unit.serial).collect())
+}
+
+const BY_SERIAL: &str = "046d:0077:X";
+
+/// An announcer after a restart in the same boot: the unit X was told of at 1-4.2.
+fn with_unit() -> (Announcer, Arc<Intake>) {
+    let (Announcer { hub, .. }, intake) = announcer("boot");
+    let (_, device) = unit("1-4.2", 5, "X");
+    let stable_id = SerialMemory::default().attach(&device);
+    let attach = (*event(1, Action::Attach, 1)).clone();
+    let attachment = Attachment { device, stable_id, ..(*attach.attachment).clone() };
+    let attach = Event { attachment: Arc::new(attachment), ..attach };
+    let earlier = Earlier::new(false, vec![("1-4.2".into(), attach, "boot".into())], "boot", "boot");
+    (Announcer::new(hub, Arc::clone(&intake), earlier, Arc::default()), intake)
+}
+
+#[test]
+fn a_name_of_an_earlier_run_is_given_to_no_other_device_before_it_is_known_to_have_stayed() {
+    let (mut announcer, intake) = with_unit();
+    let (key, other) = unit("1-3", 9, "X");
+    announcer.attach(&key, other, cause(Backend::Snapshot));
+    assert!(announcer.stay("1-4.2", Address { bus: 1, device: 5 }, || None, true));
+    assert_eq!(named(&intake), (vec!["046d:0077@usb1-3".into()], vec!["X".into()]));
+}
+
+#[test]
+fn a_device_that_has_moved_while_no_daemon_ran_keeps_its_name() {
+    let (mut announcer, intake) = with_unit();
+    announcer.end_absent(|_| Fate::Absent, true);
+    let (key, moved) = unit("1-3", 9, "X");
+    announcer.attach(&key, moved, cause(Backend::Snapshot));
+    assert_eq!(named(&intake), (vec![BY_SERIAL.into(), BY_SERIAL.into()], vec![]), "a detach and an attach");
+}
+
+#[test]
+fn a_serial_number_that_a_device_has_that_is_held_back_is_in_use() {
+    let filters =
+        FiltersConfig { vendor_blacklist: vec![crate::config::Id(0x1209)], ..FiltersConfig::default() };
+    let (mut announcer, intake) = nothing_earlier(&filters);
+    let (held_back, mut device) = unit("1-1", 2, "X");
+    device.descriptor.id_vendor = 0x1209;
+    announcer.attach(&held_back, device.clone(), cause(Backend::Netlink));
+    announcer.set_filters(Arc::default());
+    device.address.device = 3;
+    announcer.attach(&Key::Kernel("1-2".into()), device.clone(), cause(Backend::Netlink));
+    assert_eq!(named(&intake), (vec!["1209:0077@usb1-1".into()], vec!["X".into()]));
+}
