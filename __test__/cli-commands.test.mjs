@@ -53,7 +53,7 @@ it.each(['list', 'watch', 'wait'])('help of %s puts under the heading of devices
   const end = stdout.indexOf('', at);
   const under = stdout.slice(at, end === -1 ? undefined : end + 100).join('\n').split('Examples:')[0];
   const options = [...under.matchAll(/^ +(--[\w-]+)/gm)].map(([, option]) => option);
-  expect(options).toEqual(['--vendor', '--product', '--serial', '--port', '--class', '--capability']);
+  expect(options).toEqual(['--vendor', '--product', '--serial', '--stable-id', '--port', '--class', '--capability']);
 });
 
 it('help says what an option does in this command', async () => {
@@ -123,7 +123,7 @@ describe('wait', () => {
   });
 
   for (const [args, expected, env] of [
-    [[], 'wait for what? give --vendor, --product, --serial, --port, --class or --capability [ERR_USB_CONFIG]'],
+    [[], 'wait for what? give --vendor, --product, --serial, --stable-id, --port, --class or --capability [ERR_USB_CONFIG]'],
     [['--vendor', 'toaster'], 'as in 046d or 0x046d'],
     [['--vendor', '046d', '--timeout', 'soon'], 'as in 500ms, 30s or 2m'],
     [['--port', 'left'], 'as in 4.2 or 1-4.2'],

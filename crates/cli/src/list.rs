@@ -61,8 +61,10 @@ impl ListArguments {
 /// Lists what is connected.
 pub(crate) fn list(arguments: &ListArguments) -> Result<(), Error> {
     let devices = present_devices()?;
-    let selected: Vec<&PresentDevice> =
-        devices.iter().filter(|present| arguments.selection.takes(present.device())).collect();
+    let selected: Vec<&PresentDevice> = devices
+        .iter()
+        .filter(|present| arguments.selection.takes(present.device(), present.stable_id()))
+        .collect();
     let is_tree = arguments.tree || (!arguments.columns && stdout().is_terminal());
     let text = if arguments.json {
         objects(&selected)?
@@ -74,7 +76,11 @@ pub(crate) fn list(arguments: &ListArguments) -> Result<(), Error> {
         });
         String::new()
     } else if is_tree {
-        tree::draw(&devices, |present| arguments.selection.takes(present.device()), Style::of_stdout())
+        tree::draw(
+            &devices,
+            |present| arguments.selection.takes(present.device(), present.stable_id()),
+            Style::of_stdout(),
+        )
     } else {
         columns::draw(&selected, Style::of_stdout())
     };

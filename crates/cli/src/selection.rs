@@ -3,7 +3,7 @@
 use std::fmt;
 
 use clap::Args;
-use usb_daemon_core::{Device, PortPath};
+use usb_daemon_core::{Device, PortPath, StableId};
 
 use crate::class;
 
@@ -22,6 +22,9 @@ pub(crate) struct Selection {
     /// Serial number, as the device has it
     #[arg(help_heading = HEADING, long, value_name = "TEXT", env = "USB_DAEMON_SERIAL", hide_env_values = true)]
     serial: Option<String>,
+    /// The same unit as in an event, by its stable ID (0403:6001:A9); with an @ in it, whatever of that model hangs on that port
+    #[arg(help_heading = HEADING, long, value_name = "ID", env = "USB_DAEMON_STABLE_ID", hide_env_values = true, value_parser = stable_id)]
+    stable_id: Option<String>,
     /// Port, with its bus (1-4.2) or on any (4.2)
     #[arg(help_heading = HEADING, long, value_name = "PORT", env = "USB_DAEMON_PORT", hide_env_values = true, value_parser = port)]
     port: Option<String>,
@@ -39,13 +42,14 @@ impl Selection {
         self.vendor.is_empty()
             && self.product.is_empty()
             && self.serial.is_none()
+            && self.stable_id.is_none()
             && self.port.is_none()
             && self.class.is_empty()
             && self.capability.is_empty()
     }
 
     /// Whether this device is meant.
-    pub(crate) fn takes(&self, device: &Device) -> bool {
+    pub(crate) fn takes(&self, device: &Device, named: &StableId) -> bool {
         let descriptor = &device.descriptor;
         let mut classes = vec![descriptor.b_device_class];
         classes.extend(device.interfaces.iter().map(|interface| interface.class));
@@ -55,6 +59,7 @@ impl Selection {
             && fits(&self.class, &classes)
             && (self.capability.is_empty() || self.capability.iter().any(|wanted| device.can(wanted)))
             && self.serial.as_ref().is_none_or(|serial| device.serial_number.as_ref() == Some(serial))
+            && self.stable_id.as_ref().is_none_or(|wanted| *wanted == named.id)
             && self.port.as_ref().is_none_or(|wanted| *wanted == port.name() || *wanted == port.to_string())
     }
 }
@@ -73,6 +78,7 @@ impl fmt::Display for Selection {
             ("vendor", ids(&self.vendor)),
             ("product", ids(&self.product)),
             ("serial", self.serial.clone().unwrap_or_default()),
+            ("stable ID", self.stable_id.clone().unwrap_or_default()),
             ("port", self.port.clone().unwrap_or_default()),
             ("class", classes),
             ("capability", self.capability.join(" or ")),
@@ -88,6 +94,20 @@ fn id(text: &str) -> Result<u16, String> {
         .and_then(|number| number.try_into().ok())
         .ok_or_else(|| "expected up to four hexadecimal digits, as in 046d or 0x046d".to_owned())
 }
+
+fn stable_id(text: &str) -> Result<String, String> {
+    if !StableId::is_id(text) {
+        let form =
+            "expected vvvv:pppp:<serial> or vvvv:pppp@<bus>-<ports>, as `list --json` and events have it";
+        return Err(form.to_owned());
+    }
+    // Our own IDs have lower case; a serial number is as it is.
+    let (ids, rest) = text.split_at(IDS);
+    Ok(format!("{}{rest}", ids.to_lowercase()))
+}
+
+/// So long is `vvvv:pppp`.
+const IDS: usize = 9;
 
 fn capability(text: &str) -> Result<String, String> {
     let is_word = |part: &str| {
@@ -112,7 +132,7 @@ fn port(text: &str) -> Result<String, String> {
 #[cfg(test)]
 pub(crate) mod tests {
     use clap::Parser;
-    use usb_daemon_core::{Address, DeviceDescriptor, Functions, InterfaceClass};
+    use usb_daemon_core::{Address, DeviceDescriptor, Functions, Identity, InterfaceClass};
 
     use super::*;
 
@@ -145,6 +165,17 @@ pub(crate) mod tests {
         }
     }
 
+    fn named(id: &str) -> StableId {
+        StableId { id: id.into(), identity: Identity::Serial }
+    }
+
+    #[test]
+    fn hexadecimal_letters_of_a_stable_id_may_be_capital_and_those_of_a_serial_number_are_as_they_are() {
+        let selection = selection("--stable-id 04A9:220E:Ab").expect("valid");
+        assert!(selection.takes(&disk("1-4.2"), &named("04a9:220e:Ab")));
+        assert!(!selection.takes(&disk("1-4.2"), &named("04a9:220e:ab")));
+    }
+
     #[test]
     fn every_option_that_is_given_has_to_fit() {
         for (line, expected) in [
@@ -160,13 +191,20 @@ pub(crate) mod tests {
             ("--capability hid:mouse,storage:*", true),
             ("--capability storage:uas", false),
             ("--capability hid:*", false),
+            ("--stable-id 0781:5581:0401d7", true),
+            ("--stable-id 0781:5581:0401D7", false),
+            ("--stable-id 0781:5581@usb1-4.2", false),
             ("--serial 0401d7", true),
             ("--serial 0401D7", false),
             ("--port 1-4.2", true),
             ("--port 4.2", true),
             ("--port 2-4.2", false),
         ] {
-            assert_eq!(selection(line).expect(line).takes(&disk("1-4.2")), expected, "{line}");
+            assert_eq!(
+                selection(line).expect(line).takes(&disk("1-4.2"), &named("0781:5581:0401d7")),
+                expected,
+                "{line}"
+            );
         }
     }
 
@@ -179,6 +217,9 @@ pub(crate) mod tests {
             ("--class 1ff", "storage"),
             ("--class toaster", "storage"),
             ("--port left", "4.2 or 1-4.2"),
+            ("--stable-id 0781:5581", "vvvv:pppp:<serial>"),
+            ("--stable-id 0401d7", "as `list --json`"),
+            ("--stable-id é781:5581:0401d7", "vvvv:pppp:<serial>"),
             ("--capability storage", "hid:keyboard"),
             ("--capability *:uas", "hid:keyboard"),
             ("--capability storage:U*", "hid:keyboard"),
@@ -190,9 +231,14 @@ pub(crate) mod tests {
 
     #[test]
     fn it_says_what_was_asked_for() {
-        let found = selection("--vendor 46d,0x0781 --class 8 --capability hid:*,av:video --port 4.2")
-            .expect("valid")
-            .to_string();
-        assert_eq!(found, "vendor 046d or 0781, port 4.2, class storage, capability hid:* or av:video");
+        let found = selection(
+            "--vendor 46d,0x0781 --class 8 --capability hid:*,av:video --port 4.2 --stable-id 04a9:220e:A",
+        )
+        .expect("valid")
+        .to_string();
+        assert_eq!(
+            found,
+            "vendor 046d or 0781, stable ID 04a9:220e:A, port 4.2, class storage, capability hid:* or av:video"
+        );
     }
 }

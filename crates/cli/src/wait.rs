@@ -81,7 +81,7 @@ enum Outcome {
 pub(crate) fn wait(arguments: &WaitArguments, stopper: &Arc<Stopper>) -> Result<u8, Error> {
     let WaitArguments { selection, gone, ready, timeout, json, listen } = arguments;
     if selection.is_empty() {
-        let message = "wait for what? give --vendor, --product, --serial, --port, --class or --capability";
+        let message = "wait for what? give --vendor, --product, --serial, --stable-id, --port, --class or --capability";
         return Err(Error::new(Code::Config, message));
     }
     if *ready && !cfg!(target_os = "linux") {
@@ -198,7 +198,7 @@ impl Wish<'_> {
                 (self.gone && self.present.is_empty()).then_some(Outcome::Fulfilled(None))
             }
             Notice::Transition(event) | Notice::Stayed(event)
-                if self.selection.takes(&event.attachment.device) =>
+                if self.selection.takes(&event.attachment.device, &event.attachment.stable_id) =>
             {
                 let instance = event.attachment.instance;
                 match event.action {

@@ -84,7 +84,7 @@ pub(crate) fn watch(arguments: WatchArguments, stopper: &Arc<Stopper>) -> Result
     let style = Style::of_stdout();
     let wanted = move |event: &Event| {
         let was_there = event.synthetic == Some(Synthetic::Startup);
-        !(no_present && was_there) && selection.takes(&event.attachment.device)
+        !(no_present && was_there) && selection.takes(&event.attachment.device, &event.attachment.stable_id)
     };
     let print = move |notice: &Notice, out: &mut io::StdoutLock<'_>| match notice {
         Notice::Transition(event) | Notice::Stayed(event) | Notice::Ready { event, .. } if !wanted(event) => {

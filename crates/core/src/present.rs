@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::device::{Device, SerialMemory};
+use crate::device::{Device, SerialMemory, StableId};
 use crate::error::Error;
 use crate::event::{Attachment, Backend, DeviceInfo};
 use crate::platform::bus::{Description, Listing, StringsToRead};
@@ -28,6 +28,11 @@ impl PresentDevice {
     /// What is known of it.
     pub fn device(&self) -> &Device {
         &self.attachment.device
+    }
+
+    /// Which unit it is, as far as it can be told from what is there now.
+    pub fn stable_id(&self) -> &StableId {
+        &self.attachment.stable_id
     }
 
     /// The drivers of its interfaces, each once.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::serial::is_junk;
 use super::{Address, Device, SharedSerials, Unit};
+use crate::stream_field;
 
 /// What a stable ID rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,13 @@ pub struct StableId {
     pub id: String,
     /// What it rests on.
     pub identity: Identity,
+}
+
+impl StableId {
+    /// Whether a text has the form of an ID.
+    pub fn is_id(text: &str) -> bool {
+        stream_field::stable_id(text).is_some()
+    }
 }
 
 /// Remembers which serial numbers are attached, and which have been seen on two devices at once.
