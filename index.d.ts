@@ -22,10 +22,12 @@ import type {
   USBDeviceFilter,
   USBDeviceInfo,
   USBDeviceLike,
+  USBIdentification,
   USBInterfaceClass,
   USBManifestMatch,
   USBNumber,
   USBPower,
+  USBUnit,
 } from './types/device.js';
 import type {
   Events,
@@ -99,6 +101,19 @@ declare class USBDaemon extends EventEmitter<Events> {
 
   /** Whether a device is attached under this signature. */
   isDeviceConnected(signature: string): boolean;
+
+  /**
+   * Which unit an event is about, what that rests on and why, and the device under that name that is attached now. Serial numbers that
+   * two devices have had at once are known from {@link start} on, as far as `outbox.path` has kept them (1024; the first are forgotten
+   * first). A daemon that does not run has nothing attached.
+   *
+   *     const { certain, connected } = daemon.identify(info);
+   *     if (connected) console.log(certain ? 'that unit' : 'one like it, on the same port', connected.location.portPath);
+   *
+   * @param info of an attach or a detach, from the history, or a consumer's event
+   * @throws {USBError} `ERR_USB_DEVICE`: it is none; the message names the field
+   */
+  identify(info: USBDeviceInfo | USBEvent): USBIdentification;
 
   /** How the daemon is and what is connected; also of one that does not run. */
   getStats(): USBDaemonStats;
@@ -248,6 +263,14 @@ declare namespace USBDaemon {
   export function createUSBDaemon(config?: USBDaemonConfig): Promise<USBDaemon>;
 
   /**
+   * Whether both are about the same unit, as {@link USBDeviceDescription.sameUnitAs} asks: for a consumer's events and those of
+   * {@link USBDaemon.events}. An event that says of which machine it is (`host`) is about another port than one of another machine.
+   *
+   * @throws {TypeError} `ERR_USB_ARGUMENT`: one of them has no `stableId`
+   */
+  export function isSameUnit(one: USBUnit, other: USBUnit): boolean;
+
+  /**
    * Sets the level of the event `log`, of all daemons and consumers of this thread (a worker has its own), those that run
    * already too; not needed where LOG_LEVEL, or else `info`, is right. And:
    *
@@ -298,6 +321,7 @@ declare namespace USBDaemon {
     USBFilterMatch,
     USBFilterRule,
     USBGap,
+    USBIdentification,
     USBInterfaceClass,
     USBLogLine,
     USBManifestMatch,
@@ -321,6 +345,7 @@ declare namespace USBDaemon {
     USBSourceSwitches,
     USBTracingOptions,
     USBTransition,
+    USBUnit,
   };
 }
 

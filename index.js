@@ -6,6 +6,7 @@ const { USBEventPublisher } = require('./js/event-publisher.js');
 const { createUSBDaemon } = require('./js/create.js');
 const { defaultConfig } = require('./js/config.js');
 const { setLogLevel } = require('./js/log-level.js');
+const { isSameUnit } = require('./js/same-unit.js');
 const { startTelemetry } = require('./js/telemetry.js');
 const { tracingOf } = require('./js/tracing.js');
 
@@ -17,5 +18,6 @@ module.exports = Object.assign(USBDaemon, {
   createUSBDaemon,
   default: USBDaemon,
   defaultConfig,
+  isSameUnit,
   initializeTracing: tracingOf(setLogLevel, startTelemetry),
 });

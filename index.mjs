@@ -1,5 +1,5 @@
 import USBDaemon from './index.js';
 
 export default USBDaemon;
-export const { USBEventConsumer, USBEventPublisher, createUSBDaemon, defaultConfig, initializeTracing } = USBDaemon;
+export const { USBEventConsumer, USBEventPublisher, createUSBDaemon, defaultConfig, initializeTracing, isSameUnit } = USBDaemon;
 export { USBDaemon };

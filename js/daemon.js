@@ -16,6 +16,7 @@ const { watchListeners } = require('./listeners.js');
 const { Log } = require('./log.js');
 const { deviceMatch } = require('./match.js');
 const { optionsOf } = require('./options.js');
+const { sameUnitAs } = require('./same-unit.js');
 const { statsOf, statusOf } = require('./status.js');
 const { currentTelemetry } = require('./telemetry.js');
 const { apart, tell } = require('./tell.js');
@@ -116,6 +117,13 @@ class USBDaemon extends EventEmitter {
     return this.#connected.has(signature);
   }
 
+  identify(info) {
+    const json = jsonOf(info, 'ERR_USB_DEVICE', 'the info');
+    const found = JSON.parse(this.#native.identify(json));
+    const isIt = sameUnitAs(JSON.parse(json), 'info', this.#native.hostName());
+    return { ...found, connected: this.getConnectedDevices().find(isIt) };
+  }
+
   getStats() {
     return statsOf(this.#config, this.getConnectedDevices(), this.isRunning, this.#health());
   }
@@ -135,14 +143,14 @@ class USBDaemon extends EventEmitter {
   }
 
   async waitFor(match, options) {
-    const matches = deviceMatch(match);
+    const matches = deviceMatch(match, this.#native.hostName());
     const { signal, timeout } = optionsOf(options, ['signal', 'timeout']);
     if (this.#run === null) throw notRunning();
     return waitForDevice(this.#run, this.#present(this.#run).values(), matches, { signal, timeout });
   }
 
   async waitForReady(match, options) {
-    const matches = deviceMatch(match);
+    const matches = deviceMatch(match, this.#native.hostName());
     const { signal, timeout } = optionsOf(options, ['signal', 'timeout']);
     if (!this.#config.ready.enabled) throw coded('ERR_USB_SOURCE', 'nothing looks when a device may be used: ready.enabled is false');
     if (process.platform !== 'linux') throw coded('ERR_USB_SOURCE', 'nothing says on this system when a device may be used: Linux does');
@@ -153,7 +161,8 @@ class USBDaemon extends EventEmitter {
 
   dispatch(match, handlers) {
     const fail = (error, context) => this.#tellError(error, context);
-    return new Dispatch(this.#dispatches, this.#present(this.#run), (signature) => this.#ready.get(signature), match, handlers, fail);
+    const readyOf = (signature) => this.#ready.get(signature);
+    return new Dispatch(this.#dispatches, this.#present(this.#run), readyOf, match, handlers, fail, this.#native.hostName());
   }
 
   events(options) {

@@ -24,9 +24,10 @@ class Dispatch {
   /**
    * @param readyOf how far the device of a signature is, if that has been told
    * @param fail is told what a handler has thrown, and where
+   * @param host what this machine is called in events
    */
-  constructor(audience, present, readyOf, match, handlers, fail) {
-    this.#matches = manifestMatch(match);
+  constructor(audience, present, readyOf, match, handlers, fail, host) {
+    this.#matches = manifestMatch(match, host);
     checkHandlers(handlers);
     this.#handlers = handlers;
     this.#fail = fail;

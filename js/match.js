@@ -7,6 +7,7 @@ const { badArgument } = require('./failure.js');
 const { shown } = require('./device-values.js');
 const { nearest } = require('./nearest.js');
 const { isPlainObject } = require('./plain-object.js');
+const { sameUnitAs } = require('./same-unit.js');
 
 const BYTE = 0xff;
 const WORD = 0xffff;
@@ -26,6 +27,7 @@ const DESCRIPTION = {
   manufacturer: [text, same((device) => device.manufacturer)],
   product: [text, same((device) => device.product)],
   stableId: [text, same((device) => device.stableId)],
+  sameUnitAs: [sameUnitAs, (device, isIt) => isIt(device)],
   signature: [text, same((device) => device.signature)],
   portPath: [text, same((device) => device.location.portPath)],
   busNumber: [number, same((device) => device.location.busNumber)],
@@ -51,25 +53,26 @@ const MANIFEST = {
   deviceClass: classes,
   interfaces: (value, path) => oneOf(value, path, interfaceClass, hasInterface),
   capabilities: (value, path) => oneOf(value, path, capability, isCapable),
+  sameUnitAs,
 };
 
-/** A function that says whether a device is meant by `match`: a description or a function. */
-function deviceMatch(match) {
+/** A function that says whether a device of this machine, which is called `host`, is meant by `match`: a description or a function. */
+function deviceMatch(match, host) {
   if (typeof match === 'function') return answering(match);
   const conditions = conditionsOf(match, 'match', Object.keys(DESCRIPTION), (key, value) => {
     const [check, fits] = DESCRIPTION[key];
-    const wanted = check(value, `match.${key}`);
+    const wanted = check(value, `match.${key}`, host);
     return (device) => fits(device, wanted);
   });
   return (device) => conditions.every((holds) => holds(device));
 }
 
 /** The same for a manifest's lists: one of each list has to fit; an empty list, like none, asks for nothing. */
-function manifestMatch(match) {
+function manifestMatch(match, host) {
   if (typeof match === 'function') return answering(match);
   const known = [...Object.keys(MANIFEST), ...NOT_OURS];
   const conditions = conditionsOf(match, 'match', known, (key, value) => {
-    return NOT_OURS.includes(key) ? () => true : MANIFEST[key](value, `match.${key}`);
+    return NOT_OURS.includes(key) ? () => true : MANIFEST[key](value, `match.${key}`, host);
   });
   return (device) => conditions.every((holds) => holds(device));
 }

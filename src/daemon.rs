@@ -8,8 +8,8 @@ use napi::bindgen_prelude::{AsyncTask, Function, PromiseRaw};
 use napi::{Env, JsValue, Task};
 use napi_derive::napi;
 use usb_daemon_core::{
-    Answer, Code, Config, Daemon, Delivery, Error, Event, EventLoop, Host, Injection, Log, Reading,
-    SimulatedCommand, SimulatedDevice, schema,
+    Answer, Code, Config, Daemon, Delivery, Error, Event, EventLoop, Host, Identified, Injection, Log,
+    Reading, SharedSerials, SimulatedCommand, SimulatedDevice, schema,
 };
 
 use crate::arguments::Handed;
@@ -38,6 +38,8 @@ pub struct NativeDaemon {
 #[derive(Default)]
 struct Run {
     daemon: Option<Daemon>,
+    /// What this run knows of, or the last one.
+    shared_serials: SharedSerials,
 }
 
 #[napi]
@@ -92,6 +94,20 @@ impl NativeDaemon {
             .map_err(|error| napi::Error::new(Code::System, format!("no configuration: {error}")))
     }
 
+    /// What this machine is called in events.
+    #[napi(catch_unwind)]
+    pub fn host_name(&self) -> String {
+        self.config.host()
+    }
+
+    /// Which unit a `USBDeviceInfo` or a `USBEvent` is about, as the core's `Identified` in JSON.
+    #[napi(catch_unwind)]
+    pub fn identify(&self, info: String) -> Result<String> {
+        let identified = Identified::of(&info, &self.run().shared_serials).map_err(failure)?;
+        serde_json::to_string(&identified)
+            .map_err(|error| napi::Error::new(Code::System, format!("it cannot be written: {error}")))
+    }
+
     /// Reports a device that has come (`attach`) or left (`detach`). The notice `injected` with the number given here says
     /// what has become of it.
     #[napi(catch_unwind)]
@@ -123,6 +139,7 @@ impl NativeDaemon {
             self.log.export(None);
             failure(error)
         })?;
+        run.shared_serials = daemon.shared_serials().clone();
         run.daemon = Some(daemon);
         Ok(())
     }

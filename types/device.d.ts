@@ -59,10 +59,14 @@ export interface USBDeviceInfo {
   eventId: string;
   /**
    * `vvvv:pppp:<serial>` where the serial number identifies the unit, else `vvvv:pppp@<bus path>-<ports>`: without one, with one that two
-   * devices have had at once, or with one that a maker has left in (`0123456789`, zeros alone).
+   * devices have had at once, or with one that a maker has left in (`0123456789`, zeros alone). Fixed at attach, and the same at detach:
+   * of two devices with one serial number, the one that was there first keeps the name that it has. {@link USBDaemon.identify} says why.
    */
   stableId: string;
-  /** What `stableId` rests on. */
+  /**
+   * What `stableId` rests on. `serial`: the unit, on whichever port. `port`: whatever of this model hangs on this port; whether that is the
+   * same unit as before cannot be known.
+   */
   identity: 'serial' | 'port';
   /** Distinct interface classes of all configurations (on macOS and Windows of the active one), in the descriptors' order. */
   interfaces: USBInterfaceClass[];
@@ -87,6 +91,35 @@ export interface USBDeviceInfo {
   partial: boolean;
   /** Labels that rules of `filters.rules` have given it. */
   tags?: string[];
+}
+
+/** What {@link USBDaemon.identify} knows of a unit. */
+export interface USBIdentification {
+  /** As the event has it. */
+  stableId: string;
+  /** What `stableId` rests on. */
+  identity: 'serial' | 'port';
+  /**
+   * Whether `stableId` names one unit and no other, as far as is known now: {@link reason} is `serial`. Else it may be any unit of the
+   * model, on the port of that name or with that serial number.
+   */
+  certain: boolean;
+  /**
+   * Why. `serial`: its serial number is its own. `no-serial`: it has none. `unread-serial`: it left, or its driver kept its strings, before
+   * that could be read. `junk-serial`: it has one that a maker has left in (`0123456789`, zeros alone). `shared-serial`: two devices have
+   * had it at once, be that before or since.
+   */
+  reason: 'serial' | 'no-serial' | 'unread-serial' | 'junk-serial' | 'shared-serial';
+  /** The device of this name that is attached now, with its port in `location`; undefined where there is none. */
+  connected: USBDeviceInfo | undefined;
+}
+
+/** Whatever names a unit: a device's info of whichever event, or a consumer's event. */
+export interface USBUnit {
+  /** {@link USBDeviceInfo.stableId}. */
+  stableId?: string;
+  /** On which machine, where an event says that; else this one. A port's name is one machine's own, a serial number is not. */
+  host?: string;
 }
 
 /** What a device asks of its port, and can do for it. */
@@ -183,6 +216,12 @@ export interface USBDeviceDescription {
   product?: string;
   /** {@link USBDeviceInfo.stableId}: the unit, or what hangs on one port. */
   stableId?: string;
+  /**
+   * The unit that this info, or this consumer's event, is about: on whichever port, where its serial number identifies it
+   * (`identity: 'serial'`). Else what hangs on that port with the same IDs: the same model on the same port, which cannot be known
+   * to be the same unit.
+   */
+  sameUnitAs?: USBUnit;
   /** {@link USBDeviceInfo.signature}: an attachment. */
   signature?: string;
   /** Hub ports joined by dots. */
@@ -215,6 +254,8 @@ export interface USBManifestMatch {
   interfaces?: ReadonlyArray<USBNumber | { class?: USBNumber; subclass?: USBNumber; protocol?: USBNumber }>;
   /** What the device can do, as in {@link USBDeviceInfo.capabilities}, or a group of that: `hid:keyboard`, `serial:*`. */
   capabilities?: readonly string[];
+  /** Like {@link USBDeviceDescription.sameUnitAs}; no permission of a manifest, but of use beside them. */
+  sameUnitAs?: USBUnit;
   /** A permission that says nothing about which device is meant: it is passed over. */
   exclusive?: boolean;
   /** Like {@link exclusive}. */

@@ -5,6 +5,7 @@ import Default, {
   createUSBDaemon,
   defaultConfig,
   initializeTracing,
+  isSameUnit,
   type USBDaemonConfig,
   type USBDeviceInfo,
   type USBError,
@@ -62,6 +63,13 @@ made.connectedDevices.get('x')?.location.portPath satisfies string | undefined;
 made.connectedDevices.set('x', await made.waitFor({}));
 made.getDeviceBySignature('x') satisfies USBDeviceInfo | undefined;
 made.isDeviceConnected('x') satisfies boolean;
+made.identify(await made.waitFor({})).connected?.location.portPath satisfies string | undefined;
+declare const event: USBEvent;
+made.identify(event).reason satisfies 'serial' | 'no-serial' | 'unread-serial' | 'junk-serial' | 'shared-serial';
+(await made.waitFor({ sameUnitAs: event })) satisfies USBDeviceInfo;
+made.dispatch({ vendor_ids: [1], sameUnitAs: event }, { onAttach: (device) => isSameUnit(device, event) satisfies boolean });
+// @ts-expect-error a name is no unit
+isSameUnit('0403:6001:A1', event);
 made.getStats().monitoring.healthcheckPort satisfies number;
 // @ts-expect-error there is none while the daemon does not run
 made.getStats().outbox.durable;

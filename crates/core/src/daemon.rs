@@ -9,6 +9,7 @@ use tracing::dispatcher::with_default;
 
 use crate::config::{Config, RedisSetting};
 use crate::delivery::Delivery;
+use crate::device::SharedSerials;
 use crate::engine::{Crew, Engine, EngineConfig, Inbox, Message, SenseConfig, SpoolConfig};
 use crate::error::{Code, Error};
 use crate::filter::Filters;
@@ -47,6 +48,7 @@ pub struct Daemon {
     engine: Option<Crew>,
     publisher: Option<Publisher>,
     settings: Option<Arc<Settings>>,
+    shared_serials: SharedSerials,
     http: Option<HttpServer>,
     telemetry: Option<Arc<Member>>,
 }
@@ -102,6 +104,7 @@ impl Daemon {
             engine: None,
             publisher: None,
             settings: None,
+            shared_serials: earlier.shared_serials().clone(),
             http: None,
             telemetry,
         };
@@ -210,6 +213,11 @@ impl Daemon {
     /// What has been counted, and what it is like now.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    /// Serial numbers that have been seen on two devices at once, now or in an earlier run.
+    pub fn shared_serials(&self) -> &SharedSerials {
+        &self.shared_serials
     }
 
     /// Plugs or pulls a simulated device.

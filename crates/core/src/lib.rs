@@ -56,8 +56,8 @@ pub use consumer::{Abandonment, Consumer, ConsumerConfig, ConsumerNotice, Handov
 pub use daemon::{Daemon, Vitality};
 pub use delivery::{Delivery, Wake};
 pub use device::{
-    Address, Device, DeviceDescriptor, Functions, Identity, InterfaceClass, KnownNames, PortPath, Power,
-    ReportUsages, StableId, report_usages,
+    Address, Device, DeviceDescriptor, Functions, Identified, Identity, InterfaceClass, KnownNames, PortPath,
+    Power, Reason, ReportUsages, SharedSerials, StableId, report_usages,
 };
 pub use diagnosis::{Finding, Grade, diagnose};
 pub use error::{Code, Error};

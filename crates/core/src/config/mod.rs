@@ -196,7 +196,7 @@ impl Config {
     }
 
     /// What this machine is called in events.
-    pub(crate) fn host(&self) -> String {
+    pub fn host(&self) -> String {
         self.host_name.clone().unwrap_or_else(crate::platform::machine::host_name)
     }
 
