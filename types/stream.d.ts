@@ -41,7 +41,7 @@ export interface USBEvent {
   host?: string;
   /** What the entry says: a later version may know further words. */
   backend?: USBDeviceInfo['backend'] | (string & {});
-  /** As {@link USBDeviceInfo.stableId}. */
+  /** As {@link USBDeviceInfo.stableId}. `isSameUnit` compares two events by it, and `identify` of a daemon says what it rests on. */
   stableId?: string;
   /** Mbit/s, above 0. */
   speed?: number;
