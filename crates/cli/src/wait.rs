@@ -81,7 +81,8 @@ enum Outcome {
 pub(crate) fn wait(arguments: &WaitArguments, stopper: &Arc<Stopper>) -> Result<u8, Error> {
     let WaitArguments { selection, gone, ready, timeout, json, listen } = arguments;
     if selection.is_empty() {
-        let message = "wait for what? give --vendor, --product, --serial, --stable-id, --port, --class or --capability";
+        let message =
+            "wait for what? give --vendor, --product, --serial, --stable-id, --port, --class or --capability";
         return Err(Error::new(Code::Config, message));
     }
     if *ready && !cfg!(target_os = "linux") {
