@@ -215,7 +215,9 @@ impl Wish<'_> {
                 let is_gone = self.gone && self.started && self.present.is_empty();
                 is_gone.then(|| Outcome::Fulfilled(Some(Arc::clone(event))))
             }
-            Notice::Ready { event, readiness } if self.selection.takes(&event.attachment.device) => {
+            Notice::Ready { event, readiness }
+                if self.selection.takes(&event.attachment.device, &event.attachment.stable_id) =>
+            {
                 self.obstacle = readiness.obstacles.first().map(|obstacle| obstacle.detail.clone());
                 readiness.is_ready.then(|| Outcome::Ready(notice.clone()))
             }
