@@ -10,17 +10,19 @@ import { checkout } from './beds/qemu/kernel.mjs';
 
 const FIXTURE = new URL('../crates/core/fixtures/qemu-descriptors.json', import.meta.url);
 const KINDS = ['keyboard', 'mouse', 'tablet', 'pen', 'braille', 'storage', 'uas', 'bulkOnly', 'serial', 'network', 'audio', 'mtp', 'smartcard', 'hub'];
-const MOST_PORTS = 15;
+const CONTROLLERS = 4;
+const SETTLE_MS = 60_000;
 
 let bed;
 const found = new Map();
 
 beforeAll(async () => {
-  bed = await openQemuBed({ udev: false });
-  for (const [at, kind] of KINDS.entries()) {
-    const handle = await bed.plug({ kind, controller: Math.floor(at / MOST_PORTS), port: String((at % MOST_PORTS) + 1) });
-    await bed.settle(handle, 'bind');
-    found.set(kind, { handle, ...(await bytesOf(handle.name)) });
+  bed = await openQemuBed({ udev: false, controllers: CONTROLLERS });
+  const handles = [];
+  for (const [at, kind] of KINDS.entries()) handles.push(await bed.plug({ kind, controller: at % CONTROLLERS, port: String(Math.floor(at / CONTROLLERS) + 1) }));
+  for (const handle of handles) {
+    await bed.settle(handle, 'bind', SETTLE_MS);
+    found.set(handle.kind, { handle, ...(await bytesOf(handle.name)) });
   }
 });
 afterAll(() => bed?.close());

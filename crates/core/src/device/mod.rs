@@ -7,7 +7,6 @@ mod capability;
 mod configuration;
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
 mod descriptor;
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
 mod function;
 mod given;
 mod hid_report;
@@ -17,7 +16,6 @@ mod names;
 mod port_path;
 mod serial;
 mod shared_serials;
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
 mod walk;
 
 use std::fmt::Write as _;
