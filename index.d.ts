@@ -3,6 +3,8 @@ import { USBEventConsumer } from './js/consumer.js';
 import { USBEventPublisher, USBPublishableInfo } from './js/event-publisher.js';
 import type {
   USBDaemonConfig,
+  USBDriverRule,
+  USBDriversConfig,
   USBFallbackConfig,
   USBFilterConfig,
   USBFilterMatch,
@@ -33,6 +35,7 @@ import type {
   Events,
   USBAttachEvent,
   USBDetachEvent,
+  USBDriverReport,
   USBError,
   USBEventStream,
   USBGap,
@@ -312,6 +315,9 @@ declare namespace USBDaemon {
     USBDeviceNode,
     USBDeviceReady,
     USBDispatch,
+    USBDriverReport,
+    USBDriverRule,
+    USBDriversConfig,
     USBError,
     USBEvent,
     USBEventLoopHealth,

@@ -25,12 +25,15 @@ const GOOD = {
   'redis.tls.cert': [CERTIFICATE.cert],
   'redis.tls.key': [CERTIFICATE.key],
   'filters.rules[].tags': [['x']],
+  'drivers.rules[]': [{ match: { class: 3 } }],
+  'drivers.rules[].match': [{ class: 3 }],
 };
 /** A text of each format, and one that is none. */
-const FORMATS = { 'ip-address': ['::1', 'no such'], 'usb-id': ['0x046D', '0x00046d'], tag: ['x', 'a,b'], glob: ['[AB]*', '[AB'], 'port-glob': ['1-4.*', 'no such'], 'host-name': ['usb.lan', 'usb.lan:80'], token: ['hush', 'hu sh'] };
+const FORMATS = { 'ip-address': ['::1', 'no such'], 'usb-id': ['0x046D', '0x00046d'], tag: ['x', 'a,b'], glob: ['[AB]*', '[AB'], 'port-glob': ['1-4.*', 'no such'], 'host-name': ['usb.lan', 'usb.lan:80'], token: ['hush', 'hu sh'], 'kernel-name': ['ftdi_sio', '../x'] };
 /** What is said where these are missing. */
 const REQUIRED = {
   'filters.rules[].action': 'filters.rules[0].action is missing',
+  'drivers.rules[].match': 'drivers.rules[0].match is missing',
   'redis.tls.cert': 'redis.tls: cert and key go together',
   'redis.tls.key': 'redis.tls: cert and key go together',
 };
@@ -114,6 +117,11 @@ function configWith(path, value) {
   }, value);
   if (value === 'tag') inner.filters.rules[0].tags = ['x'];
   if (path.startsWith('filters.rules[].')) inner.filters.rules[0] = { action: 'deny', ...inner.filters.rules[0] };
+  if (path.startsWith('drivers.rules[].')) {
+    // A rule for drivers is about some devices, and an ID is some driver's.
+    const match = path.endsWith('.bus_number') ? { class: 3 } : { bus_number: 1 };
+    inner.drivers.rules[0] = merged({ match, ...(path.endsWith('.new_id') && { driver: 'x' }) }, inner.drivers.rules[0]);
+  }
   return merged(BESIDE[path] ?? {}, inner);
 }
 

@@ -16,6 +16,7 @@ const EVENTS = [
   'gap',
   'source:state',
   'redis:state',
+  'driver',
   'error',
 ];
 

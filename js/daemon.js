@@ -362,6 +362,9 @@ class USBDaemon extends EventEmitter {
       case 'redis':
         this.#tell('redis:state', notice.redis);
         break;
+      case 'driver':
+        this.#tell('driver', notice.driver);
+        break;
       case 'error':
         this.#tellError(coded(notice.code, notice.message), notice.context);
         break;

@@ -11,6 +11,8 @@ export interface USBDaemonConfig {
   monitoring?: USBMonitoringOptions;
   /** Which devices are told of. */
   filters?: USBFilterConfig;
+  /** What is done for a device whose interface has no driver; Linux only. Without rules nothing is. */
+  drivers?: USBDriversConfig;
   /** How fast events are published. */
   performance?: USBPerformanceConfig;
   /** What listens beside libusb. */
@@ -162,6 +164,35 @@ export interface USBFilterMatch {
   bus_number?: number;
   /** Mbit/s. */
   speed?: number;
+}
+
+/** What is done for a device whose interface has no driver. */
+export interface USBDriversConfig {
+  /** The first that matches a device decides, for the devices that are told of. An interface that has a driver is left alone. */
+  rules?: USBDriverRule[];
+  /** Whether rules only say what they would do, as an event `driver`; default false. */
+  dry_run?: boolean;
+  /**
+   * Unix socket behind which root carries out what its own list allows (`usb-daemon driver apply`). Where absent the daemon does it itself,
+   * and needs the rights.
+   */
+  helper?: string;
+}
+
+/** With neither `module`, `driver` nor `authorized`, the module is loaded that the interface's modalias asks for. */
+export interface USBDriverRule {
+  /** Which devices it is about; it cannot be empty. */
+  match: USBFilterMatch;
+  /** Kernel module to load: `ftdi_sio`. */
+  module?: string;
+  /** Driver that is to have it, as below `/sys/bus/usb/drivers` or `/sys/bus/usb-serial/drivers`: `ftdi_sio`, `generic`. */
+  driver?: string;
+  /** Whether that driver is told that the device's ID is one of its own, until it is unloaded; default true. */
+  new_id?: boolean;
+  /** `false`: the kernel uses nothing of the device, `true`: it does. Alone, without module and driver. */
+  authorized?: boolean;
+  /** How often it is tried for each device; 1 to 10, default 3. */
+  attempts?: number;
 }
 
 /** How events are published, and when two reports are about one transition. */

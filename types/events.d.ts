@@ -33,12 +33,48 @@ export interface Events {
   'source:state': [status: USBSourceStatus];
   /** The connection to Redis has come or gone. */
   'redis:state': [status: USBRedisStatus];
+  /** A rule of `drivers.rules` has had something done for a device without a driver, or was tried as often as it may be. Linux only. */
+  driver: [report: USBDriverReport];
   /**
    * A line of the daemon's log, from the level on that `initializeTracing` or LOG_LEVEL names. Without a listener no lines are
    * made, but for those that go to a collector by OTLP while the daemon runs; and in no case are any written to stdout or stderr.
    * A listener may be as slow as it likes: events do not wait for it.
    */
   log: [line: USBLogLine];
+}
+
+/** What a rule of `drivers.rules` has come to with one device. */
+export interface USBDriverReport {
+  /**
+   * `bound`: an interface has got a driver; `denied`, `authorized`: the kernel uses nothing of the device any more, or uses it again;
+   * `planned`: that would be done, were it not for `drivers.dry_run`; `failed`: it was tried as often as it may be.
+   */
+  state: 'bound' | 'denied' | 'authorized' | 'planned' | 'failed';
+  /** As {@link USBDeviceInfo.signature}. */
+  signature: string;
+  /** As {@link USBDeviceInfo.eventId}, of the attach that this followed. */
+  eventId: string;
+  /** What the kernel calls the device: `1-4.2`. */
+  device: string;
+  /** Which rule, counted from 0. */
+  rule: number;
+  /** Interfaces that had no driver and have one now. */
+  interfaces: {
+    /** What the kernel calls it: `1-4.2:1.0`. */
+    name: string;
+    /** Its driver. */
+    driver: string;
+    /** Whether the kernel's `bind` uevent has said so as well; false where none can be heard, and sysfs alone says so. */
+    heard: boolean;
+  }[];
+  /** What was asked for, in order, as the helper is asked: `module usbserial`, `new-id generic 1209 dead`. */
+  requests: string[];
+  /** How often it was tried; 0 where it was only planned. */
+  attempts: number;
+  /** Why it has failed; absent where it has not. */
+  reason?: string;
+  /** When, in ms since 1970. */
+  timestamp: number;
 }
 
 /** One line of a log. */
@@ -159,6 +195,7 @@ export interface USBError extends Error {
     | 'ERR_USB_CONFIG'
     | 'ERR_USB_CONSUMER'
     | 'ERR_USB_DEVICE'
+    | 'ERR_USB_DRIVER'
     | 'ERR_USB_ENTRY'
     | 'ERR_USB_HANDLER'
     | 'ERR_USB_HISTORY'

@@ -6,6 +6,7 @@ use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::completions::{self, CompletionsArguments};
 use crate::config::{self, ConfigArguments};
 use crate::doctor::{self, DoctorArguments};
+use crate::driver::{self, DriverArguments};
 use crate::health::{self, HealthArguments};
 use crate::list::{self, ListArguments};
 use crate::origins::Origins;
@@ -160,6 +161,9 @@ pub(crate) enum Command {
     /// Rules and a helper for udev, and publishing what that helper has written down.
     #[command(after_help = udev::AFTER_HELP)]
     Udev(UdevArguments),
+    /// Drivers for devices that have none: what the rules would do, and the helper that may.
+    #[command(after_help = driver::AFTER_HELP)]
+    Driver(DriverArguments),
     /// Print a script with which a shell completes commands and options.
     #[command(after_help = completions::AFTER_HELP)]
     Completions(CompletionsArguments),

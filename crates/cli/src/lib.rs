@@ -7,6 +7,7 @@ mod config;
 mod config_watch;
 mod configuration_file;
 mod doctor;
+mod driver;
 mod exported;
 mod health;
 mod layers;
@@ -113,6 +114,7 @@ impl Invocation {
             Command::Doctor(arguments) => doctor::doctor(&arguments),
             Command::Config(arguments) => config::config(&arguments).map(|()| exit::OK),
             Command::Udev(arguments) => udev::udev(&arguments, &self.stopper),
+            Command::Driver(arguments) => driver::driver(&arguments),
             Command::Completions(arguments) => completions::completions(&arguments).map(|()| exit::OK),
         };
         match done {

@@ -42,6 +42,7 @@ fn line(notice: &Notice) -> Option<Line> {
         }
         Notice::Redis(status) => Line::Status(redis(status)),
         Notice::Gap(gap) => Line::Status(self::gap(gap)),
+        Notice::Driver(report) => Line::Status(crate::driver::told(report)),
         Notice::Error { error, .. } => {
             Line::Status(format!("{:<9} {error} [{}]", "error", error.code.as_str()))
         }

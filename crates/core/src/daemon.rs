@@ -10,6 +10,7 @@ use tracing::dispatcher::with_default;
 use crate::config::{Config, RedisSetting};
 use crate::delivery::Delivery;
 use crate::device::SharedSerials;
+use crate::driver::{Drivers, RunningDrivers};
 use crate::engine::{Crew, Engine, EngineConfig, Inbox, Message, SenseConfig, SpoolConfig};
 use crate::error::{Code, Error};
 use crate::filter::Filters;
@@ -51,6 +52,7 @@ pub struct Daemon {
     shared_serials: SharedSerials,
     http: Option<HttpServer>,
     telemetry: Option<Arc<Member>>,
+    drivers: Option<RunningDrivers>,
 }
 
 impl Daemon {
@@ -82,6 +84,8 @@ impl Daemon {
         if config.monitoring.enabled {
             onlookers.push(Arc::clone(&feed) as Arc<dyn Onlooker>);
         }
+        let drivers = Drivers::new(&config.drivers);
+        onlookers.extend(drivers.as_ref().map(Drivers::onlooker));
         let hub = Hub::new(Arc::clone(subscriber), outbox.board(), onlookers);
         let capacity = config.outbox.max_events as u64;
         let told = metrics::Settings { publishes, capacity };
@@ -107,6 +111,7 @@ impl Daemon {
             shared_serials: earlier.shared_serials().clone(),
             http: None,
             telemetry,
+            drivers: None,
         };
         if daemon.simulated {
             daemon.hub.tell_source(name::SIMULATED, SourceState::Up, "takes simulated devices");
@@ -136,6 +141,7 @@ impl Daemon {
             };
             daemon.http = Some(HttpServer::start(&config.monitoring, served)?);
         }
+        daemon.drivers = drivers.map(|drivers| drivers.start(daemon.hub.clone())).transpose()?;
         let spool = daemon.spool(config, in_file, boot_id);
         daemon.start_engine(config, filters, intake, earlier, (stored, spool, uevent_socket))?;
         Ok(daemon)
@@ -300,6 +306,9 @@ impl Daemon {
         drop(self.demonstration.take());
         self.inbox.send(Message::Stop);
         engine.join();
+        if let Some(drivers) = self.drivers.take() {
+            drivers.stop(patience);
+        }
         self.hub.wait_until_caught_up(patience / 2);
         let half = Instant::now() + patience / 2;
         if let Some(publisher) = self.publisher.take() {
@@ -351,6 +360,9 @@ impl Drop for Daemon {
         with_default(&self.hearer.clone(), || {
             self.join(Duration::ZERO);
             // Where the engine never started, the others may still run.
+            if let Some(drivers) = self.drivers.take() {
+                drivers.stop(Duration::ZERO);
+            }
             if let Some(publisher) = self.publisher.take() {
                 publisher.stop(Duration::ZERO);
             }

@@ -37,6 +37,8 @@ pub enum Code {
     Handler,
     /// `ERR_USB_SPOOL`: what the helper of udev writes down cannot be read or removed.
     Spool,
+    /// `ERR_USB_DRIVER`: a driver cannot be bound.
+    Driver,
     /// `ERR_USB_UDEV`: rules and helper for udev cannot be installed or removed.
     Udev,
 }
@@ -61,6 +63,7 @@ impl Code {
             Self::Entry => "ERR_USB_ENTRY",
             Self::Handler => "ERR_USB_HANDLER",
             Self::Spool => "ERR_USB_SPOOL",
+            Self::Driver => "ERR_USB_DRIVER",
             Self::Udev => "ERR_USB_UDEV",
         }
     }

@@ -322,7 +322,11 @@ impl Board {
                 self.sources.insert(status.source, status.clone());
             }
             Notice::Redis(status) => self.redis = Some(status.clone()),
-            Notice::Stopped | Notice::Published { .. } | Notice::Injected { .. } | Notice::Error { .. } => {}
+            Notice::Stopped
+            | Notice::Published { .. }
+            | Notice::Injected { .. }
+            | Notice::Driver(_)
+            | Notice::Error { .. } => {}
         }
     }
 

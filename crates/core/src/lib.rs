@@ -12,6 +12,12 @@ mod daemon;
 mod delivery;
 mod device;
 mod diagnosis;
+#[cfg_attr(not(target_os = "linux"), path = "driver_elsewhere.rs")]
+mod driver;
+#[cfg(all(test, target_os = "linux"))]
+#[expect(dead_code, reason = "there only for its tests")]
+mod driver_elsewhere;
+mod driver_report;
 mod engine;
 mod error;
 mod event;
@@ -51,7 +57,9 @@ mod test_support;
 mod threads;
 mod withheld;
 
-pub use config::{Config, Reading, RedisConfig, RedisSetting, SourcesConfig, Token, hex, schema};
+pub use config::{
+    Config, DriversConfig, Reading, RedisConfig, RedisSetting, SourcesConfig, Token, hex, schema,
+};
 pub use consumer::{Abandonment, Consumer, ConsumerConfig, ConsumerNotice, Handover, Outcome};
 pub use daemon::{Daemon, Vitality};
 pub use delivery::{Delivery, Wake};
@@ -60,6 +68,8 @@ pub use device::{
     Power, Reason, ReportUsages, SharedSerials, StableId, report_usages,
 };
 pub use diagnosis::{Finding, Grade, diagnose};
+pub use driver::{driver_plan, serve_driver_requests};
+pub use driver_report::{BoundInterface, DriverPlan, DriverReport, DriverState, DriverStep};
 pub use error::{Code, Error};
 pub use event::{Action, Attachment, Backend, DeviceInfo, Event, Synthetic};
 pub use event_publisher::{EventPublisher, Reply};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use crate::driver_report::DriverReport;
 use crate::error::Error;
 use crate::event::{DeviceInfo, Event};
 use crate::publisher::Guarantee;
@@ -51,6 +52,8 @@ pub enum Notice {
     Source(SourceStatus),
     /// The connection to Redis changed state.
     Redis(RedisStatus),
+    /// A rule has had something done for a device without a driver, or has failed to.
+    Driver(Arc<DriverReport>),
     /// Something failed that does not stop the daemon.
     Error {
         /// What.
@@ -213,6 +216,10 @@ impl Serialize for Notice {
             Self::Redis(status) => {
                 map.serialize_entry("type", "redis")?;
                 map.serialize_entry("redis", status)?;
+            }
+            Self::Driver(report) => {
+                map.serialize_entry("type", "driver")?;
+                map.serialize_entry("driver", report)?;
             }
             Self::Error { error, context } => {
                 map.serialize_entry("type", "error")?;

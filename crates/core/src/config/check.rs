@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
+use super::drivers::is_kernel_name;
 use super::filters::{Id, is_tag};
 use super::pattern::{Glob, PortGlob};
 use super::schema::is_host_name;
@@ -173,6 +174,7 @@ fn is_within(schema: &Value, value: &Value) -> bool {
             Some("glob") => Glob::parse(text).is_some(),
             Some("port-glob") => PortGlob::parse(text).is_some(),
             Some("host-name") => is_host_name(text),
+            Some("kernel-name") => is_kernel_name(text),
             Some("token") => is_token(text),
             _ => true,
         }
@@ -208,6 +210,7 @@ fn expected(schema: &Value) -> String {
             Some("tag") => "a text without commas that is not empty".to_owned(),
             Some("glob") => "a pattern in which each [ is closed".to_owned(),
             Some("port-glob") => "hub ports joined by dots, as in 4.2 or 1-4.2, with *, ? and […]".to_owned(),
+            Some("kernel-name") => "a name of letters, digits, _ and -, 55 at most".to_owned(),
             Some("host-name") => "a host name without scheme and port".to_owned(),
             Some("token") => "a text of visible ASCII characters that is not empty".to_owned(),
             _ if schema["minLength"].as_u64() > Some(0) => "a text that is not empty".to_owned(),

@@ -1,6 +1,7 @@
 //! Configuration: one definition, from which defaults, validation, the JSON Schema and the documentation's table come.
 
 mod check;
+mod drivers;
 mod filters;
 mod ioredis;
 mod outbox;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use drivers::{DriverRuleConfig, DriversConfig};
 pub use filters::{FiltersConfig, Id, MatchConfig, RuleAction, RuleConfig, hex};
 pub use outbox::{OutboxConfig, WhenFull};
 pub use pattern::Glob;
@@ -27,6 +29,8 @@ pub use schema::schema;
 pub use sources::SourcesConfig;
 pub use token::Token;
 
+#[cfg(target_os = "linux")]
+pub(crate) use drivers::is_kernel_name;
 pub(crate) use reading::{read_as, read_merged};
 pub(crate) use schema::{Described, of_object, part_of_config};
 #[cfg(test)]
@@ -44,6 +48,8 @@ pub struct Config {
     pub monitoring: MonitoringConfig,
     /// Which devices are told of.
     pub filters: FiltersConfig,
+    /// What is done for a device whose interface has no driver.
+    pub drivers: DriversConfig,
     /// Pacing and batching.
     pub performance: PerformanceConfig,
     /// Where events are stored, and bounds of what waits.
@@ -218,6 +224,7 @@ impl Config {
         }
         faults.extend(self.outbox.fault());
         faults.extend(self.filters.faults());
+        faults.extend(self.drivers.faults());
         faults
     }
 }

@@ -132,7 +132,11 @@ impl Overflow {
             Notice::Ready { event, .. } => {
                 self.ready.insert(event.attachment.instance, notice);
             }
-            Notice::Transition(_) | Notice::Stayed(_) | Notice::Gap(_) | Notice::Published { .. } => {}
+            Notice::Transition(_)
+            | Notice::Stayed(_)
+            | Notice::Gap(_)
+            | Notice::Driver(_)
+            | Notice::Published { .. } => {}
         }
     }
 

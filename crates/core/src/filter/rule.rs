@@ -26,7 +26,7 @@ impl Rule {
 
     /// Decides; a device that it is about gets its tags.
     pub(super) fn decide(&self, device: &Device, tags: &mut Vec<String>) -> Decision {
-        if !self.is_about(device) {
+        if !self.condition.is_about(device) {
             return Decision::Open;
         }
         for tag in &self.tags {
@@ -40,9 +40,12 @@ impl Rule {
             RuleAction::Tag => Decision::Open,
         }
     }
+}
 
-    fn is_about(&self, device: &Device) -> bool {
-        let MatchConfig { vendor_id, product_id, bus_number, speed, .. } = &self.condition;
+impl MatchConfig {
+    /// Whether a device is one of those that it is about.
+    pub(crate) fn is_about(&self, device: &Device) -> bool {
+        let Self { vendor_id, product_id, bus_number, speed, .. } = self;
         vendor_id.is_none_or(|id| id.0 == device.descriptor.id_vendor)
             && product_id.is_none_or(|id| id.0 == device.descriptor.id_product)
             && bus_number.is_none_or(|bus| bus == device.address.bus)
@@ -54,7 +57,7 @@ impl Rule {
 
     /// Class, subclass and protocol of the device, or all of the same interface.
     fn has_class(&self, device: &Device) -> bool {
-        let MatchConfig { class, subclass, protocol, .. } = self.condition;
+        let Self { class, subclass, protocol, .. } = *self;
         let own = device.descriptor.class();
         device.interfaces.iter().chain([&own]).any(|found| {
             class.is_none_or(|class| class == found.class)
@@ -65,11 +68,11 @@ impl Rule {
 
     fn has_capability(&self, device: &Device) -> bool {
         let fits = |glob: &Glob| device.capabilities().iter().any(|word| glob.matches(word));
-        self.condition.capability.as_ref().is_none_or(fits)
+        self.capability.as_ref().is_none_or(fits)
     }
 
     fn has_texts(&self, device: &Device) -> bool {
-        let MatchConfig { serial, manufacturer, product, port_path, .. } = &self.condition;
+        let Self { serial, manufacturer, product, port_path, .. } = self;
         let fits = |glob: &Option<Glob>, text: &Option<String>| {
             glob.as_ref().is_none_or(|glob| glob.matches(text.as_deref().unwrap_or_default()))
         };

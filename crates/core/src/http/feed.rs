@@ -77,6 +77,7 @@ impl Onlooker for Feed {
             | Notice::Gap(_)
             | Notice::Source(_)
             | Notice::Redis(_)
+            | Notice::Driver(_)
             | Notice::Error { .. } => {
                 self.say(|| Happening::Told(Arc::new(notice.clone())));
             }

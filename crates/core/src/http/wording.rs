@@ -78,6 +78,7 @@ impl Wording {
             }
             Notice::Source(status) if self == Self::Events => write(text, "source", status),
             Notice::Redis(status) if self == Self::Events => write(text, "redis", status),
+            Notice::Driver(report) if self == Self::Events => write(text, "driver", report),
             Notice::Error { error, context } if self == Self::Events => {
                 let data =
                     json!({ "code": error.code.as_str(), "message": error.message, "context": context });

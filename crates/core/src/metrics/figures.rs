@@ -186,6 +186,7 @@ impl Onlooker for Figures {
             | Notice::Ready { .. }
             | Notice::Injected { .. }
             | Notice::Source(_)
+            | Notice::Driver(_)
             | Notice::Published { .. }
             | Notice::Error { .. } => {}
         }

@@ -1,0 +1,111 @@
+//! What a rule has done for a device, in order. Pure: facts in, requests out.
+
+use super::request::Request;
+use crate::config::DriverRuleConfig;
+
+/// What the kernel has of a device now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// In sysfs: `1-4.2`.
+    pub(crate) name: String,
+    pub(crate) vendor: u16,
+    pub(crate) product: u16,
+    pub(crate) authorized: bool,
+    /// Of the configuration that is in use, in their order.
+    pub(crate) interfaces: Vec<Interface>,
+}
+
+/// One of its interfaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Interface {
+    /// In sysfs: `1-4.2:1.0`.
+    pub(crate) name: String,
+    pub(crate) driver: Option<String>,
+}
+
+impl Facts {
+    /// Its interfaces that no driver has.
+    pub(crate) fn unbound(&self) -> impl Iterator<Item = &Interface> {
+        self.interfaces.iter().filter(|interface| interface.driver.is_none())
+    }
+}
+
+/// Nothing where there is nothing left to do: it is as the rule wants it, or every interface has its driver.
+pub(crate) fn plan(rule: &DriverRuleConfig, facts: &Facts) -> Vec<Request> {
+    if let Some(authorized) = rule.authorized {
+        let wanted = Request::Authorize { device: facts.name.clone(), authorized };
+        return if facts.authorized == authorized { Vec::new() } else { vec![wanted] };
+    }
+    if facts.unbound().next().is_none() {
+        return Vec::new();
+    }
+    let mut requests = Vec::new();
+    match (&rule.module, &rule.driver) {
+        (Some(module), _) => requests.push(Request::Module(module.clone())),
+        (None, None) => {
+            requests.extend(facts.unbound().map(|interface| Request::Modalias(interface.name.clone())));
+        }
+        // It is there already, or its absence is what is told.
+        (None, Some(_)) => {}
+    }
+    if let Some(driver) = &rule.driver {
+        if rule.new_id.unwrap_or(true) {
+            let (vendor, product) = (facts.vendor, facts.product);
+            requests.push(Request::NewId { driver: driver.clone(), vendor, product });
+        }
+        requests.extend(
+            facts
+                .unbound()
+                .map(|interface| Request::Bind { driver: driver.clone(), interface: interface.name.clone() }),
+        );
+    }
+    requests
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn planned(rule: serde_json::Value, drivers: &[Option<&str>], authorized: bool) -> Vec<String> {
+        let rule: DriverRuleConfig = serde_json::from_value(rule).expect("a rule");
+        let interfaces = drivers.iter().enumerate().map(|(at, driver)| Interface {
+            name: format!("1-4.2:1.{at}"),
+            driver: driver.map(str::to_owned),
+        });
+        let facts = Facts {
+            name: "1-4.2".into(),
+            vendor: 0x1209,
+            product: 0xdead,
+            authorized,
+            interfaces: interfaces.collect(),
+        };
+        plan(&rule, &facts).iter().map(Request::to_string).collect()
+    }
+
+    #[test]
+    fn steps_come_in_the_order_in_which_each_needs_the_one_before() {
+        let of = json!({ "vendor_id": "1209" });
+        for (rule, expected) in [
+            (json!({ "match": of }), &["modalias 1-4.2:1.1"][..]),
+            (json!({ "match": of, "module": "usbserial" }), &["module usbserial"]),
+            (
+                json!({ "match": of, "module": "usbserial", "driver": "generic" }),
+                &["module usbserial", "new-id generic 1209 dead", "bind generic 1-4.2:1.1"],
+            ),
+            (json!({ "match": of, "driver": "x", "new_id": false }), &["bind x 1-4.2:1.1"]),
+            (json!({ "match": of, "authorized": false }), &["authorize 1-4.2 0"]),
+            (json!({ "match": of, "authorized": true }), &[]),
+        ] {
+            assert_eq!(planned(rule.clone(), &[Some("usbhid"), None], true), expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn what_has_a_driver_is_left_alone() {
+        let rule = json!({ "match": { "vendor_id": 1 }, "module": "x", "driver": "x" });
+        assert!(planned(rule.clone(), &[Some("usbhid"), Some("x")], true).is_empty());
+        assert!(planned(rule, &[], true).is_empty(), "nor is one without interfaces touched");
+    }
+}
