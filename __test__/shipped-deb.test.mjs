@@ -57,7 +57,7 @@ it('holds what runs, and nothing for those who build', () => {
       './usr/bin/usb-daemon',
       './usr/lib/autoweave-usb-daemon/bin/usb-daemon.js',
       ...['index.js', 'index.mjs', 'package.json', 'usb.js', 'usb.mjs'].map((name) => `./usr/lib/autoweave-usb-daemon/${name}`),
-      ...['autoweave-usb-daemon.service', 'autoweave-usb-daemon.socket', 'autoweave-usb-publish.path', 'autoweave-usb-publish.service'].map((name) => `./usr/lib/systemd/system/${name}`),
+      ...['autoweave-usb-daemon.service', 'autoweave-usb-daemon.socket', 'autoweave-usb-driver.socket', 'autoweave-usb-driver@.service', 'autoweave-usb-publish.path', 'autoweave-usb-publish.service'].map((name) => `./usr/lib/systemd/system/${name}`),
       './usr/lib/sysusers.d/autoweave-usb.conf',
       './usr/lib/tmpfiles.d/autoweave-usb.conf',
       './usr/lib/udev/autoweave-udev-notify',

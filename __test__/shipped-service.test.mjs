@@ -10,7 +10,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 const folder = fileURLToPath(new URL('../deploy/systemd/', import.meta.url));
 const shellcheck = fileURLToPath(new URL('../.cache/tools/bin/shellcheck', import.meta.url));
 const units = readdirSync(folder).filter((name) => /\.(service|socket|path)$/.test(name));
-const services = units.filter((name) => name.endsWith('.service'));
+const all = units.filter((name) => name.endsWith('.service'));
+/** Loads modules and writes to /sys, as root. */
+const HELPER = 'autoweave-usb-driver@.service';
+const services = all.filter((name) => name !== HELPER);
 const MOST_EXPOSED = 1.5;
 
 const run = (program, args, options) => spawnSync(program, args, { encoding: 'utf8', ...options });
@@ -27,7 +30,7 @@ it('are understood by systemd to the last line', () => {
   expect([status, stdout, stderr.split('\n').filter((line) => line.includes('autoweave'))]).toEqual([0, '', []]);
 });
 
-it.each(services)('%s is exposed no more than 1.5 of 10', (service) => {
+it.each(all)('%s is exposed no more than 1.5 of 10', (service) => {
   const { stdout, stderr } = run('systemd-analyze', ['security', '--offline=true', '--no-pager', join(folder, service)]);
   const [, exposure] = /Overall exposure level for \S+: ([\d.]+)/.exec(stdout) ?? [undefined, stderr];
   expect(Number(exposure)).toBeLessThanOrEqual(MOST_EXPOSED);
@@ -40,6 +43,16 @@ it.each(services)('%s runs under a user of its own and may nothing that a user m
   }
   // A `+` or `!` before a command would run it as root.
   expect(settings.filter((line) => /^Exec\w+=[-@:]*[+!]/.test(line))).toEqual([]);
+});
+
+it('the helper for drivers is root with one capability, for the group alone, and only while somebody asks', () => {
+  const settings = readFileSync(join(folder, HELPER), 'utf8').split('\n');
+  for (const setting of ['CapabilityBoundingSet=CAP_SYS_MODULE', 'NoNewPrivileges=yes', 'DevicePolicy=closed', 'ProtectSystem=strict', 'PrivateNetwork=yes', 'RestrictAddressFamilies=AF_UNIX']) {
+    expect(settings).toContain(setting);
+  }
+  expect(settings.filter((line) => line.startsWith('Exec'))).toEqual(['ExecStart=/usr/bin/env usb-daemon driver apply']);
+  const socket = readFileSync(join(folder, 'autoweave-usb-driver.socket'), 'utf8').split('\n');
+  for (const setting of ['ListenStream=/run/autoweave-usb/driver.sock', 'SocketMode=0660', 'SocketGroup=autoweave', 'Accept=yes']) expect(socket).toContain(setting);
 });
 
 it('make the account and the spool that they need', () => {

@@ -65,7 +65,7 @@ install -m 755 deploy/udev/autoweave-udev-notify "$udev/"
 sed 's|/usr/local/bin/autoweave-udev-notify|/usr/lib/udev/autoweave-udev-notify|' deploy/udev/99-autoweave-usb.rules >"$udev/rules.d/99-autoweave-usb.rules"
 
 install -d "$doc"
-install -m 644 scripts/deb/copyright docs/SERVICE.md docs/CONFIGURATION.md docs/MONITORING.md "$doc/"
+install -m 644 scripts/deb/copyright docs/SERVICE.md docs/DRIVERS.md docs/CONFIGURATION.md docs/MONITORING.md "$doc/"
 # Into a file first: where it cannot be made, that must not go unnoticed in a pipe.
 node scripts/notices.mjs $platform >"$work/notices"
 gzip -9n <"$work/notices" >"$doc/THIRD-PARTY-LICENSES.txt.gz"

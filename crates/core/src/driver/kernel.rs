@@ -16,8 +16,6 @@ use super::request::Request;
 const SYSFS: &str = "/sys";
 /// Where drivers learn IDs. Those of serial adapters have a bus of their own for that.
 const DRIVERS: [&str; 2] = ["bus/usb/drivers", "bus/usb-serial/drivers"];
-/// `CAP_SYS_MODULE`, in `/proc/self/status`.
-const LOADS_MODULES: u32 = 16;
 
 /// The kernel's view of USB, and what can be done to it.
 #[derive(Clone, Debug)]
@@ -131,7 +129,7 @@ impl Kernel {
         };
         match request {
             Request::Module(_) | Request::Modalias(_) => {
-                if !has_capability(LOADS_MODULES) {
+                if !modprobe::may_load() {
                     return Some("CAP_SYS_MODULE".to_owned());
                 }
                 modprobe::program().is_none().then(|| "a program modprobe".to_owned())
@@ -188,14 +186,6 @@ fn write(file: &Path, text: &str) -> Result<(), String> {
     let mut options = fs::OpenOptions::new();
     let mut opened = options.write(true).custom_flags(libc::O_NOFOLLOW).open(file).map_err(failed)?;
     opened.write_all(text.as_bytes()).map_err(failed)
-}
-
-fn has_capability(number: u32) -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    effective
-        .and_then(|set| u64::from_str_radix(set.trim(), 16).ok())
-        .is_some_and(|set| set >> number & 1 == 1)
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// As the kernel numbers it.
+const CAP_SYS_MODULE: u32 = 16;
 /// Never looked for in a `PATH` that somebody else may have set.
 const PROGRAMS: [&str; 4] = ["/usr/sbin/modprobe", "/sbin/modprobe", "/usr/bin/modprobe", "/bin/modprobe"];
 /// A module whose devices hang while it probes them keeps modprobe.
@@ -17,6 +19,14 @@ const MOST_SAID: u64 = 400;
 /// The program, where there is one.
 pub(super) fn program() -> Option<&'static Path> {
     PROGRAMS.iter().map(Path::new).find(|path| path.exists())
+}
+
+/// Whether this process may load modules.
+pub(super) fn may_load() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let set = effective.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    set.is_some_and(|set| set >> CAP_SYS_MODULE & 1 == 1)
 }
 
 /// Loads what this name or alias means. What is loaded already is no fault.
