@@ -19,7 +19,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use drivers::{DriverRuleConfig, DriversConfig};
+#[cfg(target_os = "linux")]
+pub use drivers::DriverRuleConfig;
+pub use drivers::DriversConfig;
 pub use filters::{FiltersConfig, Id, MatchConfig, RuleAction, RuleConfig, hex};
 pub use outbox::{OutboxConfig, WhenFull};
 pub use pattern::Glob;

@@ -5,7 +5,6 @@ mod bos;
 mod capability;
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
 mod configuration;
-#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only sysfs gives descriptors as they are"))]
 mod descriptor;
 mod function;
 mod given;

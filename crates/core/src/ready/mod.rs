@@ -34,6 +34,7 @@ pub use watch::ReadyWatch;
 
 /// How readiness is looked for.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody looks there"))]
 pub struct ReadyConfig {
     /// When it is told what stands in the way.
     pub timeout: Duration,
