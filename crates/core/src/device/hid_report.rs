@@ -220,9 +220,17 @@ mod tests {
         }
     }
 
+    /// Bytes of no sense, and among them applications with any usage.
+    fn noise() -> impl Strategy<Value = Vec<u8>> {
+        let application =
+            (any::<u8>(), 0..9_u8).prop_map(|(page, usage)| vec![5, page, 9, usage, 0xa1, 1, 0xc0]);
+        let part = prop_oneof![proptest::collection::vec(any::<u8>(), 0..8), application];
+        proptest::collection::vec(part, 0..512).prop_map(|parts| parts.concat())
+    }
+
     proptest! {
         #[test]
-        fn no_bytes_make_the_reading_fail_and_each_word_comes_once(noise in proptest::collection::vec(any::<u8>(), 0..4096)) {
+        fn no_bytes_make_the_reading_fail_and_each_word_comes_once(noise in noise()) {
             let mut words = report_usages(&noise).words;
             let found = words.len();
             words.sort_unstable();
