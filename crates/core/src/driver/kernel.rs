@@ -269,10 +269,10 @@ mod tests {
         tree.ask("new-id generic 1209 dead").expect("written");
         let file = "bus/usb-serial/drivers/generic/new_id";
         assert_eq!(tree.has(file), "1209 dead");
-        // As the kernel lists it then. A second one would be written over it here.
-        fs::write(tree.0.join(file), "1209 dead\nffff 0001\n").expect("written");
+        // As the kernel lists them then. A second one would be written over the first line here.
+        fs::write(tree.0.join(file), "ffff 0001\n1209 dead\n").expect("written");
         tree.ask("new-id generic 1209 dead").expect("known");
-        assert_eq!(tree.has(file), "1209 dead\nffff 0001\n");
+        assert_eq!(tree.has(file), "ffff 0001\n1209 dead\n");
     }
 
     #[test]
