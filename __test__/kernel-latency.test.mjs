@@ -11,7 +11,7 @@ import { PEER_VERSION, installPeer } from './peer-usb2.mjs';
 
 /** Each is measured in so many turns, of so many plugs: a machine that gets slower or faster meanwhile does so for all of them. */
 const TURNS = 2;
-const ROUNDS = 22;
+const ROUNDS = 12;
 const EVENTS = TURNS * ROUNDS;
 /**
  * Of the peer's median. Figures are printed: they are the emulator's and the machine's of the day as much as ours, from 0.29 to 0.36 in runs of the

@@ -46,7 +46,7 @@ const stepsWith = (more) => [
   [{ suites: ['namespace', 'simulated-alone', 'kernel-alone'] }],
 ];
 const RUNS = {
-  gate: { steps: stepsWith([]), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '200' } },
+  gate: { steps: stepsWith([]), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '100' } },
   full: { steps: stepsWith(FULL_ONLY), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_READY_PLUGS: '500', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20', USB_DAEMON_CONNECTIONS: '10000', USB_DAEMON_IMAGE: 'whole', USB_DAEMON_TARGETS: '1', USB_DAEMON_WINDOWS: '1' } },
 };
 
