@@ -4,8 +4,8 @@
 //
 // Every target for 60 seconds where nothing else is said. What breaks one is left in fuzz/artifacts, to be run again by giving it to
 // the program in fuzz/target, or to `cargo fuzz run <target> <file>`. New inputs wait in fuzz/target/found, where the next run goes on;
-// --keep takes into fuzz/corpus those of them that reach something new. Neither a nightly Rust nor cargo-fuzz is needed: the flags that
-// make a program tell libFuzzer where it has been are the stable compiler's. No sanitizer, for no reader has unsafe code;
+// --keep takes into fuzz/corpus those of them that come where none has been before. Neither a nightly Rust nor cargo-fuzz is needed:
+// the flags that make a program tell libFuzzer where it has been are the stable compiler's. No sanitizer, for no reader has unsafe code;
 // scripts/sanitize.sh has the corpus run with one.
 
 import { execFileSync, spawnSync } from 'node:child_process';
@@ -59,7 +59,7 @@ function fuzz(target, program) {
     return false;
   }
   console.log(`${target}: ${executions} inputs, ${reached[1]} edges reached, ${reached[3]} inputs worth keeping, nothing broken`);
-  if (values.keep) execFileSync(program, ['-merge=1', ...BOUNDS, corpus, found], { stdio: ['ignore', 'inherit', 'ignore'] });
+  if (values.keep) execFileSync(program, ['-merge=1', '-use_counters=0', ...BOUNDS, corpus, found], { stdio: ['ignore', 'inherit', 'ignore'] });
   return true;
 }
 

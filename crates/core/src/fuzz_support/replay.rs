@@ -13,6 +13,8 @@ use super::{TARGETS, Target};
 
 /// Damaged inputs for each case that a law of the unit tests gets.
 const DAMAGED: u32 = 16;
+/// Inputs that are drawn out, of each target.
+const DRAWN_OUT: usize = 16;
 /// Bytes of an input that libFuzzer makes.
 const LONGEST: usize = 64 << 10;
 
@@ -140,6 +142,9 @@ fn replay(name: &str, target: Target) {
         // Shown where one fails.
         println!("{}", path.display());
         target(input);
+    }
+    for (path, input) in inputs.iter().step_by(inputs.len().div_ceil(DRAWN_OUT)) {
+        println!("{}, over and over", path.display());
         target(&drawn_out(input));
     }
     damage_all(name, target, &inputs.into_values().collect::<Vec<_>>());
