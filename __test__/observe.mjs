@@ -17,7 +17,7 @@ export async function observe(bed, { config, user, published = false, only, trac
 export async function observing(bed, argv, options) {
   const child = bed.spawn(argv, options);
   const observer = new Observer(child);
-  await observer.waitFor(({ event }) => event === 'ready', 'the observer to be ready');
+  await observer.waitFor(({ event }) => event === 'ready', 'the observer to be ready', { timeoutMs: 60_000 });
   bed.observedBy?.(observer);
   return observer;
 }
