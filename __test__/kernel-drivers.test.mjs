@@ -93,7 +93,7 @@ async function pull(handle) {
 /** A daemon of the service's user, without any right. */
 async function daemon(drivers) {
   const config = { redis: false, monitoring: { enabled: false }, drivers: { rules: RULES, ...drivers } };
-  const observer = await observe(bed, { config, user: account });
+  const observer = await observe(bed, { config, user: account, only: ['device:attach', 'device:ready', 'driver', 'error'] });
   await observer.ask('start');
   const status = await guest(`cat /proc/${observer.pid}/status`);
   expect(status).toMatch(/^CapEff:\s*0+$/m);
@@ -187,6 +187,11 @@ it('a serial adapter that no driver claims becomes a tty by one rule', async () 
   expect(requests).toEqual(['module usbserial', 'new-id generic 1209 dead']);
   expect(await driverOf(handle)).toBe('usbserial_generic');
   const node = `/dev/${await ttys()}`;
+  // It is told of as ready with the node that the rule has brought, and not before.
+  const isReady = ({ event, value }) => event === 'device:ready' && value.device.location.deviceAddress === handle.devnum;
+  const { value: ready } = await observer.waitFor(isReady, 'it to be ready', patience);
+  expect(ready.interfaces).toEqual([{ number: 0, class: 255, driver: 'usbserial_generic' }]);
+  expect(ready.nodes.map(({ path }) => path)).toContain(node);
   expect(await guest(`test -c ${node} && udevadm info -q property --property=ID_VENDOR_ID,ID_MODEL_ID --value ${node}`)).toBe('dead\n1209\n');
   await pull(handle);
   // Its ID is known from now on: nothing is left to be asked for.

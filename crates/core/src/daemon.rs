@@ -196,7 +196,10 @@ impl Daemon {
             patience: Duration::from_millis(config.performance.debounce_ms.into()),
             filters,
             spool,
-            ready: config.ready.enabled.then(|| ReadyConfig { timeout: config.ready.timeout() }),
+            ready: config
+                .ready
+                .enabled
+                .then(|| ReadyConfig { timeout: config.ready.timeout(), drivers: config.drivers.clone() }),
         };
         let engine = Engine::new(
             engine,

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::filters::MatchConfig;
+use crate::device::Device;
 
 /// What is done for a device whose interface has no driver. Linux only; without rules nothing is.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -24,6 +25,13 @@ pub struct DriversConfig {
 }
 
 impl DriversConfig {
+    /// Whether this device is to get a driver by a rule.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has drivers to bind"))]
+    pub(crate) fn bind(&self, device: &Device) -> bool {
+        let rule = self.rules.iter().find(|rule| rule.condition.is_about(device));
+        !self.dry_run && rule.is_some_and(|rule| rule.authorized.is_none())
+    }
+
     /// What no schema can say.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();

@@ -27,7 +27,7 @@ impl Engine {
     /// # Errors
     /// `ERR_USB_SYSTEM` where the process can have no thread or file descriptor more.
     pub fn start(mut self) -> Result<Crew, Error> {
-        if let Some(ready) = self.config.ready {
+        if let Some(ready) = self.config.ready.take() {
             let inbox = Arc::clone(&self.inbox);
             let tell = move |instance, readiness| inbox.send(Message::Ready(instance, readiness));
             self.announcer.look_for_readiness(ready, Box::new(tell))?;

@@ -18,6 +18,15 @@ const PERMISSIONS: u32 = 0o7777;
 /// So many are named in a sentence.
 const NAMED: usize = 4;
 
+/// What is known beside the tree.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Expected {
+    /// udev has finished with all that the kernel has told it of.
+    pub(super) is_done: bool,
+    /// A rule of the configuration's gives a driver to whatever has none.
+    pub(super) driver: bool,
+}
+
 /// What has been found of a device.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Judgement {
@@ -43,8 +52,8 @@ pub(super) fn unstored<'a>(tree: &'a Tree, udev: &Udev) -> Vec<&'a Found> {
     tree.nodes.iter().filter(|found| udev.stored(&found.record).is_none()).collect()
 }
 
-/// Judges a tree. `is_done`: udev has finished with all that the kernel has told it of. `dev` is normally /dev.
-pub(super) fn judge(tree: &Tree, is_done: bool, udev: &Udev, dev: &Path) -> Judgement {
+/// Judges a tree. `dev` is normally /dev.
+pub(super) fn judge(tree: &Tree, expected: Expected, udev: &Udev, dev: &Path) -> Judgement {
     let nodes: Vec<Node> = tree.nodes.iter().map(|found| node(found, tree, udev, dev)).collect();
     let mut obstacles = Vec::new();
     let mut stands = |reason, detail: String| obstacles.push(Obstacle { reason, detail });
@@ -53,7 +62,7 @@ pub(super) fn judge(tree: &Tree, is_done: bool, udev: &Udev, dev: &Path) -> Judg
     }
     for interface in &tree.interfaces {
         let (number, class) = (interface.number, interface.class);
-        if interface.driver.is_none() && DRIVEN.contains(&class) {
+        if interface.driver.is_none() && (expected.driver || DRIVEN.contains(&class)) {
             stands(Reason::NoDriver, format!("interface {number} of class {class:02x} has no driver"));
         }
         let has_node = nodes.iter().any(|node| node.interface == Some(number));
@@ -62,7 +71,7 @@ pub(super) fn judge(tree: &Tree, is_done: bool, udev: &Udev, dev: &Path) -> Judg
             stands(Reason::NoNode, format!("interface {number} is mass storage and has no disk"));
         }
     }
-    if !is_done {
+    if !expected.is_done {
         let names: Vec<&str> = unstored(tree, udev).iter().map(|found| found.name.as_str()).collect();
         let detail = match names.len() {
             0 => "udev has not finished with the device".to_owned(),
@@ -145,6 +154,9 @@ mod tests {
     use super::super::tree::tests::{Folder, put_all, storage};
     use super::*;
 
+    const DONE: Expected = Expected { is_done: true, driver: false };
+    const BUSY: Expected = Expected { is_done: false, driver: false };
+
     fn reasons(judgement: &Judgement) -> Vec<Reason> {
         judgement.obstacles.iter().map(|obstacle| obstacle.reason).collect()
     }
@@ -167,7 +179,7 @@ mod tests {
     #[test]
     fn a_disk_that_is_there_is_ready_and_its_partition_has_its_names() {
         let (folder, tree, udev) = disk("judged");
-        let judgement = judge(&tree, true, &udev, &folder.0.join("nodes"));
+        let judgement = judge(&tree, DONE, &udev, &folder.0.join("nodes"));
         assert_eq!(judgement.obstacles, []);
         let node = judgement.nodes.iter().find(|node| node.name == "sda1").expect("a partition");
         let dev = folder.0.join("nodes");
@@ -185,26 +197,28 @@ mod tests {
     fn what_is_missing_is_named() {
         let (folder, tree, udev) = disk("missing");
         let dev = folder.0.join("nodes");
-        assert_eq!(reasons(&judge(&tree, false, &udev, &dev)), [Reason::UdevBusy]);
+        assert_eq!(reasons(&judge(&tree, BUSY, &udev, &dev)), [Reason::UdevBusy]);
         fs::remove_file(folder.0.join("udev/data/b8:1")).expect("removed");
-        let busy = judge(&tree, false, &udev, &dev);
+        let busy = judge(&tree, BUSY, &udev, &dev);
         assert!(busy.obstacles[0].detail.ends_with("with sda1"), "{busy:?}");
         let mut undriven = tree.clone();
         undriven.interfaces[0].driver = None;
-        assert_eq!(reasons(&judge(&undriven, true, &udev, &dev)), [Reason::NoDriver]);
+        assert_eq!(reasons(&judge(&undriven, DONE, &udev, &dev)), [Reason::NoDriver]);
         // A class of the maker's own may be meant for a program.
         undriven.interfaces[0].class = 0xff;
-        assert_eq!(reasons(&judge(&undriven, true, &udev, &dev)), []);
+        assert_eq!(reasons(&judge(&undriven, DONE, &udev, &dev)), []);
+        let ruled = Expected { driver: true, ..DONE };
+        assert_eq!(reasons(&judge(&undriven, ruled, &udev, &dev)), [Reason::NoDriver], "a rule is about it");
         undriven.interfaces.clear();
-        assert_eq!(reasons(&judge(&undriven, true, &udev, &dev)), [Reason::NotConfigured]);
+        assert_eq!(reasons(&judge(&undriven, DONE, &udev, &dev)), [Reason::NotConfigured]);
         let to_come = Tree { disks_to_come: vec![0], ..tree };
-        assert_eq!(reasons(&judge(&to_come, true, &udev, &dev)), [Reason::NoNode]);
+        assert_eq!(reasons(&judge(&to_come, DONE, &udev, &dev)), [Reason::NoNode]);
     }
 
     #[test]
     fn nodes_that_are_not_there_may_not_be_opened_and_only_without_udev_that_may_change() {
         let (folder, tree, udev) = disk("rights");
-        let judgement = judge(&tree, true, &udev, &folder.0.join("nowhere"));
+        let judgement = judge(&tree, DONE, &udev, &folder.0.join("nowhere"));
         assert_eq!(reasons(&judgement), [Reason::NoPermission]);
         assert!(judgement.obstacles[0].detail.contains("nowhere/sda (absent)"), "{judgement:?}");
         assert!(judgement.is_final(true) && !judgement.is_final(false));

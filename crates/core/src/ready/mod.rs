@@ -23,6 +23,7 @@ mod watch;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::config::DriversConfig;
 use crate::event::Attachment;
 
 #[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]
@@ -33,11 +34,13 @@ pub(crate) use udev::{MOST_LINKS, Stored};
 pub use watch::ReadyWatch;
 
 /// How readiness is looked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody looks there"))]
 pub struct ReadyConfig {
     /// When it is told what stands in the way.
     pub timeout: Duration,
+    /// Which devices get a driver by a rule: they are not ready before.
+    pub drivers: DriversConfig,
 }
 
 /// Says how far the device of this attachment is.

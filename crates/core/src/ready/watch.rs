@@ -12,7 +12,7 @@ use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch,
 use rustix::io::Errno;
 
 use super::awaited::Listening;
-use super::judgement::{Judgement, judge, unstored};
+use super::judgement::{Expected, Judgement, judge, unstored};
 use super::message::{Action, Heard, Sender};
 use super::readiness::Readiness;
 use super::socket::{ReadySocket, Received};
@@ -88,6 +88,8 @@ struct Device {
     listening: Listening,
     looked_at: Instant,
     deadline: Instant,
+    /// A rule is to give it a driver.
+    wants_driver: bool,
     /// It has been told that something stands in the way.
     is_told: bool,
 }
@@ -173,7 +175,8 @@ impl Watching {
         let mut listening = Listening::new(devpath, hears_all, now);
         self.kept.retain(|heard| !heard.is_within(listening.devpath()) || !listening.hear(heard, now));
         let deadline = awaited.since + self.config.timeout;
-        let device = Device { listening, looked_at: now, deadline, is_told: false, awaited };
+        let wants_driver = self.config.drivers.bind(&awaited.attachment.device);
+        let device = Device { listening, looked_at: now, deadline, wants_driver, is_told: false, awaited };
         self.devices.insert(device.awaited.attachment.instance, device);
     }
 
@@ -264,7 +267,8 @@ impl Watching {
         if !is_done && !is_late {
             return true;
         }
-        let judgement = judge(&tree, is_done, &self.udev, Path::new(DEV));
+        let judgement =
+            judge(&tree, Expected { is_done, driver: device.wants_driver }, &self.udev, Path::new(DEV));
         let is_ready = judgement.obstacles.is_empty();
         let is_final = judgement.is_final(has_udev) && is_done;
         if is_ready || (!device.is_told && (is_final || is_late)) {
