@@ -160,7 +160,7 @@ declare class USBDaemon extends EventEmitter<Events> {
   ): Promise<USBDeviceInfo>;
 
   /**
-   * The first device that `match` means and that may be used: one that is ready already, else the next. With its nodes: what can be opened
+   * The first device that `match` means and that may be used: one of which that has been told, else the next. With its nodes: what can be opened
    * is in `nodes`. Linux only.
    *
    * @param match as of {@link waitFor}

@@ -52,6 +52,8 @@ const DEVICES = [
     strings: [undefined, undefined, undefined],
     interfaces: 'ff/00/00',
     speed: '12',
+    // The USB ID Repository's name, where the device has none of its own.
+    vendorName: "Fry's Electronics",
   },
   {
     name: 'a slow device whose strings stall, are malformed, and are of another type',
@@ -163,7 +165,7 @@ for (const udev of [true, false]) {
       return Number((await bed.shell('date +%s%3N')).stdout);
     }
 
-    for (const { name, descriptor, strings, interfaces, speed, stableId, capabilities = ['vendor:other'], maxMilliamps = 100 } of DEVICES) {
+    for (const { name, descriptor, strings, interfaces, speed, stableId, vendorName, capabilities = ['vendor:other'], maxMilliamps = 100 } of DEVICES) {
       it(`is right for ${name}`, () => {
         const { handle, sysfs, attach, detach, began, ended } = seen.get(name);
         const device = Object.fromEntries(DESCRIPTOR_FIELDS.map((field, at) => [field, descriptor[at]]));
@@ -235,6 +237,7 @@ for (const udev of [true, false]) {
             attachedAt: Number(attach.entry.fields.timestamp),
             eventId: fields.event_id,
             stableId: fields.stable_id,
+            ...(vendorName && { vendorName }),
             identity: fields.serial_number ? 'serial' : 'port',
             interfaces: fields.interfaces.split(',').map((each) => {
               const [interfaceClass, subclass, protocol] = each.split('/').map((hex) => parseInt(hex, 16));

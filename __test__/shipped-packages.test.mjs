@@ -27,8 +27,8 @@ const NEEDED = [
   /^types\/[a-z]+\.d\.ts$/,
   /^bin\/usb-daemon\.js$/,
   /^usb-daemon\.schema\.json$/,
-  /^docs\/(CONFIGURATION|GUARANTEES|MIGRATING|MONITORING|CONTAINERS|SERVICE|operations)\.md$/,
-  /^deploy\/(grafana\/usb-daemon\.json|prometheus\/(prometheus|rules)\.yml|systemd\/autoweave-usb[a-z-]*\.(service|socket|path|default|sysusers|tmpfiles))$/,
+  /^docs\/(CAPABILITIES|CONFIGURATION|CONTAINERS|DRIVERS|GUARANTEES|MIGRATING|MONITORING|SERVICE|operations)\.md$/,
+  /^deploy\/(grafana\/usb-daemon\.json|prometheus\/(prometheus|rules)\.yml|systemd\/autoweave-usb[a-z-]*@?\.(service|socket|path|default|sysusers|tmpfiles))$/,
 ];
 
 /** `*` is any part of one name. */

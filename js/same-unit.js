@@ -6,6 +6,8 @@ const { readArgument } = require('./argument-reading.js');
 const { badArgument } = require('./failure.js');
 const { shown } = require('./device-values.js');
 
+/** So long are vendor and product. */
+const IDS = 9;
 /** Vendor and product, then what the name rests on: a serial number (`:`) or a port (`@`). */
 const STABLE_ID = /^[0-9a-f]{4}:[0-9a-f]{4}[:@][\x21-\x7e]+$/i;
 
@@ -18,13 +20,15 @@ function unitOf(info, path) {
     const what = typeof info === 'object' && info !== null ? `${path}.stableId is ${shown(stableId)}` : `${path} is ${shown(info)}`;
     throw badArgument(`${what}: expected the info of a device, with its stableId`);
   }
-  return { stableId, host: typeof host === 'string' ? host : undefined };
+  // Vendor and product may be written in capitals; a serial number is as it is.
+  const unit = stableId.slice(0, IDS).toLowerCase() + stableId.slice(IDS);
+  return { stableId: unit, host: typeof host === 'string' ? host : undefined };
 }
 
 /** Whether both are the same one, as far as can be told. Of a machine that is not known, the other's is taken. */
 function isSame(one, other) {
   if (one.stableId !== other.stableId) return false;
-  const isPort = one.stableId[9] === '@';
+  const isPort = one.stableId[IDS] === '@';
   return !isPort || one.host === undefined || other.host === undefined || one.host === other.host;
 }
 

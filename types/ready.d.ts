@@ -13,7 +13,9 @@ export interface USBDeviceReady {
   isReady: boolean;
   /** What stands in the way; empty where nothing does. */
   obstacles: USBObstacle[];
-  /** Time in ms from when the attach was observed. */
+  /** When that was found, in ms since 1970. What is taken away later, as by an unbind, is not told. */
+  timestamp: number;
+  /** Time in ms from when this run of the daemon has seen the device. */
   elapsedMs: number;
   /** Interfaces of the configuration that is set, in their order. */
   interfaces: USBBoundInterface[];

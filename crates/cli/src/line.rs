@@ -36,7 +36,6 @@ pub(crate) fn print(notice: &Notice, json: bool, out: &mut impl Write) -> io::Re
 fn line(notice: &Notice) -> Option<Line> {
     Some(match notice {
         Notice::Transition(event) | Notice::Stayed(event) => Line::Event(transition(event, Style::Plain)),
-        Notice::Ready { event, readiness } => Line::Event(ready(event, readiness, Style::Plain)),
         Notice::Source(SourceStatus { source, state, reason }) => {
             Line::Status(format!("{source:<9} {:<12} {reason}", format!("{state:?}").to_lowercase()))
         }
@@ -46,7 +45,12 @@ fn line(notice: &Notice) -> Option<Line> {
         Notice::Error { error, .. } => {
             Line::Status(format!("{:<9} {error} [{}]", "error", error.code.as_str()))
         }
-        Notice::Started | Notice::Stopped | Notice::Published { .. } | Notice::Injected { .. } => {
+        // One line for each event; who wants to know more asks `watch --ready`.
+        Notice::Ready { .. }
+        | Notice::Started
+        | Notice::Stopped
+        | Notice::Published { .. }
+        | Notice::Injected { .. } => {
             return None;
         }
     })
@@ -88,12 +92,11 @@ pub(crate) fn transition(event: &Event, style: Style) -> String {
 pub(crate) fn ready(event: &Event, readiness: &Readiness, style: Style) -> String {
     let Device { address, port_path, .. } = &event.attachment.device;
     let (ink, word) = if readiness.is_ready { (Ink::Good, "ready ") } else { (Ink::Bad, "not ready") };
-    let after = Duration::from_secs_f64(readiness.elapsed_ms.max(0.0) / 1e3);
-    let (address, elapsed_ms) = (format!("{:>3}:{:03}", address.bus, address.device), after.as_millis());
-    let at = event.attachment.attached_at_ms + u64::try_from(elapsed_ms).unwrap_or_default();
+    let address = format!("{:>3}:{:03}", address.bus, address.device);
+    let elapsed_ms = readiness.elapsed_ms.round();
     let mut line = format!(
         "{}  {}  {address}  port {:<8} after {elapsed_ms} ms",
-        style.paint(Ink::Faint, &time(at)),
+        style.paint(Ink::Faint, &time(readiness.timestamp)),
         style.paint(ink, word),
         port_path.to_string(),
     );

@@ -60,9 +60,11 @@ pub(super) fn judge(tree: &Tree, expected: Expected, udev: &Udev, dev: &Path) ->
     if tree.interfaces.is_empty() {
         stands(Reason::NotConfigured, "no configuration is set: is the device authorized?".into());
     }
+    // A rule may be about one interface of many.
+    let wants_driver = expected.driver && tree.driven.is_empty();
     for interface in &tree.interfaces {
         let (number, class) = (interface.number, interface.class);
-        if interface.driver.is_none() && (expected.driver || DRIVEN.contains(&class)) {
+        if interface.driver.is_none() && (wants_driver || DRIVEN.contains(&class)) {
             stands(Reason::NoDriver, format!("interface {number} of class {class:02x} has no driver"));
         }
         let has_node = nodes.iter().any(|node| node.interface == Some(number));
@@ -203,12 +205,15 @@ mod tests {
         assert!(busy.obstacles[0].detail.ends_with("with sda1"), "{busy:?}");
         let mut undriven = tree.clone();
         undriven.interfaces[0].driver = None;
+        undriven.driven.clear();
         assert_eq!(reasons(&judge(&undriven, DONE, &udev, &dev)), [Reason::NoDriver]);
         // A class of the maker's own may be meant for a program.
         undriven.interfaces[0].class = 0xff;
         assert_eq!(reasons(&judge(&undriven, DONE, &udev, &dev)), []);
         let ruled = Expected { driver: true, ..DONE };
         assert_eq!(reasons(&judge(&undriven, ruled, &udev, &dev)), [Reason::NoDriver], "a rule is about it");
+        undriven.driven.push("1-4:1.1".into());
+        assert_eq!(reasons(&judge(&undriven, ruled, &udev, &dev)), [], "it has what it wants");
         undriven.interfaces.clear();
         assert_eq!(reasons(&judge(&undriven, DONE, &udev, &dev)), [Reason::NotConfigured]);
         let to_come = Tree { disks_to_come: vec![0], ..tree };

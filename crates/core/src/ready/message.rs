@@ -32,8 +32,10 @@ pub(crate) enum Sender {
 /// What the kernel did, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// A driver has taken it.
+    /// A driver has taken it, and has finished with its probing.
     Bind,
+    /// Its driver has let go of it.
+    Unbind,
     /// It has gone.
     Remove,
     /// It came, changed, was renamed.
@@ -80,10 +82,16 @@ impl Heard {
         let devpath = devpath.filter(|path| path.starts_with("/devices/") && path.contains("/usb"))?;
         let action = match action? {
             "bind" => Action::Bind,
+            "unbind" => Action::Unbind,
             "remove" => Action::Remove,
             _ => Action::Other,
         };
         Some(Self { from, action, devpath: devpath.to_owned(), seqnum: seqnum?.parse().ok()? })
+    }
+
+    /// The name of what it is about: `1-4`, `1-4:1.0`, `ttyUSB0`.
+    pub(crate) fn name(&self) -> &str {
+        self.devpath.rsplit('/').next().unwrap_or_default()
     }
 
     /// Whether it is about the device at this path, or about something that is a part of it: what hangs on a hub's ports is not.

@@ -9,6 +9,8 @@ mod awaited;
 #[cfg(target_os = "linux")]
 mod judgement;
 #[cfg(target_os = "linux")]
+mod kept;
+#[cfg(target_os = "linux")]
 mod message;
 mod readiness;
 #[cfg(target_os = "linux")]

@@ -10,7 +10,9 @@ pub struct Readiness {
     pub is_ready: bool,
     /// What does.
     pub obstacles: Vec<Obstacle>,
-    /// Time in ms from when the attach was observed.
+    /// When it was found, in ms since 1970.
+    pub timestamp: u64,
+    /// Time in ms from when this run of the daemon has seen the device.
     pub elapsed_ms: f64,
     /// The interfaces of the configuration that is set, in their order.
     pub interfaces: Vec<BoundInterface>,

@@ -22,6 +22,8 @@ const ATTRIBUTES: [&str; 8] =
 pub(super) struct Tree {
     pub(super) interfaces: Vec<BoundInterface>,
     pub(super) nodes: Vec<Found>,
+    /// Names of those that have a driver.
+    pub(super) driven: Vec<String>,
     /// What report descriptors of HID say.
     pub(super) usages: Vec<&'static str>,
     /// Interfaces below which there is a disk that has no block device yet.
@@ -89,6 +91,7 @@ impl Tree {
             let path = entry.path();
             let own = (depth == 0).then(|| bound(&path)).flatten();
             let interface = own.as_ref().map(|own| own.number).or(interface);
+            self.driven.extend(own.iter().filter(|own| own.driver.is_some()).map(|_| name.to_owned()));
             self.interfaces.extend(own);
             self.look(&path, interface, depth + 1, left);
         }
@@ -141,12 +144,10 @@ fn found(folder: &Path, subsystem: &str, interface: Option<u8>) -> Option<Found>
         return Some(Found { record: format!("n{index}"), ..found });
     }
     let numbers = text(folder, "dev")?;
-    let uevent = text(folder, "uevent")?;
-    let value = |key: &str| uevent.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
     let kind = if subsystem == "block" { 'b' } else { 'c' };
     let disk = folder.join("partition").exists().then(|| folder.parent()?.file_name()?.to_str()).flatten();
     Some(Found {
-        devname: Some(value("DEVNAME")?.to_owned()),
+        devname: Some(devname(folder)?),
         record: format!("{kind}{numbers}"),
         part_of: disk.map(str::to_owned),
         ..found
@@ -166,6 +167,15 @@ fn usages(folder: &Path) -> Vec<&'static str> {
         tracing::warn!(folder = %folder.display(), fault, "malformed report descriptor: what came before is taken");
     }
     words
+}
+
+/// Where its node is below /dev. The USB device's own is put together: newer kernels keep back its `uevent` while one of its drivers probes.
+fn devname(folder: &Path) -> Option<String> {
+    if let (Some(bus), Some(device)) = (number::<u16>(folder, "busnum"), number::<u16>(folder, "devnum")) {
+        return Some(format!("bus/usb/{bus:03}/{device:03}"));
+    }
+    let uevent = text(folder, "uevent")?;
+    uevent.lines().find_map(|line| line.strip_prefix("DEVNAME=")).map(str::to_owned)
 }
 
 /// Whether a SCSI device gets a block device from its driver: SCSI's types 0 (disk), 5 (CD), 7 and 14.
@@ -234,7 +244,8 @@ pub(super) mod tests {
             ("driver", "->/sys/bus/usb/drivers/usb"),
             ("subsystem", "->/sys/bus/usb"),
             ("dev", "189:4\n"),
-            ("uevent", "MAJOR=189\nMINOR=4\nDEVNAME=bus/usb/001/005\nDEVTYPE=usb_device\n"),
+            ("busnum", "1\n"),
+            ("devnum", "5\n"),
             ("1-4:1.0/bInterfaceNumber", "00\n"),
             ("1-4:1.0/bInterfaceClass", "08\n"),
             ("1-4:1.0/subsystem", "->/sys/bus/usb"),

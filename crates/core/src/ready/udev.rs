@@ -1,7 +1,12 @@
 //! udev's database below /run/udev: whether udev runs, whether it rests, and what it has found out about a node.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
+use rustix::io::Errno;
 
 /// A name that udev gives a node is taken up to this many times.
 pub(crate) const MOST_LINKS: usize = 64;
@@ -29,10 +34,6 @@ impl Udev {
         Self { root: root.into() }
     }
 
-    pub(super) fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// Whether udev runs: its control socket is there for as long as it does.
     pub(super) fn is_running(&self) -> bool {
         self.root.join("control").exists()
@@ -43,6 +44,13 @@ impl Udev {
         !self.root.join("queue").exists()
     }
 
+    /// Watches for its rest. None where udev is not there: nothing says that it rests, and nothing has to.
+    pub(super) fn watch_rest(&self) -> Option<Rest> {
+        let fd = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
+        add_watch(&fd, &self.root, WatchFlags::DELETE | WatchFlags::ONLYDIR).ok()?;
+        Some(Rest(fd))
+    }
+
     /// What it has stored under this name: `c188:0`, `b8:1`, `n3`. None where it has not got that far.
     pub(super) fn stored(&self, name: &str) -> Option<Stored> {
         let path = self.root.join("data").join(name);
@@ -51,6 +59,31 @@ impl Udev {
         }
         let bytes = fs::read(path).ok()?;
         Some(Stored::read(&String::from_utf8_lossy(&bytes)))
+    }
+}
+
+/// Tells when the file goes that says that udev is busy.
+pub(super) struct Rest(OwnedFd);
+
+impl Rest {
+    /// Empties what waits. True where something did.
+    pub(super) fn has_changed(&self) -> bool {
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 1024];
+        let mut reader = Reader::new(&self.0, &mut buffer);
+        let mut changed = false;
+        loop {
+            match reader.next() {
+                Ok(event) => changed |= !event.events().contains(ReadFlags::IGNORED),
+                Err(Errno::INTR) => {}
+                Err(_) => return changed,
+            }
+        }
+    }
+}
+
+impl AsFd for Rest {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -101,6 +134,11 @@ mod tests {
         fs::write(root.join("control"), "").expect("written");
         fs::write(root.join("queue"), "").expect("written");
         assert!(udev.is_running() && !udev.is_at_rest());
+        let rest = udev.watch_rest().expect("a watch");
+        assert!(!rest.has_changed());
+        fs::remove_file(root.join("queue")).expect("removed");
+        assert!(rest.has_changed() && !rest.has_changed());
+        assert!(Udev::new("/nonexistent").watch_rest().is_none());
         fs::remove_dir_all(&root).expect("removed");
     }
 }

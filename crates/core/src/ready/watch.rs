@@ -1,6 +1,6 @@
 //! The thread `aw-ready`: hears what becomes of devices that have come, and says when they may be used.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,20 +8,21 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init};
-use rustix::io::Errno;
 
 use super::awaited::Listening;
 use super::judgement::{Expected, Judgement, judge, unstored};
-use super::message::{Action, Heard, Sender};
+use super::kept::Kept;
+use super::message::Sender;
 use super::readiness::Readiness;
 use super::socket::{ReadySocket, Received};
 use super::tree::{self, Tree};
-use super::udev::Udev;
+use super::udev::{Rest, Udev};
 use super::{Awaited, News, ReadyConfig, Tell};
+use crate::clock;
 use crate::device;
 use crate::error::{Code, Error};
 use crate::platform::doorbell::Doorbell;
+use crate::platform::thread::stand_back;
 use crate::threads;
 
 const SYSFS: &str = "/sys";
@@ -29,8 +30,6 @@ const RUN_UDEV: &str = "/run/udev";
 const DEV: &str = "/dev";
 /// What an interface's codes say of a HID device that no BIOS could use.
 const HID_UNKNOWN: &str = "hid:other";
-/// Messages that are kept of devices of which the engine has not told yet.
-const MOST_KEPT: usize = 4096;
 
 /// What is said to the thread.
 #[derive(Default)]
@@ -99,12 +98,12 @@ struct Watching {
     shared: Arc<(Mutex<Desk>, Doorbell)>,
     socket: Option<ReadySocket>,
     /// Where udev's file comes and goes that says that it is busy.
-    rest: Option<rustix::fd::OwnedFd>,
+    rest: Option<Rest>,
     udev: Udev,
     /// udev has been heard here.
     hears_udev: bool,
-    kept: VecDeque<Heard>,
-    /// When some were lost, or have found no room.
+    kept: Kept,
+    /// When some were lost.
     lost_at: Option<Instant>,
     devices: HashMap<u64, Device>,
     tell: Tell,
@@ -125,7 +124,7 @@ impl Watching {
             rest: None,
             udev,
             hears_udev: false,
-            kept: VecDeque::new(),
+            kept: Kept::default(),
             lost_at: None,
             devices: HashMap::new(),
             tell,
@@ -133,6 +132,8 @@ impl Watching {
     }
 
     fn run(mut self) {
+        // Nobody waits for it as for an event.
+        stand_back();
         loop {
             self.drain();
             let Some(news) = self.take_news() else { return };
@@ -162,18 +163,23 @@ impl Watching {
         if self.devices.is_empty() {
             self.rest = None;
         } else if self.rest.is_none() {
-            self.rest = watch_rest(self.udev.root());
+            self.rest = self.udev.watch_rest();
         }
     }
 
     fn begin(&mut self, awaited: Awaited) {
         // What has left already gets its detach.
         let Some(devpath) = devpath(&awaited.name) else { return };
+        // What was said of the one that has its place now is that one's.
+        if !is_same(&awaited, &folder(&devpath)) {
+            return;
+        }
         let now = Instant::now();
-        let has_lost = self.lost_at.is_some_and(|at| at >= awaited.since);
+        let lost_at = self.lost_at.max(self.kept.lost_at());
+        let has_lost = lost_at.is_some_and(|at| at >= awaited.since);
         let hears_all = self.socket.is_some() && awaited.is_live && !has_lost;
         let mut listening = Listening::new(devpath, hears_all, now);
-        self.kept.retain(|heard| !heard.is_within(listening.devpath()) || !listening.hear(heard, now));
+        self.kept.give(&mut listening, now);
         let deadline = awaited.since + self.config.timeout;
         let wants_driver = self.config.drivers.bind(&awaited.attachment.device);
         let device = Device { listening, looked_at: now, deadline, wants_driver, is_told: false, awaited };
@@ -209,22 +215,9 @@ impl Watching {
                 self.devices.values().any(|device| message.is_within(device.listening.devpath()));
             self.devices.retain(|_, device| device.listening.hear(&message, now));
             if !is_awaited {
-                self.keep(message, now);
+                self.kept.keep(message, now);
             }
         }
-    }
-
-    /// For a device of which the engine has not told yet. What was said of one that has gone is not the next one's.
-    fn keep(&mut self, message: Heard, now: Instant) {
-        if message.from == Sender::Kernel && message.action == Action::Remove {
-            self.kept.retain(|kept| !kept.is_within(&message.devpath));
-            return;
-        }
-        if self.kept.len() == MOST_KEPT {
-            self.kept.pop_front();
-            self.lost_at = Some(now);
-        }
-        self.kept.push_back(message);
     }
 
     fn look(&mut self) {
@@ -247,8 +240,7 @@ impl Watching {
     fn look_at(&self, device: &mut Device, has_udev: bool, now: Instant) -> bool {
         let Device { awaited, listening, .. } = device;
         let folder = folder(listening.devpath());
-        let Some(inode) = tree::inode(&folder) else { return false };
-        if awaited.attachment.device.inode.is_some_and(|own| own != inode) {
+        if !is_same(awaited, &folder) {
             return false;
         }
         let is_late = now >= device.deadline && !device.is_told;
@@ -260,6 +252,13 @@ impl Watching {
             return true;
         }
         let tree = Tree::read(&folder);
+        if listening.is_probed(tree.driven.iter().map(String::as_str), now) {
+            if is_late {
+                device.is_told = true;
+                self.tell(device, Tree::default(), Judgement::of_a_busy_kernel());
+            }
+            return true;
+        }
         let is_at_rest = self.udev.is_at_rest();
         let is_done = !has_udev
             || (listening.udev_is_done(is_at_rest, self.hears_udev, now)
@@ -283,6 +282,7 @@ impl Watching {
         let readiness = Readiness {
             is_ready: judgement.obstacles.is_empty(),
             obstacles: judgement.obstacles,
+            timestamp: clock::now_ms(),
             elapsed_ms: elapsed.as_secs_f64() * 1e3,
             capabilities: capabilities(&device.awaited.attachment.device, &tree.usages),
             interfaces: tree.interfaces,
@@ -304,7 +304,7 @@ impl Watching {
         // An interrupted wait is a look too many.
         let _ = poll(&mut fds, timeout.as_ref());
         drop(fds);
-        if self.rest.as_ref().is_some_and(has_changed) {
+        if self.rest.as_ref().is_some_and(Rest::has_changed) {
             self.devices.values_mut().for_each(|device| device.listening.look_again());
         }
     }
@@ -346,6 +346,12 @@ fn capabilities(device: &device::Device, usages: &[&'static str]) -> Vec<&'stati
     words
 }
 
+/// Whether the device in this folder is this one still.
+fn is_same(awaited: &Awaited, folder: &Path) -> bool {
+    let inode = tree::inode(folder);
+    inode.is_some() && awaited.attachment.device.inode.is_none_or(|own| inode == Some(own))
+}
+
 /// Path below /sys of the device that is called `name` now.
 fn devpath(name: &str) -> Option<String> {
     let target = Path::new(SYSFS).join("bus/usb/devices").join(name).read_link().ok()?;
@@ -354,25 +360,4 @@ fn devpath(name: &str) -> Option<String> {
 
 fn folder(devpath: &str) -> PathBuf {
     Path::new(SYSFS).join(devpath.trim_start_matches('/'))
-}
-
-/// None where udev is not there: nothing says that it rests, and nothing has to.
-fn watch_rest(root: &Path) -> Option<rustix::fd::OwnedFd> {
-    let fd = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
-    add_watch(&fd, root, WatchFlags::DELETE | WatchFlags::ONLYDIR).ok()?;
-    Some(fd)
-}
-
-/// Empties what waits. True where something did.
-fn has_changed(fd: &rustix::fd::OwnedFd) -> bool {
-    let mut buffer = [std::mem::MaybeUninit::<u8>::uninit(); 1024];
-    let mut reader = Reader::new(fd, &mut buffer);
-    let mut changed = false;
-    loop {
-        match reader.next() {
-            Ok(event) => changed |= !event.events().contains(ReadFlags::IGNORED),
-            Err(Errno::INTR) => {}
-            Err(_) => return changed,
-        }
-    }
 }

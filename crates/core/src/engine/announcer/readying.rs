@@ -1,5 +1,6 @@
 //! Whoever looks when a device may be used is told of it once nothing more urgent is to be done.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +15,8 @@ use crate::ready::{Awaited, News, Readiness, ReadyConfig, ReadyWatch, Tell};
 pub(super) struct Readying {
     watch: Option<ReadyWatch>,
     news: Vec<News>,
+    /// Attachments of devices that are not ready yet.
+    awaited: HashSet<u64>,
 }
 
 impl Readying {
@@ -23,12 +26,13 @@ impl Readying {
             return;
         }
         let awaited = Awaited { name: name.to_owned(), attachment: Arc::clone(attachment), since, is_live };
+        self.awaited.insert(attachment.instance);
         self.news.push(News::Came(awaited));
     }
 
-    /// It has left.
+    /// It has left. Of one that was ready nobody need be woken.
     pub(super) fn left(&mut self, instance: u64) {
-        if self.watch.is_some() {
+        if self.awaited.remove(&instance) {
             self.news.push(News::Left { instance });
         }
     }
@@ -50,14 +54,17 @@ impl Announcer {
 
     /// Hands over what has come and gone.
     pub(in crate::engine) fn hand_over(&mut self) {
-        let Readying { watch: Some(watch), news } = &mut self.readying else { return };
+        let Readying { watch: Some(watch), news, .. } = &mut self.readying else { return };
         if !news.is_empty() {
             watch.send(std::mem::take(news));
         }
     }
 
     /// Tells how far a device is, unless it has left meanwhile.
-    pub(in crate::engine) fn tell_ready(&self, instance: u64, readiness: Readiness) {
+    pub(in crate::engine) fn tell_ready(&mut self, instance: u64, readiness: Readiness) {
+        if readiness.is_ready {
+            self.readying.awaited.remove(&instance);
+        }
         let Some(event) = self.hub.attached(instance) else { return };
         let Attachment { device, .. } = &*event.attachment;
         let paths: Vec<&str> = readiness.nodes.iter().filter_map(|node| node.path.as_deref()).collect();
