@@ -55,7 +55,7 @@ import type {
   USBRedisHealth,
   USBSourceHealth,
 } from './types/status.js';
-import type { USBBoundInterface, USBDeviceNode, USBDeviceReady, USBObstacle } from './types/ready.js';
+import type { USBDeviceNode, USBDeviceReady, USBObstacle, USBReadyInterface } from './types/ready.js';
 import type { ConsumerEvents, USBConsumerOptions, USBDeadLetter, USBEvent } from './types/stream.js';
 
 /** Daemon that tells of USB devices as they come and go, and publishes each transition to a Redis stream. */
@@ -300,7 +300,6 @@ declare namespace USBDaemon {
     Health,
     SimulatedDevice,
     USBAttachEvent,
-    USBBoundInterface,
     USBConsumerOptions,
     USBDaemonConfig,
     USBDaemonStats,
@@ -342,6 +341,7 @@ declare namespace USBDaemon {
     USBPublishableInfo,
     USBPublished,
     USBReadyConfig,
+    USBReadyInterface,
     USBRedisConfig,
     USBRedisHealth,
     USBRedisStatus,

@@ -22,7 +22,7 @@ const VALUES = {
   'redis.tls.cert': Array(3).fill(CERTIFICATE.cert),
   'redis.tls.key': Array(3).fill(CERTIFICATE.key),
   'filters.rules': ['a', 'b', 'c'].map((product) => [{ action: 'deny', match: { product } }]),
-  'drivers.rules': ['a', 'b', 'c'].map((product) => [{ match: { product }, module: 'usbserial' }]),
+  'drivers.rules': ['a', 'b', 'c'].map((product) => [{ match: { product }, module: 'usbserial', attempts: 3 }]),
   'filters.vendor_whitelist': [[1], [2], [3]],
   'filters.vendor_blacklist': [[1], [2], [3]],
   'filters.device_class_filter': [[1], [2], [3]],

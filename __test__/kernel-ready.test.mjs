@@ -25,6 +25,11 @@ const SLOW_RULES = [
 ].join('\n');
 
 const config = { redis: false, monitoring: { enabled: false }, ready: { timeout_ms: 120_000 } };
+/** A serial line of two interfaces that an association joins, and one of the maker's own. */
+const COMPOSITE = [
+  ['0902620003010080fa', '080b000202020100', '0904000001020201000524001001', '0424020205240600010524010001', '0705830308000a'].join(''),
+  ['09040100020a000000', '0705020200020007058102000200', '0904020000ff000000'].join(''),
+].join('');
 const reasonsOf = ({ value }) => value.obstacles.map(({ reason }) => reason);
 const isAbout = (event, handle) => (line) => line.event === event && addressOf(line) === `${handle.busnum}:${handle.devnum}`;
 
@@ -44,7 +49,7 @@ describe('readiness in a real kernel with a udevd whose rules are slow', () => {
 
   beforeAll(async () => {
     bed = await openQemuBed({ udev: true, controllers: CONTROLLERS });
-    await bed.loadModule('cdc_ether');
+    await bed.loadModule('cdc_ether', 'cdc_acm');
     await must(bed, `mkdir -p /etc/udev/rules.d && cat > /etc/udev/rules.d/01-slow.rules <<'END'\n${SLOW_RULES}\nEND\nudevadm control --reload`);
     observer = await observing(bed, [process.execPath, opener, JSON.stringify({ config })]);
     await observer.ask('start');
@@ -96,6 +101,7 @@ describe('readiness in a real kernel with a udevd whose rules are slow', () => {
   }, PLUGS * PLUG_LIMIT_MS);
 
   it('tells of readiness once, after the attach and before the detach', () => {
+    expect(observer.said.filter(({ event }) => event === 'device:attach').length).toBeGreaterThanOrEqual(PLUGS + 2 * CONTROLLERS);
     const open = new Map();
     for (const line of observer.said.filter(({ event }) => event?.startsWith('device:'))) {
       const at = addressOf(line);
@@ -126,6 +132,20 @@ describe('readiness in a real kernel with a udevd whose rules are slow', () => {
     const ready = await observer.waitFor(isAbout('device:ready', handle), 'it to be ready', { timeoutMs: PLUG_LIMIT_MS });
     expect(ready).toMatchObject({ value: { isReady: true, interfaces: [{ number: 0, class: 255 }], nodes: [{ subsystem: 'usb' }] }, opened: [{}] });
     expect(ready.opened[0].failure).toBeUndefined();
+    await pulled(handle);
+  });
+
+  it('has both drivers and programs in one composite device', async () => {
+    const handle = await bed.plugSynthetic({ configurations: [COMPOSITE], strings: ['Maker', 'Composite', 'S-2'] });
+    await bed.settle(handle, 'bind');
+    const ready = await observer.waitFor(isAbout('device:ready', handle), 'it to be ready', { timeoutMs: PLUG_LIMIT_MS });
+    expect(ready.value.interfaces).toEqual([
+      { number: 0, class: 2, driver: 'cdc_acm' },
+      { number: 1, class: 10, driver: 'cdc_acm' },
+      { number: 2, class: 255 },
+    ]);
+    expect(ready.value).toMatchObject({ isReady: true, capabilities: ['serial:cdc-acm', 'vendor:other'] });
+    expect(ready.value.nodes.map(({ name, interface: number }) => [name, number])).toEqual([[handle.name, undefined], ['ttyACM0', 0]]);
     await pulled(handle);
   });
 

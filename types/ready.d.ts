@@ -18,7 +18,7 @@ export interface USBDeviceReady {
   /** Time in ms from when this run of the daemon has seen the device. */
   elapsedMs: number;
   /** Interfaces of the configuration that is set, in their order. */
-  interfaces: USBBoundInterface[];
+  interfaces: USBReadyInterface[];
   /**
    * What the device can do: as `device.capabilities`, and of HID what its report descriptors say by now (`hid:gamepad` in the place of
    * `hid:other`).
@@ -41,7 +41,7 @@ export interface USBObstacle {
 }
 
 /** An interface, and whose it is. */
-export interface USBBoundInterface {
+export interface USBReadyInterface {
   /** Its number. */
   number: number;
   /** Its class in USB-IF's codes, 0 to 255. */

@@ -15,7 +15,7 @@ pub struct Readiness {
     /// Time in ms from when this run of the daemon has seen the device.
     pub elapsed_ms: f64,
     /// The interfaces of the configuration that is set, in their order.
-    pub interfaces: Vec<BoundInterface>,
+    pub interfaces: Vec<ReadyInterface>,
     /// What the device can do: the words of its attach and, of HID, what its report descriptors say.
     pub capabilities: Vec<&'static str>,
     /// Device nodes and network interfaces, the device's own node first.
@@ -52,7 +52,7 @@ pub enum Reason {
 /// An interface and its driver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct BoundInterface {
+pub struct ReadyInterface {
     /// Its number.
     pub number: u8,
     /// Its class.

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use super::readiness::BoundInterface;
+use super::readiness::ReadyInterface;
 use crate::device::{PortPath, ReportUsages, report_usages};
 
 /// A bound for what no device has: a disk with all its partitions has some two hundred folders.
@@ -20,7 +20,7 @@ const ATTRIBUTES: [&str; 8] =
 /// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tree {
-    pub(super) interfaces: Vec<BoundInterface>,
+    pub(super) interfaces: Vec<ReadyInterface>,
     pub(super) nodes: Vec<Found>,
     /// Names of those that have a driver.
     pub(super) driven: Vec<String>,
@@ -128,8 +128,8 @@ fn interface_counts(raw: &[u8]) -> impl Iterator<Item = usize> {
 }
 
 /// An interface, if the folder is one's.
-fn bound(folder: &Path) -> Option<BoundInterface> {
-    Some(BoundInterface {
+fn bound(folder: &Path) -> Option<ReadyInterface> {
+    Some(ReadyInterface {
         number: hex(folder, "bInterfaceNumber")?,
         class: hex(folder, "bInterfaceClass")?,
         driver: link_name(&folder.join("driver")),
