@@ -7,8 +7,8 @@ use std::path::Path;
 use super::request::{Request, words};
 use crate::error::{Code, Error};
 
-/// More than anybody allows.
-const LARGEST_FILE: u64 = 64 << 10;
+/// More than anybody allows. What is longer is not read in part: its last line could be another one.
+const LARGEST_FILE: usize = 64 << 10;
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// A list that has been read.
@@ -19,7 +19,7 @@ impl AllowList {
     /// Reads the file, which only its `owner` may be able to change: root, where root is who carries it out.
     ///
     /// # Errors
-    /// `ERR_USB_CONFIG` where it is not there, others may change it, or a line is no request.
+    /// `ERR_USB_CONFIG` where it is not there, too long, others may change it, or a line is no request.
     pub(crate) fn read(path: &Path, owner: u32) -> Result<Self, Error> {
         let bad = |why: String| Error::new(Code::Config, format!("{}: {why}", path.display()));
         let failed = |error: std::io::Error| bad(error.to_string());
@@ -34,12 +34,16 @@ impl AllowList {
                 "expected a file that belongs to {of} and that nobody else can write to"
             )));
         }
-        let mut text = String::new();
-        file.take(LARGEST_FILE).read_to_string(&mut text).map_err(failed)?;
-        Self::parse(&text).map_err(bad)
+        let mut text = Vec::new();
+        file.take(LARGEST_FILE as u64 + 1).read_to_end(&mut text).map_err(failed)?;
+        if text.len() > LARGEST_FILE {
+            return Err(bad(format!("longer than {LARGEST_FILE} bytes: expected fewer or shorter lines")));
+        }
+        let text = std::str::from_utf8(&text).map_err(|error| bad(format!("expected text: {error}")))?;
+        Self::parse(text).map_err(bad)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let lines = text.lines().map(str::trim).zip(1..);
         let rules = lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'));
         let read = |(line, number): (&str, u32)| {
@@ -102,6 +106,22 @@ mod tests {
             let fault = AllowList::parse(list).expect_err(list);
             assert!(fault.starts_with(expected), "{fault}");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_too_long_is_not_believed_in_part() {
+        let path = std::env::temp_dir().join(format!("usb-daemon-long-allow-{}", std::process::id()));
+        // Its last line, cut off, would be another one that is good.
+        let end = "\nmodule usbserial";
+        let of = |length: usize| format!("{}{end}", "#".repeat(length - end.len()));
+        fs::write(&path, of(LARGEST_FILE)).expect("written");
+        let owner = fs::metadata(&path).expect("there").uid();
+        let longest = AllowList::read(&path, owner).map_err(|error| error.message);
+        fs::write(&path, of(LARGEST_FILE + 1)).expect("written");
+        let longer = AllowList::read(&path, owner).map_err(|error| error.message);
+        fs::remove_file(&path).expect("removed");
+        assert_eq!(longest, AllowList::parse("module usbserial"));
+        assert!(longer.expect_err("too long").contains("longer than 65536 bytes"));
     }
 
     #[test]
