@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::{self, BufRead, Read as _, Write};
+use std::sync::atomic::AtomicBool;
 
 use super::allow::AllowList;
 use super::kernel::Kernel;
@@ -91,7 +92,8 @@ fn answer(kernel: &Kernel, list: &AllowList, line: &str) -> Answer {
     if !list.allows(&request) {
         return Answer::Refused(format!("the helper's list does not allow {request}"));
     }
-    let done = if is_check { kernel.judge(&request) } else { kernel.carry_out(&request) };
+    let done =
+        if is_check { kernel.judge(&request) } else { kernel.carry_out(&request, &AtomicBool::new(false)) };
     done.map_or_else(Answer::Failed, |()| Answer::Done)
 }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
@@ -93,17 +94,17 @@ impl Kernel {
         }
     }
 
-    /// Carries it out.
+    /// Carries it out. Gives up soon after `stop` has been set, where that is possible.
     ///
     /// # Errors
     /// Why it could not be, in a sentence.
-    pub(crate) fn carry_out(&self, request: &Request) -> Result<(), String> {
+    pub(crate) fn carry_out(&self, request: &Request, stop: &AtomicBool) -> Result<(), String> {
         self.judge(request)?;
         match request {
-            Request::Module(name) => modprobe::load(name),
+            Request::Module(name) => modprobe::load(name, stop),
             Request::Modalias(interface) => {
                 let alias = attribute(&self.device(interface), "modalias").filter(|alias| is_modalias(alias));
-                modprobe::load(&alias.ok_or_else(|| format!("{interface} has no modalias"))?)
+                modprobe::load(&alias.ok_or_else(|| format!("{interface} has no modalias"))?, stop)
             }
             Request::NewId { driver, vendor, product } => {
                 let file = self.new_id(driver)?;
@@ -222,7 +223,7 @@ mod tests {
         }
 
         fn ask(&self, line: &str) -> Result<(), String> {
-            Kernel::at(&self.0).carry_out(&Request::parse(line).expect(line))
+            Kernel::at(&self.0).carry_out(&Request::parse(line).expect(line), &AtomicBool::new(false))
         }
 
         fn has(&self, file: &str) -> String {

@@ -31,7 +31,9 @@ impl Performer {
     /// Has it carried out. Gives up soon after `stop` has been set.
     pub(super) fn carry_out(&self, request: &Request, stop: &AtomicBool) -> Answer {
         match self {
-            Self::Itself(kernel) => kernel.carry_out(request).map_or_else(Answer::Failed, |()| Answer::Done),
+            Self::Itself(kernel) => {
+                kernel.carry_out(request, stop).map_or_else(Answer::Failed, |()| Answer::Done)
+            }
             Self::Helper(socket) => ask(socket, &request.to_string(), stop),
         }
     }
