@@ -92,18 +92,29 @@ fn answer(kernel: &Kernel, list: &AllowList, line: &str) -> Answer {
     if !list.allows(&request) {
         return Answer::Refused(format!("the helper's list does not allow {request}"));
     }
-    let done =
-        if is_check { kernel.judge(&request) } else { kernel.carry_out(&request, &AtomicBool::new(false)) };
+    let lacks = || kernel.lacks(&request).map_or(Ok(()), |right| Err(format!("{right} is lacking")));
+    let done = if is_check {
+        kernel.judge(&request).and_then(|()| lacks())
+    } else {
+        // Whoever has started the helper ends it.
+        kernel.carry_out(&request, &AtomicBool::new(false))
+    };
     done.map_or_else(Answer::Failed, |()| Answer::Done)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use proptest::prelude::*;
 
     use super::*;
 
     fn served(list: &str, input: &[u8]) -> Vec<String> {
+        served_at(Path::new("/nonexistent"), list, input)
+    }
+
+    fn served_at(sysfs: &Path, list: &str, input: &[u8]) -> Vec<String> {
         let folder =
             std::env::temp_dir().join(format!("usb-daemon-helper-{}-{:p}", std::process::id(), &input));
         std::fs::create_dir_all(&folder).expect("a folder");
@@ -113,7 +124,7 @@ mod tests {
         let list = AllowList::read(&file, owner).expect("a list");
         std::fs::remove_dir_all(&folder).expect("removed");
         let mut out = Vec::new();
-        serve(&Kernel::at("/nonexistent"), Ok(&list), input, &mut out, |_, _| {}).expect("served");
+        serve(&Kernel::at(sysfs), Ok(&list), input, &mut out, |_, _| {}).expect("served");
         String::from_utf8(out).expect("text").lines().map(str::to_owned).collect()
     }
 
@@ -132,6 +143,23 @@ mod tests {
                 "refused: the helper's list does not allow module x",
             ]
         );
+    }
+
+    #[test]
+    fn a_check_says_what_the_helper_itself_lacks() {
+        let sysfs = std::env::temp_dir().join(format!("usb-daemon-lacks-{}", std::process::id()));
+        let interface = sysfs.join("bus/usb/devices/1-1:1.0");
+        std::fs::create_dir_all(&interface).expect("a folder");
+        std::fs::write(interface.join("bInterfaceNumber"), "00\n").expect("written");
+        let check = || served_at(&sysfs, "bind * *\n", b"check bind x 1-1:1.0\n");
+        // Root, too, cannot write to what is not there.
+        let lacking = check();
+        std::fs::create_dir_all(sysfs.join("bus/usb/drivers")).expect("a folder");
+        let enough = check();
+        std::fs::remove_dir_all(&sysfs).expect("removed");
+        let folder = sysfs.join("bus/usb/drivers");
+        assert_eq!(lacking, [format!("failed: write access to {} is lacking", folder.display())]);
+        assert_eq!(enough, ["ok"]);
     }
 
     #[test]
