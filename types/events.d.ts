@@ -71,7 +71,7 @@ export interface USBDriverReport {
   requests: string[];
   /** How often it was tried; 0 where it was only planned. */
   attempts: number;
-  /** Why it has failed; absent where it has not. */
+  /** Why it has failed; with `bound`, what has failed all the same; absent where nothing has. */
   reason?: string;
   /** When, in ms since 1970. */
   timestamp: number;

@@ -22,7 +22,7 @@ pub struct DriverReport {
     pub requests: Vec<String>,
     /// How often it was tried; 0 where it was only planned.
     pub attempts: u32,
-    /// Why it has failed.
+    /// Why it has failed; of what is bound, what has failed all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When, in ms since 1970.

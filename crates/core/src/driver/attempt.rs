@@ -15,6 +15,8 @@ use crate::driver_report::{BoundInterface, DriverState};
 
 /// How long a driver is waited for that probes after it has been asked.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// After one interface has got a driver, how long the others are waited for.
+const QUIET: Duration = Duration::from_millis(300);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// What has come of it.
@@ -23,7 +25,13 @@ pub(super) enum Outcome {
     /// There is nothing to do, or nobody left to do it for.
     Nothing,
     /// It is as the rule wants it.
-    Done { state: DriverState, interfaces: Vec<BoundInterface>, requests: Vec<String> },
+    Done {
+        state: DriverState,
+        interfaces: Vec<BoundInterface>,
+        requests: Vec<String>,
+        /// What of it has failed all the same.
+        reason: Option<String>,
+    },
     /// Another try may help, unless it was refused.
     Failed { reason: String, is_final: bool, requests: Vec<String> },
 }
@@ -37,14 +45,26 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
+    /// What a stop has cut short has not failed: nothing is told of it.
     pub(super) fn make(&self, rule: &DriverRuleConfig, before: &Facts) -> Outcome {
+        let outcome = self.carry_out(rule, before);
+        let is_cut = matches!(outcome, Outcome::Failed { .. }) && self.stop.load(Ordering::Relaxed);
+        if is_cut { Outcome::Nothing } else { outcome }
+    }
+
+    fn carry_out(&self, rule: &DriverRuleConfig, before: &Facts) -> Outcome {
         let planned = plan(rule, before);
         if planned.is_empty() {
             return Outcome::Nothing;
         }
         if self.dry_run {
             let requests = planned.iter().map(Request::to_string).collect();
-            return Outcome::Done { state: DriverState::Planned, interfaces: Vec::new(), requests };
+            return Outcome::Done {
+                state: DriverState::Planned,
+                interfaces: Vec::new(),
+                requests,
+                reason: None,
+            };
         }
         let uevents = BindUevents::listen();
         let mut requests = Vec::new();
@@ -74,12 +94,13 @@ impl Attempt<'_> {
         if let Some(authorized) = rule.authorized {
             return self.authorized(authorized, &before.name, reason, requests);
         }
-        let interfaces = self.bound(before, &uevents, reason.is_none());
+        let patience = if reason.is_none() { PATIENCE } else { Duration::ZERO };
+        let interfaces = self.bound(before, &uevents, patience, QUIET);
         if interfaces.is_empty() {
             let reason = reason.unwrap_or_else(|| "no driver has taken it".to_owned());
             return Outcome::Failed { reason, is_final: false, requests };
         }
-        Outcome::Done { state: DriverState::Bound, interfaces, requests }
+        Outcome::Done { state: DriverState::Bound, interfaces, requests, reason }
     }
 
     /// What an earlier request has brought already.
@@ -93,10 +114,18 @@ impl Attempt<'_> {
         }
     }
 
-    /// What had no driver and has one now; waited for where it may still come.
-    fn bound(&self, before: &Facts, uevents: &BindUevents, may_come: bool) -> Vec<BoundInterface> {
-        let until = Instant::now() + PATIENCE;
-        let mut heard = Vec::new();
+    /// What had no driver and has one now. Waited for until all have one, until so long after the last that has got one, or until nobody is
+    /// patient any more.
+    fn bound(
+        &self,
+        before: &Facts,
+        uevents: &BindUevents,
+        patience: Duration,
+        quiet: Duration,
+    ) -> Vec<BoundInterface> {
+        let mut until = Instant::now() + patience;
+        let wanted = before.unbound().count();
+        let (mut heard, mut had) = (Vec::new(), 0);
         loop {
             // The kernel sends the uevent before it answers whoever has asked for the driver.
             let found: Vec<(String, String)> = before
@@ -104,8 +133,12 @@ impl Attempt<'_> {
                 .filter_map(|each| Some((each.name.clone(), self.kernel.driver_of(&each.name)?)))
                 .collect();
             heard.extend(uevents.heard());
-            let is_over = !may_come || Instant::now() > until || self.stop.load(Ordering::Relaxed);
-            if !found.is_empty() || is_over {
+            if found.len() > had {
+                had = found.len();
+                until = until.min(Instant::now() + quiet);
+            }
+            let is_over = Instant::now() >= until || self.stop.load(Ordering::Relaxed);
+            if found.len() == wanted || is_over {
                 let told = |(name, driver)| BoundInterface { heard: heard.contains(&name), name, driver };
                 return found.into_iter().map(told).collect();
             }
@@ -123,7 +156,7 @@ impl Attempt<'_> {
         let is_so = self.kernel.facts(device).is_some_and(|facts| facts.authorized == wanted);
         if is_so {
             let state = if wanted { DriverState::Authorized } else { DriverState::Denied };
-            return Outcome::Done { state, interfaces: Vec::new(), requests };
+            return Outcome::Done { state, interfaces: Vec::new(), requests, reason: None };
         }
         let reason = reason.unwrap_or_else(|| "the kernel has not taken it".to_owned());
         Outcome::Failed { reason, is_final: false, requests }
@@ -133,7 +166,9 @@ impl Attempt<'_> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::PathBuf;
+    use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
+    use std::path::{Path, PathBuf};
 
     use serde_json::json;
 
@@ -169,10 +204,78 @@ mod tests {
         let done = attempt(&root, rule, false);
         let changed = fs::read_to_string(&file).expect("there");
         fs::remove_dir_all(&root).expect("removed");
-        let of =
-            |state| Outcome::Done { state, interfaces: vec![], requests: vec!["authorize 1-1 0".into()] };
+        let of = |state| Outcome::Done {
+            state,
+            interfaces: vec![],
+            requests: vec!["authorize 1-1 0".into()],
+            reason: None,
+        };
         assert_eq!((dry, kept.as_str()), (of(DriverState::Planned), "1"));
         assert_eq!((done, changed.as_str()), (of(DriverState::Denied), "0"));
+    }
+
+    /// Gives an interface a driver, as the kernel shows it.
+    fn give_driver(root: &Path, interface: &str) {
+        let folder = root.join("bus/usb/devices").join(interface);
+        fs::create_dir_all(&folder).expect("a folder");
+        symlink("../../drivers/x", folder.join("driver")).expect("a link");
+    }
+
+    #[test]
+    fn each_interface_that_gets_a_driver_is_told_of_and_what_has_failed_too() {
+        let root = tree("bound");
+        fs::create_dir_all(root.join("bus/usb/devices/1-1/1-1:1.1")).expect("a folder");
+        let kernel = Kernel::at(&root);
+        let before = kernel.facts("1-1").expect("there");
+        let stop = AtomicBool::new(false);
+        let performer = Performer::Itself(kernel.clone());
+        let attempt = Attempt { kernel: &kernel, performer: &performer, dry_run: false, stop: &stop };
+        let (long, uevents) = (Duration::from_secs(600), BindUevents::listen());
+        let names = |bound: Vec<BoundInterface>| bound.into_iter().map(|each| each.name).collect::<Vec<_>>();
+        give_driver(&root, "1-1:1.0");
+        let first = names(attempt.bound(&before, &uevents, long, Duration::ZERO));
+        // The second interface cannot be asked for: the kernel shows it nowhere.
+        let rule = json!({ "match": { "vendor_id": "1209" }, "driver": "x", "new_id": false });
+        let rule: DriverRuleConfig = serde_json::from_value(rule).expect("a rule");
+        let outcome = attempt.make(&rule, &before);
+        let both = thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(3 * LOOK);
+                give_driver(&root, "1-1:1.1");
+            });
+            names(attempt.bound(&before, &uevents, long, long))
+        });
+        fs::remove_dir_all(&root).expect("removed");
+        assert_eq!(first, ["1-1:1.0"]);
+        assert_eq!(both, ["1-1:1.0", "1-1:1.1"]);
+        let Outcome::Done { reason, interfaces, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(names(interfaces), first);
+        assert_eq!(reason.as_deref(), Some("bind x 1-1:1.1: there is no interface 1-1:1.1"));
+    }
+
+    #[test]
+    fn what_a_stop_cuts_short_has_not_failed() {
+        let root = tree("stop");
+        let kernel = Kernel::at(&root);
+        let before = kernel.facts("1-1").expect("there");
+        let (socket, stop) = (root.join("socket"), AtomicBool::new(false));
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        let performer = Performer::Helper(socket);
+        let rule = json!({ "match": { "vendor_id": "1209" }, "authorized": false });
+        let rule: DriverRuleConfig = serde_json::from_value(rule).expect("a rule");
+        let outcome = thread::scope(|scope| {
+            let silent = scope.spawn(|| {
+                let client = listener.accept().expect("a client");
+                stop.store(true, Ordering::Relaxed);
+                client
+            });
+            let outcome = Attempt { kernel: &kernel, performer: &performer, dry_run: false, stop: &stop }
+                .make(&rule, &before);
+            drop(silent.join().expect("no panic"));
+            outcome
+        });
+        fs::remove_dir_all(&root).expect("removed");
+        assert_eq!(outcome, Outcome::Nothing);
     }
 
     #[test]

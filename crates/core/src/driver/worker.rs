@@ -192,9 +192,10 @@ impl Worker {
         };
         match attempt.make(rule, &before) {
             Outcome::Nothing => {}
-            Outcome::Done { state, interfaces, requests } => {
+            Outcome::Done { state, interfaces, requests, reason } => {
                 let attempts = if state == DriverState::Planned { 0 } else { job.attempts };
-                let report = DriverReport { interfaces, attempts, ..report(&job, &name, state, requests) };
+                let report =
+                    DriverReport { interfaces, attempts, reason, ..report(&job, &name, state, requests) };
                 let drivers: Vec<&str> = report.interfaces.iter().map(|each| &*each.driver).collect();
                 let (state, drivers) = (state.as_str(), drivers.join(","));
                 tracing::info!(
@@ -203,9 +204,10 @@ impl Worker {
                     state,
                     drivers,
                     attempts,
+                    reason = report.reason,
                     "driver rule carried out"
                 );
-                self.hub.tell(&Notice::Driver(Arc::new(report)));
+                self.tell(report);
             }
             Outcome::Failed { reason, is_final, requests } => {
                 let is_last = is_final || job.attempts >= rule.attempts;
@@ -219,12 +221,19 @@ impl Worker {
                 );
                 if is_last {
                     let report = report(&job, &name, DriverState::Failed, requests);
-                    self.hub.tell(&Notice::Driver(Arc::new(DriverReport { reason: Some(reason), ..report })));
+                    self.tell(DriverReport { reason: Some(reason), ..report });
                 } else {
                     job.due = Instant::now() + PAUSE * (1 << (job.attempts - 1));
                     self.jobs.push(job);
                 }
             }
+        }
+    }
+
+    /// Whoever has stopped hears nothing more, also where a driver has kept this thread beyond the stop.
+    fn tell(&self, report: DriverReport) {
+        if !self.stop.load(Ordering::Relaxed) {
+            self.hub.tell(&Notice::Driver(Arc::new(report)));
         }
     }
 }
