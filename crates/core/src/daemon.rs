@@ -307,10 +307,14 @@ impl Daemon {
         let until = Instant::now() + patience;
         let Some(engine) = self.engine.take() else { return };
         drop(self.demonstration.take());
+        // It ends while the engine does.
+        if let Some(drivers) = &self.drivers {
+            drivers.ask_to_stop();
+        }
         self.inbox.send(Message::Stop);
         engine.join();
         if let Some(drivers) = self.drivers.take() {
-            drivers.stop(patience);
+            drivers.stop(until.saturating_duration_since(Instant::now()));
         }
         self.hub.wait_until_caught_up(patience / 2);
         let half = Instant::now() + patience / 2;

@@ -42,6 +42,9 @@ impl Drivers {
 }
 
 impl RunningDrivers {
+    #[expect(clippy::unused_self, reason = "on Linux a thread is asked")]
+    pub(crate) fn ask_to_stop(&self) {}
+
     #[expect(clippy::unused_self, reason = "on Linux a thread ends")]
     pub(crate) fn stop(self, _: Duration) {}
 }

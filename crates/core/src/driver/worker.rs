@@ -104,11 +104,16 @@ impl Drivers {
 }
 
 impl RunningDrivers {
-    /// Ends it. Where a driver keeps whoever asks for it, the thread ends by itself once that lets go.
-    pub(crate) fn stop(self, patience: Duration) {
+    /// Has it begin nothing more, and tell nothing. Waits for nothing.
+    pub(crate) fn ask_to_stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
         // It may have ended already.
         let _ = self.sender.send(Told::Stop);
+    }
+
+    /// Ends it. Where a driver keeps whoever asks for it, the thread ends by itself once that lets go.
+    pub(crate) fn stop(self, patience: Duration) {
+        self.ask_to_stop();
         if self.ended.recv_timeout(patience.max(PAUSE)) == Err(RecvTimeoutError::Disconnected) {
             // A panic has been told by then, and takes nothing along.
             let _ = self.thread.join();
