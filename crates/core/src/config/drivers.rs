@@ -25,10 +25,17 @@ pub struct DriversConfig {
 }
 
 impl DriversConfig {
+    /// The rule that decides for this device, counted from 0. None does for a root hub: it is no device that anybody has plugged in, and
+    /// all others hang on it.
+    pub(crate) fn rule_for(&self, device: &Device) -> Option<usize> {
+        let rule = self.rules.iter().position(|rule| rule.condition.is_about(device));
+        rule.filter(|_| !device.port_path.ports().is_empty())
+    }
+
     /// Whether this device is to get a driver by a rule.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has drivers to bind"))]
-    pub(crate) fn bind(&self, device: &Device) -> bool {
-        let rule = self.rules.iter().find(|rule| rule.condition.is_about(device));
+    pub(crate) fn gives_driver_to(&self, device: &Device) -> bool {
+        let rule = self.rule_for(device).and_then(|rule| self.rules.get(rule));
         !self.dry_run && rule.is_some_and(|rule| rule.authorized.is_none())
     }
 
@@ -107,11 +114,37 @@ fn kernel_name(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 mod tests {
     use serde_json::json;
 
+    use super::DriversConfig;
     use crate::config::Config;
+    use crate::device::{Device, PortPath};
+    use crate::event::Action;
+    use crate::test_support::event;
 
     fn read(rule: &serde_json::Value) -> Result<Config, String> {
         let config = json!({ "drivers": { "rules": [rule] } });
         Config::from_json(&config.to_string()).map_err(|error| error.message)
+    }
+
+    #[test]
+    fn the_first_rule_decides_and_none_does_for_a_root_hub() {
+        let device = event(1, Action::Attach, 1).attachment.device.clone();
+        let root_hub = Device { port_path: PortPath::new(1, Vec::new()), ..device.clone() };
+        let of = |rules: serde_json::Value, dry_run: bool| -> DriversConfig {
+            serde_json::from_value(json!({ "rules": rules, "dry_run": dry_run })).expect("rules")
+        };
+        let (other, driver) =
+            (json!({ "match": { "vendor_id": "1209" } }), json!({ "match": { "vendor_id": "046d" } }));
+        let denied = json!({ "match": { "vendor_id": "046d" }, "authorized": false });
+        for (rules, dry_run, decides, gives) in [
+            (json!([other, driver, denied]), false, Some(1), true),
+            (json!([other, driver]), true, Some(1), false),
+            (json!([denied, driver]), false, Some(0), false),
+            (json!([other]), false, None, false),
+        ] {
+            let drivers = of(rules, dry_run);
+            assert_eq!((drivers.rule_for(&device), drivers.gives_driver_to(&device)), (decides, gives));
+            assert_eq!((drivers.rule_for(&root_hub), drivers.gives_driver_to(&root_hub)), (None, false));
+        }
     }
 
     #[test]

@@ -34,8 +34,7 @@ pub fn driver_plan(config: &DriversConfig) -> Result<Vec<DriverPlan>, Error> {
     let mut plans = Vec::new();
     for present in present_devices()? {
         let device = present.device();
-        let rule = config.rules.iter().position(|rule| rule.condition.is_about(device));
-        let Some(rule) = rule.filter(|_| !device.port_path.ports().is_empty()) else { continue };
+        let Some(rule) = config.rule_for(device) else { continue };
         let Some(facts) = kernel.facts(&device.port_path.name()) else { continue };
         let step = |request: &request::Request| DriverStep {
             request: request.to_string(),

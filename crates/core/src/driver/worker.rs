@@ -127,13 +127,10 @@ impl Onlooker for Eye {
         // What a program has reported may have the name of a real device.
         let is_real = !matches!(event.backend, Backend::Injected | Backend::Simulated);
         let device = &event.attachment.device;
-        // A root hub is no device that anybody has plugged in, and all others hang on it.
-        if event.action != Action::Attach || !is_real || device.port_path.ports().is_empty() {
+        if event.action != Action::Attach || !is_real {
             return;
         }
-        let Some(rule) = self.config.rules.iter().position(|rule| rule.condition.is_about(device)) else {
-            return;
-        };
+        let Some(rule) = self.config.rule_for(device) else { return };
         let waits = self.config.rules[rule].authorized.is_none();
         let due = Instant::now() + if waits { OTHERS_FIRST } else { Duration::ZERO };
         // Nobody is left to do it where the thread has ended.

@@ -181,7 +181,7 @@ impl Watching {
         let mut listening = Listening::new(devpath, hears_all, now);
         self.kept.give(&mut listening, now);
         let deadline = awaited.since + self.config.timeout;
-        let wants_driver = self.config.drivers.bind(&awaited.attachment.device);
+        let wants_driver = self.config.drivers.gives_driver_to(&awaited.attachment.device);
         let device = Device { listening, looked_at: now, deadline, wants_driver, is_told: false, awaited };
         self.devices.insert(device.awaited.attachment.instance, device);
     }
