@@ -15,6 +15,10 @@ mod request;
 mod served;
 mod worker;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use allow::AllowList;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use request::Request;
 pub use served::serve_driver_requests;
 pub(crate) use worker::{Drivers, RunningDrivers};
 

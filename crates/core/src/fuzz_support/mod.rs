@@ -9,6 +9,7 @@
 //! the unit tests.
 
 mod device;
+mod driver;
 mod ready;
 #[cfg(test)]
 mod replay;
@@ -17,6 +18,7 @@ mod stream;
 mod text;
 
 pub use device::{descriptors, object_store, report_descriptor, uevent};
+pub use driver::{allow_list, driver_request};
 pub use ready::{ready_message, udev_record};
 pub use store::{outbox_record, outbox_state, spool_record};
 pub use stream::stream_entry;
@@ -26,9 +28,11 @@ pub use text::{config, redis_url, usbguard_rules};
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their programs and folders.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 15] = [
+    ("allow_list", allow_list),
     ("config", config),
     ("descriptors", descriptors),
+    ("driver_request", driver_request),
     ("object_store", object_store),
     ("outbox_record", outbox_record),
     ("outbox_state", outbox_state),
