@@ -41,6 +41,8 @@ Reads requests from stdin, a line each, and answers each with ok, refused: or fa
 The list has the requests that are allowed, a line each, where * stands for any one word behind the first. Only whoever \
 runs this, root as a rule, may be able to change it.
 
+On a socket, root may ask, and users whose primary group is the socket's own.
+
 Exit codes:
   0  every request has been answered
   1  whoever asks may not, or has gone

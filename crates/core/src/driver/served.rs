@@ -31,7 +31,7 @@ pub fn serve_driver_requests(path: &Path) -> Result<(), Error> {
     served.map_err(|error| Error::new(Code::Driver, format!("the connection: {error}")))
 }
 
-/// On a socket, root and those whose group is the socket's own: also where somebody has opened it to all.
+/// On a socket, root and those whose primary group is the socket's own, for the kernel tells no other: also where somebody has opened it to all.
 fn may_ask() -> Result<(), Error> {
     let stdin = stdin();
     let Ok(peer) = socket_peercred(stdin.as_fd()) else { return Ok(()) };
@@ -42,6 +42,8 @@ fn may_ask() -> Result<(), Error> {
     if uid == ROOT || Some(gid) == group {
         return Ok(());
     }
-    let message = format!("user {uid} of group {gid} may not ask: expected root, or the group of the socket");
+    let message = format!(
+        "user {uid} of group {gid} may not ask: expected root, or the group of the socket as primary one"
+    );
     Err(Error::new(Code::Driver, message))
 }
