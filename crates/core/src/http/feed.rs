@@ -24,7 +24,7 @@ pub(super) enum Happening {
     Progress(Arc<Event>, Option<Arc<str>>),
     /// A report that brought no event.
     Withheld(Arc<Withheld>),
-    /// What else the daemon tells: `ready`, `source`, `redis`, `gap` or `error`.
+    /// What else the daemon tells: `ready`, `source`, `redis`, `gap`, `driver` or `error`.
     Told(Arc<Notice>),
 }
 
