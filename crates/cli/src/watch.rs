@@ -117,7 +117,7 @@ pub(crate) fn watch(arguments: WatchArguments, stopper: &Arc<Stopper>) -> Result
 /// Not that all is well, and not what this environment never had.
 fn concerns_whoever_looks_on(notice: &Notice) -> bool {
     match notice {
-        Notice::Gap(_) | Notice::Driver(_) | Notice::Error { .. } => true,
+        Notice::Gap(_) | Notice::Error { .. } => true,
         Notice::Source(status) => match status.state {
             SourceState::Deaf | SourceState::Failed => true,
             SourceState::Unavailable => status.source == "netlink",
