@@ -6,7 +6,10 @@ use std::sync::atomic::AtomicUsize;
 use proptest::prelude::*;
 
 use super::*;
+use crate::driver_report::{DriverReport, DriverState};
+use crate::event::Attachment;
 use crate::notice::RedisStatus;
+use crate::ready::Readiness;
 use crate::test_support::event;
 
 fn queue(capacity: usize) -> Arc<Delivery> {
@@ -42,6 +45,67 @@ fn drain(delivery: &Arc<Delivery>) -> Vec<Notice> {
             return all;
         }
     }
+}
+
+/// How far a device is, and what was done for its want of a driver.
+fn asides(attach: &Arc<Event>) -> [Notice; 2] {
+    let readiness = Readiness {
+        is_ready: true,
+        obstacles: vec![],
+        timestamp: 0,
+        elapsed_ms: 1.0,
+        interfaces: vec![],
+        capabilities: vec![],
+        nodes: vec![],
+    };
+    let report = DriverReport {
+        state: DriverState::Bound,
+        signature: attach.attachment.signature.clone(),
+        event_id: attach.event_id(),
+        device: "1-4".into(),
+        rule: 0,
+        interfaces: vec![],
+        requests: vec![],
+        attempts: 1,
+        reason: None,
+        timestamp: 0,
+    };
+    [
+        Notice::Ready { event: Arc::clone(attach), readiness: Arc::new(readiness) },
+        Notice::Driver(Arc::new(report)),
+    ]
+}
+
+#[test]
+fn what_is_told_of_a_device_beside_its_events_follows_its_attach_and_is_forgotten_with_it() {
+    let delivery = queue(1);
+    let [first, second, gone] = [1, 2, 3].map(|seq| {
+        let event = event(seq, Action::Attach, seq);
+        let attachment = Attachment { signature: seq.to_string(), ..(*event.attachment).clone() };
+        Arc::new(Event { attachment: Arc::new(attachment), ..(*event).clone() })
+    });
+    for attach in [&first, &second, &gone] {
+        delivery.push(Notice::Transition(Arc::clone(attach)));
+        // However often it is said.
+        for notice in [asides(attach), asides(attach)].concat() {
+            delivery.push(notice);
+        }
+    }
+    delivery.push(Notice::Transition(Arc::new(Event { seq: 4, action: Action::Detach, ..(*gone).clone() })));
+    let told = drain(&delivery);
+    let place = |wanted: &dyn Fn(&Notice) -> bool| {
+        told.iter().enumerate().filter(|(_, notice)| wanted(notice)).map(|(at, _)| at).collect::<Vec<_>>()
+    };
+    let about = |wanted: &Arc<Event>| {
+        let [ready, driver] = asides(wanted);
+        [place(&|notice| *notice == ready), place(&|notice| *notice == driver)]
+    };
+    assert_eq!(about(&first).map(|places| places.len()), [1, 1], "{told:?}");
+    let attached = place(&|notice| *notice == Notice::Transition(Arc::clone(&second)))[0];
+    let [ready, driver] = about(&second);
+    assert!(ready.len() == 1 && ready[0] > attached, "{told:?}");
+    assert!(driver.len() == 1 && driver[0] > attached, "{told:?}");
+    assert_eq!(about(&gone).concat(), Vec::<usize>::new(), "{told:?}");
 }
 
 #[test]

@@ -183,7 +183,7 @@ impl State {
             Notice::Transition(event) => overflow.withhold(event, &self.told),
             // No more than there are devices, and rare and about the daemon itself: at once, so that it is before what it
             // has brought.
-            Notice::Stayed(_) | Notice::Gap(_) | Notice::Driver(_) => self.enqueue(notice),
+            Notice::Stayed(_) | Notice::Gap(_) => self.enqueue(notice),
             other => overflow.put_off(other),
         }
     }

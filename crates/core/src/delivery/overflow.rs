@@ -27,6 +27,8 @@ pub(super) struct Overflow {
     answers: Vec<Notice>,
     /// How far each attachment is that has not ended meanwhile.
     ready: BTreeMap<u64, Notice>,
+    /// What was done last for each device's want of a driver, by its signature, unless it has left meanwhile.
+    drivers: BTreeMap<String, Notice>,
     /// What is owed comes before it.
     started: bool,
     /// Nothing may follow it.
@@ -105,6 +107,7 @@ impl Overflow {
         let attachment = event.attachment.instance;
         if event.action == Action::Detach {
             self.ready.remove(&attachment);
+            self.drivers.remove(&event.attachment.signature);
         }
         let is_told = told.contains(&attachment);
         if event.action == Action::Detach && !is_told && !event.ends_earlier_attachment() {
@@ -132,11 +135,10 @@ impl Overflow {
             Notice::Ready { event, .. } => {
                 self.ready.insert(event.attachment.instance, notice);
             }
-            Notice::Transition(_)
-            | Notice::Stayed(_)
-            | Notice::Gap(_)
-            | Notice::Driver(_)
-            | Notice::Published { .. } => {}
+            Notice::Driver(report) => {
+                self.drivers.insert(report.signature.clone(), notice);
+            }
+            Notice::Transition(_) | Notice::Stayed(_) | Notice::Gap(_) | Notice::Published { .. } => {}
         }
     }
 
@@ -190,6 +192,7 @@ impl Overflow {
         let transitions = stand_ins.into_iter().chain(owed).map(Notice::Transition);
         gap.into_iter()
             .chain(transitions)
+            .chain(self.drivers.into_values())
             .chain(self.ready.into_values())
             .chain(self.answers)
             .chain(self.latest.into_values())
