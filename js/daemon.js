@@ -229,10 +229,10 @@ class USBDaemon extends EventEmitter {
       this.#onStarted = resolve;
     });
     this.#telemetry = currentTelemetry();
+    this.#native.setWantsPublished(this.listenerCount('event:published') > 0);
     this.#native.start(this.#telemetry?.native);
     this.#current = run;
     this.#lastTold = NOTHING;
-    this.#native.setWantsPublished(this.listenerCount('event:published') > 0);
     // Until it has started in any case: somebody waits for that.
     this.#hold = setInterval(() => void this, FOREVER);
     await started;

@@ -1,5 +1,6 @@
 //! The way out to JavaScript: what waits for it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use napi::Error;
@@ -23,17 +24,21 @@ struct Run {
 #[derive(Default)]
 pub(crate) struct Outlet {
     run: Mutex<Option<Run>>,
+    /// Of the run that is, and of the next: the first acknowledgement may come before anybody could ask for it.
+    wants_published: AtomicBool,
 }
 
 impl Outlet {
     /// From now on it is this run's. Whoever takes shows that `event_loop` is free.
     pub(crate) fn begin(&self, delivery: Arc<Delivery>, event_loop: Arc<EventLoop>) {
+        delivery.set_wants_published(self.wants_published.load(Ordering::Relaxed));
         *self.run.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Run { delivery, event_loop, wire: Wire::default() });
     }
 
     /// Whether acknowledgements by Redis should be among the notices.
     pub(crate) fn set_wants_published(&self, wanted: bool) {
+        self.wants_published.store(wanted, Ordering::Relaxed);
         if let Some(run) = &*self.run.lock().unwrap_or_else(PoisonError::into_inner) {
             run.delivery.set_wants_published(wanted);
         }
