@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 
 import { openQemuBed } from './beds/qemu/index.mjs';
+import { bringInVhci, saidBy } from './guest-shell.mjs';
 import { observe } from './observe.mjs';
 import { until } from './until.mjs';
 
@@ -60,22 +61,14 @@ beforeAll(async () => {
     /bin/busybox depmod
     /bin/busybox rmmod ftdi_sio usbserial`);
   installed = await installAsThePageSays();
-  // Brings vhci's controllers in before anybody counts.
-  const first = await bed.plugSynthetic({});
-  await bed.settle(first, 'bind');
-  await bed.unplug(first);
-  await bed.settle(first, 'gone');
+  await bringInVhci(bed);
 }, 180_000);
 afterAll(async () => {
   await bed?.close();
   rmSync(folder, { recursive: true });
 });
 
-async function guest(command) {
-  const { code, stdout, stderr } = await bed.shell(command, { cwd: '/' });
-  if (code !== 0) throw new Error(`${command}: exit ${code}: ${stderr || stdout}\n${(await bed.shell('journalctl -b --no-pager -o cat | tail -30', { cwd: '/' })).stdout}`);
-  return stdout;
-}
+const guest = (command) => saidBy(bed, command);
 const driverOf = (handle) => guest(`readlink /sys${handle.devpath}/${handle.name}:1.0/driver || true`).then((link) => link.trim().split('/').at(-1));
 const ttys = () => guest('ls /dev | grep ttyUSB || true').then((names) => names.trim());
 

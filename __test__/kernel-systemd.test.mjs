@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { openQemuBed } from './beds/qemu/index.mjs';
+import { bringInVhci, saidBy } from './guest-shell.mjs';
 import { GuestRedis, byDevice, kernelsAccount, redisAccount } from './kernel-witnesses.mjs';
 import { until } from './until.mjs';
 
@@ -42,22 +43,14 @@ beforeAll(async () => {
     systemctl -q add-wants bed.target ${SERVICE}`;
   bed = await openQemuBed({ systemd: true, controllers: 1, prepare });
   redis = await GuestRedis.start(bed);
-  // Brings vhci's controllers in before anybody counts.
-  const first = await bed.plugSynthetic({});
-  await bed.settle(first, 'bind');
-  await bed.unplug(first);
-  await bed.settle(first, 'gone');
+  await bringInVhci(bed);
 }, 180_000);
 afterAll(async () => {
   await bed?.close();
   rmSync(folder, { recursive: true });
 });
 
-async function guest(command) {
-  const { code, stdout, stderr } = await bed.shell(command, { cwd: '/' });
-  if (code !== 0) throw new Error(`${command}: exit ${code}: ${stderr || stdout}\n${(await bed.shell('journalctl -b --no-pager -o cat | tail -30', { cwd: '/' })).stdout}`);
-  return stdout.trim();
-}
+const guest = async (command) => (await saidBy(bed, command)).trim();
 /** Properties of a unit, by name. */
 const shown = async (unit, ...properties) => Object.fromEntries((await guest(`systemctl show -p ${properties} ${unit}`)).split('\n').map((line) => line.split('=')));
 const spooled = async () => (await guest(`ls -A ${SPOOL}`)).split('\n').filter(Boolean);

@@ -82,6 +82,14 @@ pub fn configurations(bytes: &[u8], is_super_speed: bool) -> Configurations {
     found
 }
 
+/// How many interfaces each configuration says that it has, as far as the raw bytes can be read.
+pub fn interface_counts(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    Walk::from(bytes, DEVICE_DESCRIPTOR_LENGTH).filter_map(|(_, descriptor)| match descriptor {
+        [_, CONFIGURATION, _, _, count, ..] => Some(usize::from(*count)),
+        _ => None,
+    })
+}
+
 /// The class of each interface descriptor, those of alternate settings too, as often as it is there.
 pub fn interface_descriptors(bytes: &[u8]) -> Vec<InterfaceClass> {
     Walk::from(bytes, DEVICE_DESCRIPTOR_LENGTH).filter_map(|(_, descriptor)| interface(descriptor)).collect()

@@ -13,6 +13,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use super::modprobe;
 use super::plan::{Facts, Interface};
 use super::request::Request;
+use crate::sysfs::link_name;
 
 const SYSFS: &str = "/sys";
 /// Where drivers learn IDs. Those of serial adapters have a bus of their own for that.
@@ -58,8 +59,7 @@ impl Kernel {
 
     /// The driver that an interface has.
     pub(super) fn driver_of(&self, interface: &str) -> Option<String> {
-        let link = self.device(interface).join("driver").read_link().ok()?;
-        Some(link.file_name()?.to_str()?.to_owned())
+        link_name(&self.device(interface).join("driver"))
     }
 
     /// Whether there is what the request is about, and it may be done to it: nothing that has a driver is touched.

@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::readiness::ReadyInterface;
-use crate::device::{PortPath, ReportUsages, report_usages};
+use crate::device::{PortPath, ReportUsages, interface_counts, report_usages};
+use crate::sysfs::link_name;
 
 /// A bound for what no device has: a disk with all its partitions has some two hundred folders.
 const MOST_FOLDERS: usize = 8192;
@@ -114,19 +115,6 @@ pub(super) fn is_whole(folder: &Path) -> bool {
     fs::read(folder.join("descriptors")).is_ok_and(|raw| interface_counts(&raw).any(|count| count == own))
 }
 
-/// How many interfaces each configuration has, as far as the raw descriptors can be read.
-fn interface_counts(raw: &[u8]) -> impl Iterator<Item = usize> {
-    const DEVICE: usize = 18;
-    const CONFIGURATION: u8 = 2;
-    let mut rest = raw.get(DEVICE..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let [_, CONFIGURATION, low, high, count, ..] = *rest else { return None };
-        let total = usize::from(u16::from_le_bytes([low, high]));
-        rest = rest.get(total.max(1)..).unwrap_or_default();
-        Some(usize::from(count))
-    })
-}
-
 /// An interface, if the folder is one's.
 fn bound(folder: &Path) -> Option<ReadyInterface> {
     Some(ReadyInterface {
@@ -181,10 +169,6 @@ fn devname(folder: &Path) -> Option<String> {
 /// Whether a SCSI device gets a block device from its driver: SCSI's types 0 (disk), 5 (CD), 7 and 14.
 fn is_disk(folder: &Path) -> bool {
     number::<u8>(folder, "type").is_some_and(|kind| [0, 5, 7, 14].contains(&kind))
-}
-
-fn link_name(link: &Path) -> Option<String> {
-    Some(link.read_link().ok()?.file_name()?.to_str()?.to_owned())
 }
 
 fn text(folder: &Path, file: &str) -> Option<String> {

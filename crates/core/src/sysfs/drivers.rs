@@ -1,8 +1,6 @@
 //! Which drivers have a device's interfaces.
 
-use std::path::Path;
-
-use super::Sysfs;
+use super::{Sysfs, link_name};
 
 impl Sysfs {
     /// The drivers of the interfaces of the device called `name`, each once, in the order of the interfaces.
@@ -14,7 +12,7 @@ impl Sysfs {
             .flatten()
             .filter_map(|entry| {
                 let number = interface_number(entry.file_name().to_str()?)?;
-                Some((number, driver(&entry.path())?))
+                Some((number, link_name(&entry.path().join("driver"))?))
             })
             .collect();
         interfaces.sort();
@@ -31,11 +29,6 @@ impl Sysfs {
 /// Interface 2 of configuration 1 is called `1-4.2:1.2`.
 fn interface_number(name: &str) -> Option<u16> {
     name.split_once(':')?.1.split_once('.')?.1.parse().ok()
-}
-
-fn driver(interface: &Path) -> Option<String> {
-    let link = interface.join("driver").read_link().ok()?;
-    Some(link.file_name()?.to_str()?.to_owned())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+pub(crate) use attribute::link_name;
 pub(crate) use describe::{Description, StringsToRead};
 
 /// A mounted sysfs.
