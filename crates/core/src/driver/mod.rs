@@ -12,6 +12,7 @@ mod modprobe;
 mod performer;
 mod plan;
 mod request;
+mod running;
 mod served;
 mod worker;
 
@@ -19,8 +20,8 @@ mod worker;
 pub(crate) use allow::AllowList;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use request::Request;
+pub(crate) use running::{Drivers, RunningDrivers};
 pub use served::serve_driver_requests;
-pub(crate) use worker::{Drivers, RunningDrivers};
 
 use crate::config::DriversConfig;
 use crate::driver_report::{DriverPlan, DriverStep};

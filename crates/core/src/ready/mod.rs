@@ -21,6 +21,8 @@ mod tree;
 mod udev;
 #[cfg_attr(not(target_os = "linux"), path = "watch_elsewhere.rs")]
 mod watch;
+#[cfg(target_os = "linux")]
+mod watched;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

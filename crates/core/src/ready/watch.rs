@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,23 +13,18 @@ use super::awaited::Listening;
 use super::judgement::{Expected, Judgement, judge, unstored};
 use super::kept::Kept;
 use super::message::Sender;
-use super::readiness::Readiness;
 use super::socket::{ReadySocket, Received};
 use super::tree::{self, Tree};
 use super::udev::{Rest, Udev};
+use super::watched::{Watched, devpath, folder, is_same};
 use super::{Awaited, News, ReadyConfig, Tell};
-use crate::clock;
-use crate::device;
 use crate::error::{Code, Error};
 use crate::platform::doorbell::Doorbell;
 use crate::platform::thread::stand_back;
 use crate::threads;
 
-const SYSFS: &str = "/sys";
 const RUN_UDEV: &str = "/run/udev";
 const DEV: &str = "/dev";
-/// What an interface's codes say of a HID device that no BIOS could use.
-const HID_UNKNOWN: &str = "hid:other";
 
 /// What is said to the thread.
 #[derive(Default)]
@@ -81,18 +76,6 @@ impl Drop for ReadyWatch {
     }
 }
 
-/// One device.
-struct Device {
-    awaited: Awaited,
-    listening: Listening,
-    looked_at: Instant,
-    deadline: Instant,
-    /// A rule is to give it a driver.
-    wants_driver: bool,
-    /// It has been told that something stands in the way.
-    is_told: bool,
-}
-
 struct Watching {
     config: ReadyConfig,
     shared: Arc<(Mutex<Desk>, Doorbell)>,
@@ -105,7 +88,7 @@ struct Watching {
     kept: Kept,
     /// When some were lost.
     lost_at: Option<Instant>,
-    devices: HashMap<u64, Device>,
+    devices: HashMap<u64, Watched>,
     tell: Tell,
 }
 
@@ -180,10 +163,9 @@ impl Watching {
         let hears_all = self.socket.is_some() && awaited.is_live && !has_lost;
         let mut listening = Listening::new(devpath, hears_all, now);
         self.kept.give(&mut listening, now);
-        let deadline = awaited.since + self.config.timeout;
         let wants_driver = self.config.drivers.gives_driver_to(&awaited.attachment.device);
-        let device = Device { listening, looked_at: now, deadline, wants_driver, is_told: false, awaited };
-        self.devices.insert(device.awaited.attachment.instance, device);
+        let device = Watched::new(awaited, listening, self.config.timeout, wants_driver, now);
+        self.devices.insert(device.instance(), device);
     }
 
     /// Reads what waits, in the order in which it was said.
@@ -237,13 +219,10 @@ impl Watching {
     }
 
     /// False where it is awaited no longer.
-    fn look_at(&self, device: &mut Device, has_udev: bool, now: Instant) -> bool {
-        let Device { awaited, listening, .. } = device;
-        let folder = folder(listening.devpath());
-        if !is_same(awaited, &folder) {
-            return false;
-        }
-        let is_late = now >= device.deadline && !device.is_told;
+    fn look_at(&self, device: &mut Watched, has_udev: bool, now: Instant) -> bool {
+        let Some(folder) = device.folder() else { return false };
+        let is_late = device.is_late(now);
+        let listening = &mut device.listening;
         if !listening.kernel_is_done(|| tree::is_whole(&folder), now) {
             if is_late {
                 device.is_told = true;
@@ -277,18 +256,8 @@ impl Watching {
         !is_ready
     }
 
-    fn tell(&self, device: &Device, tree: Tree, judgement: Judgement) {
-        let elapsed = device.awaited.since.elapsed();
-        let readiness = Readiness {
-            is_ready: judgement.obstacles.is_empty(),
-            obstacles: judgement.obstacles,
-            timestamp: clock::now_ms(),
-            elapsed_ms: elapsed.as_secs_f64() * 1e3,
-            capabilities: capabilities(&device.awaited.attachment.device, &tree.usages),
-            interfaces: tree.interfaces,
-            nodes: judgement.nodes,
-        };
-        (self.tell)(device.awaited.attachment.instance, readiness);
+    fn tell(&self, device: &Watched, tree: Tree, judgement: Judgement) {
+        (self.tell)(device.instance(), device.readiness(tree, judgement));
     }
 
     /// Until something is said, or is due. Where nothing is awaited, nobody listens.
@@ -310,54 +279,7 @@ impl Watching {
     }
 }
 
-impl Device {
-    /// Whether it is worth a look: something is new, or nothing has come for long enough.
-    fn is_due(&mut self, now: Instant) -> bool {
-        let is_quiet = self.listening.looks().any(|at| self.looked_at < at && now >= at);
-        let is_late = !self.is_told && now >= self.deadline;
-        let due = self.listening.take_news() || is_quiet || is_late;
-        if due {
-            self.looked_at = now;
-        }
-        due
-    }
-
-    fn next(&self, now: Instant) -> Option<Instant> {
-        let quiet = self.listening.looks().filter(|at| *at > now);
-        let deadline = Some(self.deadline).filter(|_| !self.is_told);
-        quiet.chain(deadline).min()
-    }
-}
-
 fn timespec(duration: Duration) -> Timespec {
     // A wait that ends a little early would look once for nothing.
     Timespec::try_from(duration + Duration::from_micros(100)).unwrap_or_default()
-}
-
-/// What it said at its attach, with what HID knows better by now.
-fn capabilities(device: &device::Device, usages: &[&'static str]) -> Vec<&'static str> {
-    let mut words = device.capabilities();
-    words.retain(|word| usages.is_empty() || *word != HID_UNKNOWN);
-    for usage in usages {
-        if !words.contains(usage) {
-            words.push(usage);
-        }
-    }
-    words
-}
-
-/// Whether the device in this folder is this one still.
-fn is_same(awaited: &Awaited, folder: &Path) -> bool {
-    let inode = tree::inode(folder);
-    inode.is_some() && awaited.attachment.device.inode.is_none_or(|own| inode == Some(own))
-}
-
-/// Path below /sys of the device that is called `name` now.
-fn devpath(name: &str) -> Option<String> {
-    let target = Path::new(SYSFS).join("bus/usb/devices").join(name).read_link().ok()?;
-    Some(format!("/{}", target.to_str()?.trim_start_matches("../")))
-}
-
-fn folder(devpath: &str) -> PathBuf {
-    Path::new(SYSFS).join(devpath.trim_start_matches('/'))
 }
