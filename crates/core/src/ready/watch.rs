@@ -19,12 +19,15 @@ use super::udev::{Rest, Udev};
 use super::watched::{Watched, devpath, folder, is_same};
 use super::{Awaited, News, ReadyConfig, Tell};
 use crate::error::{Code, Error};
-use crate::platform::doorbell::Doorbell;
+use crate::platform::alarm::Alarm;
 use crate::platform::thread::stand_back;
 use crate::threads;
 
 const RUN_UDEV: &str = "/run/udev";
 const DEV: &str = "/dev";
+/// How long news of a device may wait. By then its event has been told and published: to wake this thread meanwhile costs whoever does, and it
+/// runs where those who do that would.
+const STANDS_ASIDE: Duration = Duration::from_millis(2);
 
 /// What is said to the thread.
 #[derive(Default)]
@@ -35,7 +38,7 @@ struct Desk {
 
 /// The engine's side: dropped, it ends the thread and joins it.
 pub struct ReadyWatch {
-    shared: Arc<(Mutex<Desk>, Doorbell)>,
+    shared: Arc<(Mutex<Desk>, Alarm)>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -46,7 +49,7 @@ impl ReadyWatch {
     /// `ERR_USB_SYSTEM` where the process can have no thread or file descriptor more.
     pub fn start(config: ReadyConfig, tell: Tell) -> Result<Self, Error> {
         let failed = |error: io::Error| Error::new(Code::System, format!("no thread for readiness: {error}"));
-        let shared = Arc::new((Mutex::default(), Doorbell::new().map_err(failed)?));
+        let shared = Arc::new((Mutex::default(), Alarm::new().map_err(failed)?));
         // Before the first device is looked at: nothing that becomes of it is missed.
         let socket = ReadySocket::open()
             .inspect_err(|error| tracing::info!(%error, "no messages about drivers and udev: sysfs is looked at instead"))
@@ -58,17 +61,21 @@ impl ReadyWatch {
 
     /// Says what has come and gone.
     pub fn send(&self, news: Vec<News>) {
-        let (desk, bell) = &*self.shared;
-        desk.lock().unwrap_or_else(PoisonError::into_inner).news.extend(news);
-        bell.ring();
+        let (desk, alarm) = &*self.shared;
+        let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that is set stays as it is: a crowd of devices would put it off for ever.
+        if desk.news.is_empty() {
+            alarm.set(STANDS_ASIDE);
+        }
+        desk.news.extend(news);
     }
 }
 
 impl Drop for ReadyWatch {
     fn drop(&mut self) {
-        let (desk, bell) = &*self.shared;
+        let (desk, alarm) = &*self.shared;
         desk.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
-        bell.ring();
+        alarm.set(Duration::ZERO);
         if let Some(thread) = self.thread.take() {
             // It panics nowhere; whoever stops a daemon is not to fail with it.
             let _ = thread.join();
@@ -78,7 +85,7 @@ impl Drop for ReadyWatch {
 
 struct Watching {
     config: ReadyConfig,
-    shared: Arc<(Mutex<Desk>, Doorbell)>,
+    shared: Arc<(Mutex<Desk>, Alarm)>,
     socket: Option<ReadySocket>,
     /// Where udev's file comes and goes that says that it is busy.
     rest: Option<Rest>,
@@ -95,7 +102,7 @@ struct Watching {
 impl Watching {
     fn new(
         config: ReadyConfig,
-        shared: Arc<(Mutex<Desk>, Doorbell)>,
+        shared: Arc<(Mutex<Desk>, Alarm)>,
         socket: Option<ReadySocket>,
         tell: Tell,
     ) -> Self {
@@ -130,9 +137,9 @@ impl Watching {
 
     /// None once it is over.
     fn take_news(&self) -> Option<Vec<News>> {
-        let (desk, bell) = &*self.shared;
+        let (desk, alarm) = &*self.shared;
         let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
-        bell.silence();
+        alarm.still();
         (!desk.is_over).then(|| std::mem::take(&mut desk.news))
     }
 

@@ -1,7 +1,7 @@
 //! A timerfd, which a thread waits on that nobody has to wake for it to be set.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::io::read;
@@ -45,5 +45,12 @@ impl Alarm {
             TimerfdTimerFlags::empty(),
             &Itimerspec { it_interval: Timespec::default(), it_value },
         );
+    }
+}
+
+/// Readable once it has gone off, until it is set again or stilled.
+impl AsFd for Alarm {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
