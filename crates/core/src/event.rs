@@ -103,7 +103,7 @@ pub struct Attachment {
 }
 
 /// One transition. Serialized, it is the outbox's record.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Event {
     /// Who numbered it: a producer is one series of seq without holes.
     pub producer: Arc<str>,

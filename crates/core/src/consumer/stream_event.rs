@@ -154,7 +154,7 @@ fn location(fields: &Fields<'_>) -> Result<Option<Location>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::publisher::entry;
+    use crate::publisher::Entries;
     use crate::test_support::event;
 
     fn read(fields: &[(&str, &str)]) -> Result<StreamEvent, String> {
@@ -165,8 +165,9 @@ mod tests {
     #[test]
     fn our_own_entries_come_back_whole() {
         let written = event(7, Action::Detach, 7);
-        let fields = entry(&written, "box", None);
-        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, &**value)).collect();
+        let mut fields = Vec::new();
+        Entries::new("box", None).give(&written, |name, value| fields.push((name, value.to_owned())));
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let found = read(&fields).expect("our own entry");
         assert_eq!((found.action, found.vendor_id, found.seq), (Action::Detach, 0x046d, Some(7)));
         assert_eq!(found.event_id.as_deref(), Some("test:7"));

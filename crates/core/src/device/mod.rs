@@ -55,6 +55,7 @@ pub struct Device {
     /// Which port it hangs on.
     pub port_path: PortPath,
     /// USB's device descriptor; of a partial device that had left, only the fields that the uevent carried.
+    #[serde(with = "descriptor::record")]
     pub descriptor: DeviceDescriptor,
     /// Manufacturer string, if the device has one.
     pub manufacturer: Option<String>,

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use crate::device::{Device, PortPath};
-use crate::event::Event;
-use crate::publisher::entry;
+use crate::outbox::record::Reader;
+use crate::publisher::Entries;
 use crate::spool::{Claims, Record, Settled};
 use crate::stream_reply::Entry;
 
@@ -21,14 +21,20 @@ const LONGEST_STRING: usize = 1024;
 /// Where the reader breaks a law.
 pub fn outbox_record(record: &[u8]) {
     let Ok(text) = std::str::from_utf8(record) else { return };
-    let Ok(event) = serde_json::from_str::<Event>(text) else { return };
+    let mut reader = Reader::default();
+    let Ok(event) = reader.event(text) else { return };
     let again = serde_json::to_string(&event).expect("a record");
-    assert_eq!(serde_json::from_str::<Event>(&again).expect("an event"), event);
+    // What it remembers of the record before changes nothing.
+    for mut reader in [reader, Reader::default()] {
+        assert_eq!(reader.event(&again).expect("an event"), event);
+    }
     let told = serde_json::to_string(&event.info()).expect("JSON");
     assert!(told.len() <= 16 * record.len() + 4096, "{} bytes of {}", told.len(), record.len());
-    let fields = entry(&event, "box", None);
-    let fields = fields.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    let read = super::stream::read(&Entry { id: "1-0".into(), fields: fields.collect() });
+    let mut fields = Vec::new();
+    Entries::new("box", None).give(&event, |name, value| {
+        fields.push((name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+    });
+    let read = super::stream::read(&Entry { id: "1-0".into(), fields });
     if let Some(read) = read {
         assert_eq!(read.event_id(), Some(&*event.event_id()), "another event");
     }

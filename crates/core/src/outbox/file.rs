@@ -13,7 +13,9 @@ use crate::platform::private_file::{self, Refusal as NoLock};
 
 /// `AWUS`: what SQLite keeps for telling whose file it is.
 const APPLICATION_ID: i32 = 0x4157_5553;
-const VERSION: i32 = 4;
+const VERSION: i32 = 5;
+/// What it was while records had a descriptor's fields by their names: they are read still.
+const WITH_FIELDS: i32 = 4;
 /// What it was before it knew which serial numbers are shared.
 const WITHOUT_SHARED: i32 = 3;
 /// What it was before it knew which uevents are settled.
@@ -133,7 +135,7 @@ fn verify(connection: &Connection) -> Result<bool, Refusal> {
     let tables: i32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (application, version, tables) {
         (0, 0, 0) => Ok(false),
-        (APPLICATION_ID, VERSION | WITHOUT_SHARED | WITHOUT_SETTLED, _) => Ok(true),
+        (APPLICATION_ID, VERSION | WITH_FIELDS | WITHOUT_SHARED | WITHOUT_SETTLED, _) => Ok(true),
         (APPLICATION_ID, other, _) => Err(Refusal::Foreign(format!(
             "it has version {other}, this daemon knows version {VERSION}: use the daemon that made it, or another \
              outbox.path"
@@ -166,7 +168,9 @@ fn upgrade(connection: &Connection) -> Result<(), rusqlite::Error> {
              ALTER TABLE state ADD COLUMN claims TEXT NOT NULL DEFAULT '';",
         )?;
     }
-    transaction.execute_batch(shared::TABLE)?;
+    if version <= WITHOUT_SHARED {
+        transaction.execute_batch(shared::TABLE)?;
+    }
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::file::{explain, is_outbox, unusable};
-use super::store::{Placed, event};
+use super::record::Reader;
+use super::store::Placed;
 use crate::error::Error;
 
 /// From where on history is wanted.
@@ -96,12 +97,13 @@ impl History {
 
     fn read_once(&self, limit: usize) -> Result<Vec<Placed>, rusqlite::Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut reader = Reader::default();
         self.connection
             .prepare_cached(
                 "SELECT position, record FROM event WHERE position >= ?1 ORDER BY position LIMIT ?2",
             )?
             .query_map(params![self.next, limit], |row| {
-                Ok(Placed { position: row.get(0)?, event: event(row, 1)?.into() })
+                Ok(Placed { position: row.get(0)?, event: reader.read(row, 1)?.into() })
             })?
             .collect()
     }

@@ -18,7 +18,10 @@ mod intake;
 #[cfg(test)]
 pub(crate) mod laws;
 mod log_lines;
+#[cfg(test)]
+mod opening;
 mod publishing;
+pub(crate) mod record;
 mod saving;
 mod series;
 mod shared;

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::file::OutboxFile;
 use super::intake::Series;
+use super::record::{Reader, event, record};
 use super::shared;
 use crate::device::Unit;
 use crate::event::Event;
@@ -194,11 +195,11 @@ impl Store {
             "SELECT position, record FROM event WHERE position BETWEEN ?1 AND ?2 ORDER BY position LIMIT ?3",
         )?;
         let mut rows = statement.query(params![first, last, i64::try_from(limit).unwrap_or(i64::MAX)])?;
-        let mut events = Vec::new();
+        let (mut reader, mut events) = (Reader::default(), Vec::new());
         for expected in first.. {
             let Some(row) = rows.next()? else { break };
             let position = row.get(0)?;
-            let Ok(event) = event(row, 1) else { break };
+            let Ok(event) = reader.read(row, 1) else { break };
             if position != expected {
                 break;
             }
@@ -250,18 +251,6 @@ impl Store {
         )?;
         Ok(first.map(|first| first - 1))
     }
-}
-
-fn record(event: &Event) -> Result<String, rusqlite::Error> {
-    serde_json::to_string(event).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
-}
-
-/// Reads an event back from its record.
-pub(super) fn event(row: &Row<'_>, column: usize) -> Result<Event, rusqlite::Error> {
-    let record = row.get_ref(column)?.as_str()?;
-    serde_json::from_str(record).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error.into())
-    })
 }
 
 fn unsigned(row: &Row<'_>, column: &str) -> Result<u64, rusqlite::Error> {

@@ -16,8 +16,13 @@ use redis::{Cmd, ErrorKind, Pipeline, RedisError, Value};
 use serde::Serialize;
 
 use crate::outbox::Placed;
-use crate::publisher::entry;
+use crate::publisher::Entries;
 use crate::telemetry::Sampler;
+
+/// Arguments that there is room for to begin with: the command's own, and names and values of the 24 fields at the most.
+const ARGUMENTS: usize = 3 + 2 * 24;
+/// Bytes of an entry that there is room for to begin with: few need more.
+const ENTRY: usize = 768;
 
 /// How often an event may get into the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -100,14 +105,13 @@ impl Encoder {
     }
 
     fn add(&self, pipeline: &mut Pipeline, batch: &[Placed]) {
+        let mut entries = Entries::new(&self.ground.host, self.ground.traces);
         for placed in batch {
-            let fields = entry(&placed.event, &self.ground.host, self.ground.traces);
-            let size: usize = fields.iter().map(|(field, value)| field.len() + value.len()).sum();
-            let mut add = Cmd::with_capacity(3 + 2 * fields.len(), 5 + self.ground.stream.len() + size);
+            let mut add = Cmd::with_capacity(ARGUMENTS, self.ground.stream.len() + ENTRY);
             add.arg("XADD").arg(&self.ground.stream).arg("*");
-            for (field, value) in &fields {
-                add.arg(field).arg(&**value);
-            }
+            entries.give(&placed.event, |field, value| {
+                add.arg(field).arg(value);
+            });
             pipeline.add_command(add);
         }
     }
@@ -193,16 +197,17 @@ impl Fence {
         if batch.is_empty() {
             return Ok(Outcome::Published(Vec::new()));
         }
-        let replies = self.send(pipeline).await?;
+        let mut replies = self.send(pipeline).await?;
         if *guarantee == Guarantee::AtLeastOnce {
-            return Ok(outcome_of(&replies, true));
+            return Ok(outcome_of(replies, true));
         }
-        let (transaction, seen) = replies.split_at(batch.len() + 3);
-        let (exec, queued) = (&transaction[batch.len() + 2], &transaction[..batch.len() + 2]);
+        let seen = replies.split_off(batch.len() + 3);
+        let exec = replies.pop().unwrap_or(Value::Nil);
+        let queued = replies;
         if let Some(error) = server_error(&queued[0]) {
             // The right to MULTI has been taken away since the fence was raised: each command stood for itself.
             self.guarantee = Guarantee::AtLeastOnce;
-            return Ok(match outcome_of(&queued[1..=batch.len()], true) {
+            return Ok(match outcome_of(queued.into_iter().skip(1).take(batch.len()), true) {
                 Outcome::Refused { stream_ids, .. } => Outcome::Refused { stream_ids, error, set_back: true },
                 outcome => outcome,
             });
@@ -212,12 +217,12 @@ impl Fence {
             self.guarantee = Guarantee::AtLeastOnce;
             return Ok(Outcome::Overtaken);
         }
-        if let Some(error) = queued.iter().chain([exec]).find_map(server_error) {
+        if let Some(error) = queued.iter().chain([&exec]).find_map(server_error) {
             return Err(error);
         }
-        self.note_look(seen)?;
+        self.note_look(&seen)?;
         let Value::Array(replies) = exec else { return Ok(Outcome::Overtaken) };
-        let outcome = outcome_of(&replies[..batch.len().min(replies.len())], false);
+        let outcome = outcome_of(replies.into_iter().take(batch.len()), false);
         let Outcome::Refused { stream_ids, error, .. } = outcome else { return Ok(outcome) };
         let right = match stream_ids.len().checked_sub(1) {
             Some(last) => batch[last].event.seq,
@@ -264,13 +269,14 @@ fn look(pipeline: &mut Pipeline, key: &str) {
 }
 
 /// IDs up to the first refusal.
-fn outcome_of(replies: &[Value], set_back: bool) -> Outcome {
-    let mut stream_ids = Vec::with_capacity(replies.len());
+fn outcome_of(replies: impl IntoIterator<Item = Value>, set_back: bool) -> Outcome {
+    let replies = replies.into_iter();
+    let mut stream_ids = Vec::with_capacity(replies.size_hint().0);
     for reply in replies {
-        if let Some(error) = server_error(reply) {
+        if let Some(error) = server_error(&reply) {
             return Outcome::Refused { stream_ids, error, set_back };
         }
-        match redis::from_redis_value(reply.clone()) {
+        match redis::from_redis_value(reply) {
             Ok(stream_id) => stream_ids.push(stream_id),
             Err(error) => return Outcome::Refused { stream_ids, error: error.into(), set_back },
         }

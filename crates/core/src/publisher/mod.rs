@@ -32,7 +32,7 @@ use crate::outbox::{Intake, Outbox};
 use crate::redis_connection;
 use crate::telemetry::Sampler;
 use crate::threads;
-pub use entry::entry;
+pub use entry::Entries;
 pub(crate) use failure::explain;
 pub use fence::Guarantee;
 pub use pace::Limits;

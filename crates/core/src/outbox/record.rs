@@ -1,0 +1,119 @@
+//! An event as the outbox has it: JSON, under the names of its fields.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use rusqlite::Row;
+use rusqlite::types::Type;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::event::{Action, Attachment, Backend, Event, Synthetic};
+
+/// An event's record.
+pub(super) fn record(event: &Event) -> Result<String, rusqlite::Error> {
+    serde_json::to_string(event).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// Reads an event back from its record.
+pub(super) fn event(row: &Row<'_>, column: usize) -> Result<Event, rusqlite::Error> {
+    Reader::default().read(row, column)
+}
+
+/// Reads records one after another. The events of one attachment share it, as they did when they came, where they follow one another: a
+/// device that comes and goes fills an outbox, and is read once for both.
+#[derive(Default)]
+pub(crate) struct Reader {
+    producer: Option<Arc<str>>,
+    /// The last attachment, and its text.
+    attachment: Option<Arc<Attachment>>,
+    text: String,
+}
+
+/// What [`Event`] has written; the attachment as it stands there.
+#[derive(Deserialize)]
+struct Record<'a> {
+    #[serde(borrow)]
+    producer: Cow<'a, str>,
+    seq: u64,
+    action: Action,
+    timestamp_ms: u64,
+    #[serde(borrow)]
+    attachment: &'a RawValue,
+    backend: Backend,
+    synthetic: Option<Synthetic>,
+    libusb_alive: bool,
+}
+
+impl Reader {
+    /// Reads the event in this column.
+    pub(super) fn read(&mut self, row: &Row<'_>, column: usize) -> Result<Event, rusqlite::Error> {
+        let record = row.get_ref(column)?.as_str()?;
+        self.event(record)
+            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into()))
+    }
+
+    /// Reads the event of a record.
+    pub(crate) fn event(&mut self, record: &str) -> Result<Event, serde_json::Error> {
+        let Record { producer, seq, action, timestamp_ms, attachment, backend, synthetic, libusb_alive } =
+            serde_json::from_str(record)?;
+        Ok(Event {
+            producer: self.producer(&producer),
+            seq,
+            action,
+            timestamp_ms,
+            attachment: self.attachment(attachment.get())?,
+            backend,
+            synthetic,
+            libusb_alive,
+            journey: crate::journey::Journey::default(),
+        })
+    }
+
+    fn producer(&mut self, name: &str) -> Arc<str> {
+        if let Some(last) = self.producer.as_ref().filter(|last| ***last == *name) {
+            return Arc::clone(last);
+        }
+        Arc::clone(self.producer.insert(name.into()))
+    }
+
+    fn attachment(&mut self, text: &str) -> Result<Arc<Attachment>, serde_json::Error> {
+        if let Some(last) = self.attachment.as_ref().filter(|_| self.text == text) {
+            return Ok(Arc::clone(last));
+        }
+        let read = Arc::new(serde_json::from_str(text)?);
+        text.clone_into(&mut self.text);
+        Ok(Arc::clone(self.attachment.insert(read)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_support;
+
+    #[test]
+    fn events_of_one_attachment_share_it_and_each_is_what_was_stored() {
+        let numbers =
+            [(1, Action::Attach, 1), (2, Action::Detach, 1), (3, Action::Attach, 2), (4, Action::Detach, 1)];
+        let stored = numbers.map(|(seq, action, instance)| test_support::event(seq, action, instance));
+        let mut reader = Reader::default();
+        let read =
+            stored.each_ref().map(|event| reader.event(&record(event).expect("a record")).expect("an event"));
+        for (read, stored) in read.iter().zip(&stored) {
+            assert_eq!(read, &**stored);
+        }
+        let shares = |one: usize, other: usize| Arc::ptr_eq(&read[one].attachment, &read[other].attachment);
+        assert_eq!((shares(0, 1), shares(1, 2), shares(0, 3)), (true, false, false));
+        assert!(Arc::ptr_eq(&read[0].producer, &read[3].producer));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_shared_with_nobody() {
+        let mut reader = Reader::default();
+        let good = record(&test_support::event(1, Action::Attach, 1)).expect("a record");
+        let bad = good.replace("\"partial\":false", "\"partial\":7");
+        assert!(bad != good && reader.event(&good).is_ok());
+        assert!(reader.event(&bad).is_err() && reader.event(&bad).is_err() && reader.event(&good).is_ok());
+    }
+}
