@@ -21,10 +21,18 @@ pub struct Names {
     pub product: Option<String>,
 }
 
+/// Bytes that a block has at most.
+pub const LARGEST_BLOCK: usize = BLOCK;
+
 /// Looks an ID up, in some 20 µs. None where nobody is known to have this vendor ID.
 pub fn names(vendor: u16, product: u16) -> Option<Names> {
-    let block = unpacked(u32::from(vendor) << 16 | u32::from(product))?;
-    let mut rest = Rest(&block);
+    let packed = packed(u32::from(vendor) << 16 | u32::from(product))?;
+    names_in(&unpack(packed)?, vendor, product)
+}
+
+/// Looks an ID up in one block. What its bytes do not say in the table's own form has no names.
+pub fn names_in(block: &[u8], vendor: u16, product: u16) -> Option<Names> {
+    let mut rest = Rest(block);
     loop {
         let (id, products) = (rest.number()?, rest.number()?);
         let name = rest.name()?;
@@ -44,13 +52,17 @@ pub fn names(vendor: u16, product: u16) -> Option<Names> {
     }
 }
 
+/// Unpacks a block. None where nothing of that kind is packed here, or more than [`LARGEST_BLOCK`] bytes are.
+pub fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
+    decompress_to_vec_with_limit(packed, LARGEST_BLOCK).ok()
+}
+
 /// The block in which this vendor and product are, if they are anywhere. A vendor begins each block anew that has products of theirs.
-fn unpacked(wanted: u32) -> Option<Vec<u8>> {
+fn packed(wanted: u32) -> Option<&'static [u8]> {
     let next = INDEX.partition_point(|(first, _)| *first <= wanted);
     let place = |at: usize| INDEX.get(at).map(|(_, place)| *place as usize);
     let start = place(next.checked_sub(1)?)?;
-    let packed = BLOCKS.get(start..place(next).unwrap_or(BLOCKS.len()))?;
-    decompress_to_vec_with_limit(packed, BLOCK).ok()
+    BLOCKS.get(start..place(next).unwrap_or(BLOCKS.len()))
 }
 
 /// What has not been read of a block yet.

@@ -10,6 +10,7 @@
 
 mod device;
 mod driver;
+mod names;
 mod ready;
 #[cfg(test)]
 mod replay;
@@ -19,6 +20,7 @@ mod text;
 
 pub use device::{descriptors, object_store, report_descriptor, uevent};
 pub use driver::{allow_list, driver_request};
+pub use names::usb_ids;
 pub use ready::{ready_message, udev_record};
 pub use store::{outbox_record, outbox_state, spool_record};
 pub use stream::stream_entry;
@@ -28,7 +30,7 @@ pub use text::{config, redis_url, usbguard_rules};
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their programs and folders.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("allow_list", allow_list),
     ("config", config),
     ("descriptors", descriptors),
@@ -43,6 +45,7 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("stream_entry", stream_entry),
     ("udev_record", udev_record),
     ("uevent", uevent),
+    ("usb_ids", usb_ids),
     ("usbguard_rules", usbguard_rules),
 ];
 
