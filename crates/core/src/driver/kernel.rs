@@ -11,9 +11,9 @@ use std::sync::atomic::AtomicBool;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::modprobe;
-use super::plan::{Facts, Interface};
+use super::plan::Facts;
 use super::request::Request;
-use crate::sysfs::link_name;
+use crate::sysfs::{attribute, hex, interfaces, link_name};
 
 const SYSFS: &str = "/sys";
 /// Where drivers learn IDs. Those of serial adapters have a bus of their own for that.
@@ -37,21 +37,14 @@ impl Kernel {
     /// What it has of the device of this name. None where there is none, or it goes while it is read.
     pub(crate) fn facts(&self, name: &str) -> Option<Facts> {
         let folder = self.device(name);
-        let id = |file: &str| u16::from_str_radix(&attribute(&folder, file)?, 16).ok();
-        let mut interfaces: Vec<Interface> = fs::read_dir(&folder)
-            .ok()?
-            .flatten()
-            .filter_map(|entry| {
-                let interface = entry.file_name().into_string().ok()?;
-                interface.strip_prefix(name)?.strip_prefix(':')?;
-                Some(Interface { driver: self.driver_of(&interface), name: interface })
-            })
-            .collect();
-        interfaces.sort_by_key(|interface| (interface.name.len(), interface.name.clone()));
+        let mut interfaces = interfaces(&folder).ok()?;
+        // A root hub's is called `1-0:1.0`, and is nobody's to give.
+        interfaces
+            .retain(|interface| interface.name.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')));
         Some(Facts {
             name: name.to_owned(),
-            vendor: id("idVendor")?,
-            product: id("idProduct")?,
+            vendor: hex(&folder, "idVendor")?,
+            product: hex(&folder, "idProduct")?,
             authorized: attribute(&folder, "authorized")? != "0",
             interfaces,
         })
@@ -176,11 +169,6 @@ fn is_modalias(text: &str) -> bool {
     text.starts_with("usb:") && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b':')
 }
 
-/// A text attribute, without what is around it.
-fn attribute(folder: &Path, file: &str) -> Option<String> {
-    fs::read_to_string(folder.join(file)).ok().map(|text| text.trim().to_owned())
-}
-
 /// Writes to an attribute that is there. The kernel answers once it has been done, drivers' probes included.
 fn write(file: &Path, text: &str) -> Result<(), String> {
     let failed = |error: io::Error| format!("{}: {error}", file.display());
@@ -208,6 +196,10 @@ mod tests {
                 ("bus/usb/devices/1-1", "authorized", "1\n"),
                 ("bus/usb/devices/1-1/1-1:1.0", "bInterfaceNumber", "00\n"),
                 ("bus/usb/devices/1-1/1-1:1.1", "bInterfaceNumber", "01\n"),
+                ("bus/usb/devices/usb1", "idVendor", "1d6b\n"),
+                ("bus/usb/devices/usb1", "idProduct", "0002\n"),
+                ("bus/usb/devices/usb1", "authorized", "1\n"),
+                ("bus/usb/devices/usb1/1-0:1.0", "bInterfaceNumber", "00\n"),
                 ("bus/usb/drivers/usbhid", "bind", ""),
                 ("bus/usb-serial/drivers/generic", "new_id", ""),
             ] {
@@ -262,7 +254,8 @@ mod tests {
     #[test]
     fn an_id_is_added_once_and_only_for_a_device_that_lacks_a_driver() {
         let tree = Tree::new("new-id");
-        assert!(tree.ask("new-id generic 1d6b 0002").is_err(), "it is not there");
+        assert!(tree.ask("new-id generic 1d6b 0003").is_err(), "it is not there");
+        assert!(tree.ask("new-id generic 1d6b 0002").is_err(), "a root hub is nobody's to give");
         assert!(tree.ask("new-id usbhid 1209 dead").expect_err("no file").contains("takes no IDs"));
         assert!(
             tree.ask("new-id other 1209 dead").expect_err("no driver").contains("no driver other is loaded")

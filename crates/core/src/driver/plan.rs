@@ -2,6 +2,7 @@
 
 use super::request::Request;
 use crate::config::DriverRuleConfig;
+use crate::sysfs::Interface;
 
 /// What the kernel has of a device now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,16 +12,8 @@ pub(crate) struct Facts {
     pub(crate) vendor: u16,
     pub(crate) product: u16,
     pub(crate) authorized: bool,
-    /// Of the configuration that is in use, in their order.
+    /// In their order.
     pub(crate) interfaces: Vec<Interface>,
-}
-
-/// One of its interfaces.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Interface {
-    /// In sysfs: `1-4.2:1.0`.
-    pub(crate) name: String,
-    pub(crate) driver: Option<String>,
 }
 
 impl Facts {

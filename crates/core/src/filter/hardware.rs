@@ -11,7 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::site::Hardware;
-use crate::device::{Device, interface_descriptors};
+use crate::device::{Address, Device, interface_descriptors};
+use crate::sysfs::number;
 
 const SYSFS: &str = "/sys";
 const DEVICES: &str = "bus/usb/devices";
@@ -49,10 +50,10 @@ impl Hardware {
 /// The folder and the raw descriptors of this very device: another one may have its name by now.
 fn descriptors(sysfs: &Path, device: &Device) -> Option<(PathBuf, Vec<u8>)> {
     let folder = sysfs.join(DEVICES).join(device.port_path.name());
-    let number = |file: &str| fs::read_to_string(folder.join(file)).ok()?.trim().parse::<u16>().ok();
     let mut raw = Vec::new();
     fs::File::open(folder.join("descriptors")).ok()?.take(LARGEST_FILE).read_to_end(&mut raw).ok()?;
-    (number("busnum") == Some(device.address.bus) && number("devnum") == Some(device.address.device))
+    let Address { bus, device } = device.address;
+    (number(&folder, "busnum") == Some(bus) && number(&folder, "devnum") == Some(device))
         .then_some((folder, raw))
 }
 
@@ -98,7 +99,7 @@ fn controller_hash(sysfs: &Path, folder: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{Address, DeviceDescriptor, PortPath};
+    use crate::device::{DeviceDescriptor, PortPath};
     use crate::test_support::{bytes, device};
 
     /// An xHCI controller's root hub, as the kernel has them.

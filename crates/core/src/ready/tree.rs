@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::readiness::ReadyInterface;
 use crate::device::{PortPath, ReportUsages, interface_counts, report_usages};
-use crate::sysfs::link_name;
+use crate::sysfs::{attribute, hex, interfaces, link_name, number};
 
 /// A bound for what no device has: a disk with all its partitions has some two hundred folders.
 const MOST_FOLDERS: usize = 8192;
@@ -110,9 +110,9 @@ pub(super) fn is_whole(folder: &Path) -> bool {
     if link_name(&folder.join("driver")).is_none() {
         return false;
     }
-    let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    let own = names.filter(|name| name.to_str().is_some_and(|name| name.contains(':'))).count();
-    fs::read(folder.join("descriptors")).is_ok_and(|raw| interface_counts(&raw).any(|count| count == own))
+    let Ok(own) = interfaces(folder) else { return false };
+    fs::read(folder.join("descriptors"))
+        .is_ok_and(|raw| interface_counts(&raw).any(|count| count == own.len()))
 }
 
 /// An interface, if the folder is one's.
@@ -131,7 +131,7 @@ fn found(folder: &Path, subsystem: &str, interface: Option<u8>) -> Option<Found>
         let index: u32 = number(folder, "ifindex")?;
         return Some(Found { record: format!("n{index}"), ..found });
     }
-    let numbers = text(folder, "dev")?;
+    let numbers = attribute(folder, "dev")?;
     let kind = if subsystem == "block" { 'b' } else { 'c' };
     let disk = folder.join("partition").exists().then(|| folder.parent()?.file_name()?.to_str()).flatten();
     Some(Found {
@@ -162,25 +162,13 @@ fn devname(folder: &Path) -> Option<String> {
     if let (Some(bus), Some(device)) = (number::<u16>(folder, "busnum"), number::<u16>(folder, "devnum")) {
         return Some(format!("bus/usb/{bus:03}/{device:03}"));
     }
-    let uevent = text(folder, "uevent")?;
+    let uevent = attribute(folder, "uevent")?;
     uevent.lines().find_map(|line| line.strip_prefix("DEVNAME=")).map(str::to_owned)
 }
 
 /// Whether a SCSI device gets a block device from its driver: SCSI's types 0 (disk), 5 (CD), 7 and 14.
 fn is_disk(folder: &Path) -> bool {
     number::<u8>(folder, "type").is_some_and(|kind| [0, 5, 7, 14].contains(&kind))
-}
-
-fn text(folder: &Path, file: &str) -> Option<String> {
-    Some(fs::read_to_string(folder.join(file)).ok()?.trim().to_owned())
-}
-
-fn number<T: std::str::FromStr>(folder: &Path, file: &str) -> Option<T> {
-    text(folder, file)?.parse().ok()
-}
-
-fn hex(folder: &Path, file: &str) -> Option<u8> {
-    u8::from_str_radix(&text(folder, file)?, 16).ok()
 }
 
 #[cfg(test)]

@@ -23,11 +23,6 @@ pub(super) fn read_address(at: impl AsFd, path: &OsStr) -> Result<Address, Errno
     address(&directory).ok_or(Errno::NODEV)
 }
 
-/// The name of what this link leads to, as `driver` and `subsystem` do.
-pub(crate) fn link_name(link: &Path) -> Option<String> {
-    Some(link.read_link().ok()?.file_name()?.to_str()?.to_owned())
-}
-
 pub(super) fn open_directory(at: impl AsFd, path: &Path) -> Option<OwnedFd> {
     openat(at, path, DIRECTORY, Mode::empty()).ok()
 }

@@ -2,7 +2,8 @@
 
 mod attribute;
 mod describe;
-mod drivers;
+mod folder;
+mod interfaces;
 mod scan;
 #[cfg(test)]
 pub(crate) mod test_tree;
@@ -11,8 +12,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-pub(crate) use attribute::link_name;
 pub(crate) use describe::{Description, StringsToRead};
+pub(crate) use folder::{attribute, hex, link_name, number};
+pub(crate) use interfaces::{Interface, interfaces};
 
 /// A mounted sysfs.
 #[derive(Clone, Debug)]

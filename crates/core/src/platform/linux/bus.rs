@@ -8,8 +8,8 @@ use crate::error::{Code, Error};
 use crate::platform::{Entry, Taken};
 use crate::source::name;
 use crate::source::netlink::Uevent;
-use crate::sysfs::Sysfs;
 pub(crate) use crate::sysfs::{Description, StringsToRead};
+use crate::sysfs::{Sysfs, number};
 
 const SYSFS: &str = "/sys";
 
@@ -37,7 +37,7 @@ impl Bus {
 
     /// The number of the last uevent that the kernel has sent.
     pub(crate) fn last_uevent(&self) -> Option<u64> {
-        std::fs::read_to_string(self.sysfs.root().join("kernel/uevent_seqnum")).ok()?.trim().parse().ok()
+        number(self.sysfs.root(), "kernel/uevent_seqnum")
     }
 
     /// Whether it has been found what is connected.

@@ -1,26 +1,43 @@
-//! Which drivers have a device's interfaces.
+//! A device's interfaces, and which drivers have them.
+
+use std::io;
+use std::path::Path;
 
 use super::{Sysfs, link_name};
+
+/// An interface of the configuration that is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Interface {
+    /// In sysfs: `1-4.2:1.0`.
+    pub(crate) name: String,
+    pub(crate) driver: Option<String>,
+}
+
+/// Those of the device in this folder, in their order. Asks for nothing that the kernel could keep back.
+///
+/// # Errors
+/// Where the folder cannot be listed, as where the device has gone.
+pub(crate) fn interfaces(folder: &Path) -> io::Result<Vec<Interface>> {
+    let mut found: Vec<(u16, Interface)> = folder
+        .read_dir()?
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let driver = link_name(&entry.path().join("driver"));
+            Some((interface_number(&name)?, Interface { name, driver }))
+        })
+        .collect();
+    found.sort_by_key(|(number, _)| *number);
+    Ok(found.into_iter().map(|(_, interface)| interface).collect())
+}
 
 impl Sysfs {
     /// The drivers of the interfaces of the device called `name`, each once, in the order of the interfaces.
     /// Empty where none has a driver, or the device has gone.
     pub fn drivers(&self, name: &str) -> Vec<String> {
-        let directory = self.bus_links().join(name);
-        let Ok(entries) = directory.read_dir() else { return Vec::new() };
-        let mut interfaces: Vec<(u16, String)> = entries
-            .flatten()
-            .filter_map(|entry| {
-                let number = interface_number(entry.file_name().to_str()?)?;
-                Some((number, link_name(&entry.path().join("driver"))?))
-            })
-            .collect();
-        interfaces.sort();
         let mut drivers: Vec<String> = Vec::new();
-        for (_, driver) in interfaces {
-            if !drivers.contains(&driver) {
-                drivers.push(driver);
-            }
+        for interface in interfaces(&self.bus_links().join(name)).unwrap_or_default() {
+            drivers.extend(interface.driver.filter(|driver| !drivers.contains(driver)));
         }
         drivers
     }
