@@ -1,8 +1,6 @@
 //! Filters: which devices are told of, and what they are called. Decided once, at attach: a device that is held back is held
 //! back when it leaves, too.
 
-#[cfg_attr(not(target_os = "linux"), path = "hardware_elsewhere.rs")]
-mod hardware;
 mod rule;
 mod site;
 pub(crate) mod usbguard;

@@ -3,23 +3,13 @@
 use std::fs;
 use std::io::Read as _;
 
-use super::hardware;
 use super::usbguard::{Decision, Policy, Subject, Verdict};
-use crate::device::{Device, InterfaceClass};
+use crate::device::Device;
 use crate::error::{Code, Error};
+use crate::platform::bus;
 
 /// More rules than any site has.
 const LARGEST_FILE: u64 = 4 << 20;
-
-/// What a policy may ask for and an event does not tell; None is unknown.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Hardware {
-    pub(super) hash: Option<String>,
-    pub(super) parent_hash: Option<String>,
-    pub(super) connect_type: Option<String>,
-    /// Those of all interface descriptors, as often as they are there.
-    pub(super) interfaces: Option<Vec<InterfaceClass>>,
-}
 
 /// A policy that has been read.
 #[derive(Debug)]
@@ -54,7 +44,7 @@ impl SitePolicy {
     /// # Errors
     /// Where the device is held back: the path in the configuration, with the line of the rule that does it.
     pub(super) fn admit<'a>(&self, device: &'a Device, hub: Option<&Device>) -> Result<(), String> {
-        let hardware = hardware::look_up(device, hub);
+        let hardware = bus::hardware(device, hub);
         // What a partial device lacks is unknown, what another lacks is absent.
         let text = |text: &'a Option<String>| text.as_deref().or((!device.partial).then_some(""));
         // Of a device of the system's that is no longer there, the list is known without what is in it more than once.

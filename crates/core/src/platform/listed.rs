@@ -1,6 +1,6 @@
-//! What a listing of devices consists of, whatever the system.
+//! What a listing of devices consists of, and what a closer look at one may find, whatever the system.
 
-use crate::device::{Address, Device};
+use crate::device::{Address, Device, InterfaceClass};
 
 /// A device that a listing shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,18 @@ pub(crate) enum Description<S> {
     Whole(Device),
     /// It has strings, which are still to be read.
     WithoutStrings(S),
+}
+
+/// What a policy may ask for and an event does not tell; None is unknown.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hardware {
+    /// USBGuard's, of the device and of what it hangs on.
+    pub(crate) hash: Option<String>,
+    pub(crate) parent_hash: Option<String>,
+    /// The port's: `hotplug`, `hardwired`.
+    pub(crate) connect_type: Option<String>,
+    /// Those of all interface descriptors, as often as they are there.
+    pub(crate) interfaces: Option<Vec<InterfaceClass>>,
 }
 
 /// What follows from what a bus tells by itself.

@@ -34,7 +34,7 @@ mod windows;
 pub(crate) use elsewhere::{alarm, bus, doorbell, socket, thread};
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{alarm, bus, doorbell, machine, socket, thread};
-pub(crate) use listed::{Description, Entry, Taken};
+pub(crate) use listed::{Description, Entry, Hardware, Taken};
 #[cfg(target_os = "macos")]
 pub(crate) use macos::machine;
 #[cfg(unix)]

@@ -3,6 +3,7 @@
 mod attribute;
 mod describe;
 mod folder;
+mod hardware;
 mod interfaces;
 mod scan;
 #[cfg(test)]

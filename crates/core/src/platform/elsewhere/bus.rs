@@ -9,9 +9,9 @@ pub(crate) use super::found::StringsToRead;
 pub(crate) use super::lister::News;
 use super::lister::{Lister, System};
 use super::nusb::Nusb;
-use crate::device::Address;
+use crate::device::{Address, Device};
 use crate::error::{Code, Error};
-use crate::platform::{self, Entry, Taken};
+use crate::platform::{self, Entry, Hardware, Taken};
 use crate::source::name;
 use crate::source::netlink::Uevent;
 
@@ -158,6 +158,11 @@ impl Drivers {
     pub(crate) fn of(&self, _: &str) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// What an event does not tell of a device: nothing of it is known.
+pub(crate) fn hardware(_: &Device, _: Option<&Device>) -> Hardware {
+    Hardware::default()
 }
 
 /// What is connected at one moment.

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::device::Address;
+use crate::device::{Address, Device};
 use crate::error::{Code, Error};
-use crate::platform::{Entry, Taken};
+use crate::platform::{Entry, Hardware, Taken};
 use crate::source::name;
 use crate::source::netlink::Uevent;
 pub(crate) use crate::sysfs::{Description, StringsToRead};
@@ -106,6 +106,11 @@ impl Drivers {
     pub(crate) fn of(&self, name: &str) -> Vec<String> {
         self.0.drivers(name)
     }
+}
+
+/// What an event does not tell of this device. `hub` is what it hangs on, where that is known.
+pub(crate) fn hardware(device: &Device, hub: Option<&Device>) -> Hardware {
+    Sysfs::new(SYSFS).hardware(device, hub)
 }
 
 /// What is connected at one moment.

@@ -10,12 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use super::site::Hardware;
+use super::{Sysfs, number};
 use crate::device::{Address, Device, interface_descriptors};
-use crate::sysfs::number;
+use crate::platform::Hardware;
 
-const SYSFS: &str = "/sys";
-const DEVICES: &str = "bus/usb/devices";
 /// The Linux Foundation's: the kernel gives its root hubs its own version as their release.
 const ROOT_HUBS: (u16, std::ops::RangeInclusive<u16>) = (0x1d6b, 1..=3);
 const RELEASE: std::ops::Range<usize> = 12..14;
@@ -25,36 +23,32 @@ const LARGEST_FILE: u64 = 1 << 20;
 /// More than Linux takes as one configuration's.
 const MOST_INTERFACES: usize = 32 * 128;
 
-/// `hub` is what it hangs on, where that is known.
-pub(super) fn look_up(device: &Device, hub: Option<&Device>) -> Hardware {
-    Hardware::within(Path::new(SYSFS), device, hub)
-}
-
-impl Hardware {
-    fn within(sysfs: &Path, device: &Device, hub: Option<&Device>) -> Self {
-        let Some((folder, raw)) = descriptors(sysfs, device) else { return Self::default() };
+impl Sysfs {
+    /// `hub` is what it hangs on, where that is known.
+    pub(crate) fn hardware(&self, device: &Device, hub: Option<&Device>) -> Hardware {
+        let Some((folder, raw)) = self.descriptors(device) else { return Hardware::default() };
         let parent_hash = match hub {
-            Some(hub) => descriptors(sysfs, hub).and_then(|(_, raw)| hash(hub, raw)),
-            None if device.port_path.hub().is_none() => controller_hash(sysfs, &folder),
+            Some(hub) => self.descriptors(hub).and_then(|(_, raw)| hash(hub, raw)),
+            None if device.port_path.hub().is_none() => controller_hash(&self.root, &folder),
             None => None,
         };
-        Self {
+        Hardware {
             parent_hash,
             connect_type: connect_type(&folder),
             interfaces: Some(interface_descriptors(&raw)).filter(|all| all.len() <= MOST_INTERFACES),
             hash: hash(device, raw),
         }
     }
-}
 
-/// The folder and the raw descriptors of this very device: another one may have its name by now.
-fn descriptors(sysfs: &Path, device: &Device) -> Option<(PathBuf, Vec<u8>)> {
-    let folder = sysfs.join(DEVICES).join(device.port_path.name());
-    let mut raw = Vec::new();
-    fs::File::open(folder.join("descriptors")).ok()?.take(LARGEST_FILE).read_to_end(&mut raw).ok()?;
-    let Address { bus, device } = device.address;
-    (number(&folder, "busnum") == Some(bus) && number(&folder, "devnum") == Some(device))
-        .then_some((folder, raw))
+    /// The folder and the raw descriptors of this very device: another one may have its name by now.
+    fn descriptors(&self, device: &Device) -> Option<(PathBuf, Vec<u8>)> {
+        let folder = self.bus_links().join(device.port_path.name());
+        let mut raw = Vec::new();
+        fs::File::open(folder.join("descriptors")).ok()?.take(LARGEST_FILE).read_to_end(&mut raw).ok()?;
+        let Address { bus, device } = device.address;
+        (number(&folder, "busnum") == Some(bus) && number(&folder, "devnum") == Some(device))
+            .then_some((folder, raw))
+    }
 }
 
 /// Empty where the port has none, as a root hub.
@@ -125,7 +119,7 @@ mod tests {
         fn new(name: &str) -> Self {
             let root =
                 std::env::temp_dir().join(format!("usb-daemon-hardware-{name}-{}", std::process::id()));
-            let links = root.join(DEVICES);
+            let links = root.join("bus/usb/devices");
             fs::create_dir_all(&links).expect("a folder");
             for (place, name, devnum) in [("usb1", "usb1", "1"), ("usb1/1-5", "1-5", "7")] {
                 let folder = root.join(CONTROLLER).join(place);
@@ -150,7 +144,7 @@ mod tests {
     #[test]
     fn a_root_hub_has_the_hashes_that_usbguard_prints_for_it_everywhere() {
         let tree = Tree::new("root-hub");
-        let found = Hardware::within(&tree.0, &root_hub(), None);
+        let found = Sysfs::new(&tree.0).hardware(&root_hub(), None);
         // As they stand in many a site's policy: the controller at 0000:00:14.0 is an Intel machine's usual one.
         assert_eq!(found.hash.as_deref(), Some("jEP/6WzviqdJ5VSeTUY8PatCNBKeaREvo2OqdplND/o="));
         assert_eq!(found.parent_hash.as_deref(), Some("rV9bfLq7c2eA4tYjVjwO4bxhm+y6GgZpl9J60L0fBkY="));
@@ -166,10 +160,10 @@ mod tests {
             port_path: PortPath::new(1, vec![5]),
             ..device()
         };
-        let found = Hardware::within(&tree.0, &device, Some(&root_hub()));
+        let found = Sysfs::new(&tree.0).hardware(&device, Some(&root_hub()));
         assert_eq!(found.parent_hash.as_deref(), Some("jEP/6WzviqdJ5VSeTUY8PatCNBKeaREvo2OqdplND/o="));
         assert_eq!(found.connect_type.as_deref(), Some("hotplug"));
-        assert_eq!(Hardware::within(&tree.0, &device, None).parent_hash, None);
+        assert_eq!(Sysfs::new(&tree.0).hardware(&device, None).parent_hash, None);
     }
 
     #[test]
@@ -184,7 +178,7 @@ mod tests {
                 ..device()
             },
         ];
-        let found = Hardware::within(&tree.0, &device, Some(&hub));
+        let found = Sysfs::new(&tree.0).hardware(&device, Some(&hub));
         assert_eq!((found.hash, found.parent_hash), (None, None));
         assert_eq!(found.connect_type.as_deref(), Some("hotplug"));
     }
@@ -197,8 +191,8 @@ mod tests {
             port_path: PortPath::new(1, vec![5]),
             ..device()
         };
-        assert_eq!(Hardware::within(&tree.0, &replaced, None), Hardware::default());
+        assert_eq!(Sysfs::new(&tree.0).hardware(&replaced, None), Hardware::default());
         let gone = Device { port_path: PortPath::new(1, vec![6]), ..replaced };
-        assert_eq!(Hardware::within(&tree.0, &gone, None), Hardware::default());
+        assert_eq!(Sysfs::new(&tree.0).hardware(&gone, None), Hardware::default());
     }
 }
