@@ -6,8 +6,9 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, accessat};
 use rustix::process::geteuid;
 
+use super::found::Found;
 use super::readiness::{Access, Node, Obstacle, Reason, Rights};
-use super::tree::{Found, Tree};
+use super::tree::Tree;
 use super::udev::Udev;
 
 /// Classes whose interfaces the kernel drives: audio, communication, HID, printer, mass storage, hub, CDC data, video, wireless.
@@ -153,8 +154,8 @@ fn access(path: &Path) -> Access {
 mod tests {
     use std::fs;
 
-    use super::super::tree::tests::{Folder, put_all, storage};
     use super::*;
+    use crate::ready::test_folder::{Folder, put_all, storage};
 
     const DONE: Expected = Expected { is_done: true, driver: false };
     const BUSY: Expected = Expected { is_done: false, driver: false };

@@ -7,6 +7,8 @@
 #[cfg(target_os = "linux")]
 mod awaited;
 #[cfg(target_os = "linux")]
+mod found;
+#[cfg(target_os = "linux")]
 mod judgement;
 #[cfg(target_os = "linux")]
 mod kept;
@@ -15,6 +17,8 @@ mod message;
 mod readiness;
 #[cfg(target_os = "linux")]
 mod socket;
+#[cfg(all(test, target_os = "linux"))]
+mod test_folder;
 #[cfg(target_os = "linux")]
 mod tree;
 #[cfg(target_os = "linux")]

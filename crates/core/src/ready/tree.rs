@@ -5,9 +5,10 @@ use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use super::found::Found;
 use super::readiness::ReadyInterface;
 use crate::device::{PortPath, ReportUsages, interface_counts, report_usages};
-use crate::sysfs::{attribute, hex, interfaces, link_name, number};
+use crate::sysfs::{hex, interfaces, link_name, number};
 
 /// A bound for what no device has: a disk with all its partitions has some two hundred folders.
 const MOST_FOLDERS: usize = 8192;
@@ -31,20 +32,6 @@ pub(super) struct Tree {
     pub(super) disks_to_come: Vec<u8>,
 }
 
-/// Something that has a node, or is a network interface.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
-    pub(super) subsystem: String,
-    pub(super) name: String,
-    /// Below /dev; none of a network interface.
-    pub(super) devname: Option<String>,
-    /// udev's name for its record.
-    pub(super) record: String,
-    pub(super) interface: Option<u8>,
-    /// Of a partition: the disk's name below /dev.
-    pub(super) part_of: Option<String>,
-}
-
 impl Tree {
     /// Looks at the device in this folder, with which the kernel has finished: before that it may hold its lock, and keep waiting who reads
     /// an attribute.
@@ -65,7 +52,7 @@ impl Tree {
     fn look(&mut self, folder: &Path, interface: Option<u8>, depth: usize, left: &mut usize) {
         let subsystem = link_name(&folder.join("subsystem"));
         if let Some(subsystem) = &subsystem {
-            self.nodes.extend(found(folder, subsystem, interface));
+            self.nodes.extend(Found::of(folder, subsystem, interface));
         }
         if subsystem.as_deref() == Some("hid") {
             self.usages.extend(usages(folder));
@@ -124,24 +111,6 @@ fn bound(folder: &Path) -> Option<ReadyInterface> {
     })
 }
 
-fn found(folder: &Path, subsystem: &str, interface: Option<u8>) -> Option<Found> {
-    let name = folder.file_name()?.to_str()?.to_owned();
-    let found = Found { subsystem: subsystem.to_owned(), name, interface, ..Found::default() };
-    if subsystem == "net" {
-        let index: u32 = number(folder, "ifindex")?;
-        return Some(Found { record: format!("n{index}"), ..found });
-    }
-    let numbers = attribute(folder, "dev")?;
-    let kind = if subsystem == "block" { 'b' } else { 'c' };
-    let disk = folder.join("partition").exists().then(|| folder.parent()?.file_name()?.to_str()).flatten();
-    Some(Found {
-        devname: Some(devname(folder)?),
-        record: format!("{kind}{numbers}"),
-        part_of: disk.map(str::to_owned),
-        ..found
-    })
-}
-
 /// What this HID device is for. Its bus driver has read that when it was bound.
 fn usages(folder: &Path) -> Vec<&'static str> {
     let mut bytes = Vec::new();
@@ -157,92 +126,15 @@ fn usages(folder: &Path) -> Vec<&'static str> {
     words
 }
 
-/// Where its node is below /dev. The USB device's own is put together: newer kernels keep back its `uevent` while one of its drivers probes.
-fn devname(folder: &Path) -> Option<String> {
-    if let (Some(bus), Some(device)) = (number::<u16>(folder, "busnum"), number::<u16>(folder, "devnum")) {
-        return Some(format!("bus/usb/{bus:03}/{device:03}"));
-    }
-    let uevent = attribute(folder, "uevent")?;
-    uevent.lines().find_map(|line| line.strip_prefix("DEVNAME=")).map(str::to_owned)
-}
-
 /// Whether a SCSI device gets a block device from its driver: SCSI's types 0 (disk), 5 (CD), 7 and 14.
 fn is_disk(folder: &Path) -> bool {
     number::<u8>(folder, "type").is_some_and(|kind| [0, 5, 7, 14].contains(&kind))
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::os::unix::fs::symlink;
-    use std::path::PathBuf;
-
+mod tests {
     use super::*;
-
-    /// A sysfs folder of one device, removed when it is dropped.
-    pub(in crate::ready) struct Folder(pub(in crate::ready) PathBuf);
-
-    impl Folder {
-        /// With these files; a value that begins with an arrow is a link's.
-        pub(in crate::ready) fn with(name: &str, files: &[(&str, &str)]) -> Self {
-            let root = std::env::temp_dir().join(format!("usb-daemon-tree-{name}-{}", std::process::id()));
-            let folder = Self(root);
-            fs::create_dir_all(&folder.0).expect("a folder");
-            for (path, value) in files {
-                folder.put(path, value);
-            }
-            folder
-        }
-
-        pub(in crate::ready) fn put(&self, path: &str, value: &str) {
-            let path = self.0.join(path);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
-            match value.strip_prefix("->") {
-                Some(target) => symlink(target, path).expect("a link"),
-                None => fs::write(path, value).expect("written"),
-            }
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    const DISK: &str = "1-4:1.0/host2/target2:0:0/2:0:0:0";
-
-    pub(in crate::ready) fn storage() -> Vec<(String, &'static str)> {
-        let own = [
-            ("driver", "->/sys/bus/usb/drivers/usb"),
-            ("subsystem", "->/sys/bus/usb"),
-            ("dev", "189:4\n"),
-            ("busnum", "1\n"),
-            ("devnum", "5\n"),
-            ("1-4:1.0/bInterfaceNumber", "00\n"),
-            ("1-4:1.0/bInterfaceClass", "08\n"),
-            ("1-4:1.0/subsystem", "->/sys/bus/usb"),
-            ("1-4:1.0/driver", "->/sys/bus/usb/drivers/usb-storage"),
-        ];
-        let disk = [
-            ("type", "0\n"),
-            ("subsystem", "->/sys/bus/scsi"),
-            ("block/sda/subsystem", "->/sys/class/block"),
-            ("block/sda/dev", "8:0\n"),
-            ("block/sda/uevent", "DEVNAME=sda\nDEVTYPE=disk\n"),
-            ("block/sda/sda1/subsystem", "->/sys/class/block"),
-            ("block/sda/sda1/partition", "1\n"),
-            ("block/sda/sda1/dev", "8:1\n"),
-            ("block/sda/sda1/uevent", "DEVNAME=sda1\nDEVTYPE=partition\n"),
-        ];
-        let own = own.map(|(path, value)| (path.to_owned(), value));
-        own.into_iter().chain(disk.map(|(path, value)| (format!("{DISK}/{path}"), value))).collect()
-    }
-
-    pub(in crate::ready) fn put_all(folder: &Folder, files: &[(String, &str)]) {
-        for (path, value) in files {
-            folder.put(path, value);
-        }
-    }
+    use crate::ready::test_folder::{Folder, put_all, storage};
 
     #[test]
     fn a_disk_and_its_partition_are_found_below_their_interface() {
