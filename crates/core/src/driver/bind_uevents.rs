@@ -2,11 +2,11 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
-use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recvfrom, socket_with};
+use rustix::net::{RecvFlags, recvfrom};
 
-const KERNEL_GROUP: u32 = 1;
-const KERNEL_PORT: u32 = 0;
+use crate::ready::{Action, Heard};
+use crate::source::netlink::multicast::{self, KERNEL_GROUP, Sender};
+
 const LARGEST_MESSAGE: usize = 8 << 10;
 
 /// Listens from its making on; heard is what came since.
@@ -15,9 +15,8 @@ pub(super) struct BindUevents(Option<OwnedFd>);
 impl BindUevents {
     /// Where no such socket can be had, nothing is ever heard, and sysfs alone tells.
     pub(super) fn listen() -> Self {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(KOBJECT_UEVENT)).ok();
-        Self(socket.filter(|socket| bind(socket, &SocketAddrNetlink::new(0, KERNEL_GROUP)).is_ok()))
+        let socket = multicast::open().ok();
+        Self(socket.filter(|socket| multicast::join(socket, KERNEL_GROUP).is_ok()))
     }
 
     /// The interfaces of which the kernel has said so, and of which nobody has been told yet.
@@ -27,10 +26,9 @@ impl BindUevents {
         let mut buffer = vec![0; LARGEST_MESSAGE];
         // An error that is no end of messages is one of messages lost: sysfs still tells.
         while let Ok((length, _, sender)) = recvfrom(socket, buffer.as_mut_slice(), RecvFlags::empty()) {
-            let is_kernels = sender
-                .and_then(|address| SocketAddrNetlink::try_from(address).ok())
-                .is_some_and(|address| address.pid() == KERNEL_PORT && address.groups() == KERNEL_GROUP);
-            heard.extend(is_kernels.then(|| bound_interface(&buffer[..length])).flatten());
+            if Sender::at(sender) == Some(Sender::Kernel) {
+                heard.extend(bound_interface(&buffer[..length]));
+            }
         }
         heard
     }
@@ -38,10 +36,8 @@ impl BindUevents {
 
 /// The interface that a message says has been bound: `1-4.2:1.0`.
 fn bound_interface(message: &[u8]) -> Option<String> {
-    let mut fields = message.split(|byte| *byte == 0);
-    let header = std::str::from_utf8(fields.next()?).ok()?;
-    let name = header.strip_prefix("bind@/devices/")?.rsplit('/').next()?;
-    fields.any(|field| field == b"DEVTYPE=usb_interface").then(|| name.to_owned())
+    let heard = Heard::of_kernel(message).filter(|heard| heard.action == Action::Bind)?;
+    Some(heard.name().to_owned()).filter(|name| name.contains(':'))
 }
 
 #[cfg(test)]
@@ -50,14 +46,16 @@ mod tests {
 
     #[test]
     fn only_the_binding_of_an_interface_counts() {
-        let message = |action: &str, kind: &str| {
-            let header = format!("{action}@/devices/pci0000:00/0000:00:14.0/usb1/1-4/1-4:1.0");
-            format!("{header}\0ACTION={action}\0SUBSYSTEM=usb\0DEVTYPE={kind}\0DRIVER=ftdi_sio\0")
-                .into_bytes()
+        let message = |action: &str, below: &str| {
+            let path = format!("/devices/pci0000:00/0000:00:14.0/usb1/1-4{below}");
+            format!(
+                "{action}@{path}\0ACTION={action}\0DEVPATH={path}\0SUBSYSTEM=usb\0DRIVER=ftdi_sio\0SEQNUM=7\0"
+            )
+            .into_bytes()
         };
-        assert_eq!(bound_interface(&message("bind", "usb_interface")).as_deref(), Some("1-4:1.0"));
-        assert_eq!(bound_interface(&message("unbind", "usb_interface")), None);
-        assert_eq!(bound_interface(&message("bind", "usb_device")), None);
+        assert_eq!(bound_interface(&message("bind", "/1-4:1.0")).as_deref(), Some("1-4:1.0"));
+        assert_eq!(bound_interface(&message("unbind", "/1-4:1.0")), None);
+        assert_eq!(bound_interface(&message("bind", "")), None);
         assert_eq!(bound_interface(b""), None);
         assert!(BindUevents::listen().heard().is_empty());
     }

@@ -1,6 +1,7 @@
 //! Messages about what hangs below USB devices: the kernel's uevents, and what udev says once it has applied its rules.
 
 use crate::device::PortPath;
+pub(crate) use crate::source::netlink::multicast::Sender;
 
 /// Bytes of udev's header that are read here: prefix, magic number, and where the properties are.
 const HEADER: usize = 24;
@@ -18,15 +19,6 @@ pub(crate) struct Heard {
     pub(crate) devpath: String,
     /// The kernel's number of it, which udev repeats.
     pub(crate) seqnum: u64,
-}
-
-/// Who speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sender {
-    /// The kernel: something has happened.
-    Kernel,
-    /// udev: it has finished with that.
-    Udev,
 }
 
 /// What the kernel did, as far as it matters here.

@@ -34,8 +34,8 @@ use std::time::{Duration, Instant};
 use crate::config::DriversConfig;
 use crate::event::Attachment;
 
-#[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]
-pub(crate) use message::Heard;
+#[cfg(target_os = "linux")]
+pub(crate) use message::{Action, Heard};
 pub use readiness::{Node, Readiness};
 #[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]
 pub(crate) use udev::{MOST_LINKS, Stored};

@@ -8,18 +8,12 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SocketFlags,
-    SocketType, bind, recvmsg, socket_with, sockopt,
-};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg, sockopt};
 
 use super::message::Heard;
 use crate::source::netlink::keep_back_what_is_not_below_a_bus;
+use crate::source::netlink::multicast::{self, KERNEL_GROUP, Sender, UDEV_GROUP};
 
-const KERNEL_GROUP: u32 = 1;
-const UDEV_GROUP: u32 = 2;
-const KERNEL_PORT: u32 = 0;
 /// udev's messages carry all properties of a device.
 const LONGEST: usize = 16 << 10;
 /// Bytes that are asked for, so that a crowd of devices fits; as much as is allowed.
@@ -49,13 +43,12 @@ impl ReadySocket {
     /// # Errors
     /// What the kernel answers where the socket family is forbidden or unknown.
     pub(super) fn open() -> Result<Self, Errno> {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let fd = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(KOBJECT_UEVENT))?;
+        let fd = multicast::open()?;
         sockopt::set_socket_recv_buffer_size(&fd, RECEIVE_BUFFER)?;
         // Anybody may send to udev's group: the kernel says who has.
         sockopt::set_socket_passcred(&fd, true)?;
         keep_back_what_is_not_below_a_bus(&fd);
-        bind(&fd, &SocketAddrNetlink::new(0, KERNEL_GROUP | UDEV_GROUP))?;
+        multicast::join(&fd, KERNEL_GROUP | UDEV_GROUP)?;
         Ok(Self { fd, buffer: vec![0; LONGEST] })
     }
 
@@ -81,11 +74,10 @@ impl ReadySocket {
             RecvAncillaryMessage::ScmCredentials(sender) => sender.uid.is_root(),
             _ => false,
         });
-        let sender = received.address.and_then(|address| SocketAddrNetlink::try_from(address).ok());
         let message = &self.buffer[..received.bytes];
-        let heard = match sender.map(|sender| (sender.groups(), sender.pid())) {
-            Some((KERNEL_GROUP, KERNEL_PORT)) => Heard::of_kernel(message),
-            Some((UDEV_GROUP, port)) if port != KERNEL_PORT && is_root => Heard::of_udev(message),
+        let heard = match Sender::at(received.address) {
+            Some(Sender::Kernel) => Heard::of_kernel(message),
+            Some(Sender::Udev) if is_root => Heard::of_udev(message),
             _ => None,
         };
         Ok(heard.map_or(Received::Other, Received::Heard))

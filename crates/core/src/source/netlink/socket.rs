@@ -5,14 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
-use rustix::net::{
-    AddressFamily, RecvFlags, SocketFlags, SocketType, bind, getsockname, recvfrom, socket_with, sockopt,
-};
+use rustix::net::{AddressFamily, RecvFlags, getsockname, recvfrom, sockopt};
 
+use super::multicast::{self, KERNEL_GROUP, Sender};
 use super::{Received, Uevent, filter};
 
-const KERNEL_GROUP: u32 = 1;
-const KERNEL_PORT: u32 = 0;
 /// Today's kernels write at most 2 KiB of environment; a longer message is noticed and makes room for itself.
 const FIRST_MESSAGE_SIZE: usize = 8 << 10;
 
@@ -37,19 +34,14 @@ impl UeventSocket {
     /// # Errors
     /// What the kernel answers where the socket family is forbidden or unknown.
     pub fn open(receive_buffer: Option<usize>) -> Result<Self, Errno> {
-        let fd = socket_with(
-            AddressFamily::NETLINK,
-            SocketType::DGRAM,
-            SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-            Some(KOBJECT_UEVENT),
-        )?;
+        let fd = multicast::open()?;
         let wanted = receive_buffer.unwrap_or(Self::WANTED_BUFFER);
         // Beyond net.core.rmem_max only with CAP_NET_ADMIN in the initial user namespace; without, as much as may be.
         if sockopt::set_socket_recv_buffer_size_force(&fd, wanted).is_err() {
             sockopt::set_socket_recv_buffer_size(&fd, wanted)?;
         }
         keep_back_others(&fd);
-        bind(&fd, &SocketAddrNetlink::new(0, KERNEL_GROUP))?;
+        multicast::join(&fd, KERNEL_GROUP)?;
         let receive_buffer = sockopt::socket_recv_buffer_size(&fd)?;
         Ok(Self { fd, buffer: vec![0; FIRST_MESSAGE_SIZE], receive_buffer, handed_over: false })
     }
@@ -105,10 +97,7 @@ impl UeventSocket {
             Err(Errno::NOBUFS) => return Ok(Received::Lost),
             Err(error) => return Err(error),
         };
-        let from_kernel = sender
-            .and_then(|address| SocketAddrNetlink::try_from(address).ok())
-            .is_some_and(|address| address.pid() == KERNEL_PORT && address.groups() == KERNEL_GROUP);
-        if !from_kernel {
+        if Sender::at(sender) != Some(Sender::Kernel) {
             return Ok(Received::Foreign);
         }
         if actual > length {
@@ -139,6 +128,8 @@ impl AsFd for UeventSocket {
 
 #[cfg(test)]
 mod tests {
+    use rustix::net::{SocketFlags, SocketType, bind, socket_with};
+
     use super::*;
 
     #[test]
