@@ -67,8 +67,9 @@ impl Tree {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            // What hangs on a hub's ports is not the hub's.
-            if !is_folder || ATTRIBUTES.contains(&name) || PortPath::parse(name).is_some() {
+            // What hangs on a hub's ports is not the hub's. Further below only I2C has such names, for what is on an adapter of the device's.
+            let is_on_port = depth == 0 && PortPath::parse(name).is_some();
+            if !is_folder || ATTRIBUTES.contains(&name) || is_on_port {
                 continue;
             }
             if *left == 0 || depth == DEEPEST {
@@ -191,6 +192,17 @@ mod tests {
         let report = [0x05, 0x01, 0x09, 0x05, 0xa1, 0x01, 0xc0];
         fs::write(folder.0.join("1-4:1.0/0003:0627:0001.0001/report_descriptor"), report).expect("written");
         assert_eq!(Tree::read(&folder.0).usages, ["hid:gamepad"]);
+    }
+
+    #[test]
+    fn what_is_called_like_a_device_and_is_no_hubs_is_looked_into() {
+        // A clock on an adapter for I2C: its address is 0x68 on the bus 7.
+        let clock = "1-4:1.0/i2c-7/7-0068/rtc/rtc1";
+        let files = [("subsystem", "->/sys/class/rtc"), ("dev", "252:1\n"), ("uevent", "DEVNAME=rtc1\n")];
+        let folder = Folder::with("i2c", &[]);
+        put_all(&folder, &files.map(|(file, value)| (format!("{clock}/{file}"), value)));
+        let nodes: Vec<_> = Tree::read(&folder.0).nodes.into_iter().map(|node| node.record).collect();
+        assert_eq!(nodes, ["c252:1"]);
     }
 
     #[test]
