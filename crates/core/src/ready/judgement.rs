@@ -86,11 +86,11 @@ pub(super) fn judge(tree: &Tree, expected: Expected, udev: &Udev, dev: &Path) ->
     Judgement { obstacles, nodes }
 }
 
-/// The device's own node, which hardly anybody may write, counts where it is the only one.
+/// The device's own node, which hardly anybody may write, counts where nothing else is there. A network interface is opened by nobody.
 fn permission(nodes: &[Node]) -> Option<Obstacle> {
-    let (own, others): (Vec<&Node>, Vec<&Node>) =
-        nodes.iter().filter(|node| node.path.is_some()).partition(|node| node.interface.is_none());
-    let tried = if others.is_empty() { own } else { others };
+    let (own, others): (Vec<&Node>, Vec<&Node>) = nodes.iter().partition(|node| node.interface.is_none());
+    let of_whom = if others.is_empty() { own } else { others };
+    let tried: Vec<&Node> = of_whom.into_iter().filter(|node| node.path.is_some()).collect();
     if tried.is_empty() || tried.iter().any(|node| node.access.is_some_and(|access| access != Access::None)) {
         return None;
     }
@@ -155,6 +155,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::ready::readiness::ReadyInterface;
     use crate::ready::test_folder::{Folder, put_all, storage};
 
     const DONE: Expected = Expected { is_done: true, driver: false };
@@ -228,5 +229,20 @@ mod tests {
         assert_eq!(reasons(&judgement), [Reason::NoPermission]);
         assert!(judgement.obstacles[0].detail.contains("nowhere/sda (absent)"), "{judgement:?}");
         assert!(judgement.is_final(true) && !judgement.is_final(false));
+    }
+
+    #[test]
+    fn who_has_a_network_interface_needs_no_node() {
+        let interface = |subsystem: &str, devname: Option<&str>| Found {
+            subsystem: subsystem.into(),
+            devname: devname.map(Into::into),
+            interface: devname.is_none().then_some(0),
+            ..Found::default()
+        };
+        let nodes = vec![interface("usb", Some("bus/usb/001/005")), interface("net", None)];
+        let bound = ReadyInterface { number: 0, class: 0x02, driver: Some("cdc_ether".into()) };
+        let tree = Tree { interfaces: vec![bound], nodes, ..Tree::default() };
+        let nowhere = Path::new("/nonexistent");
+        assert_eq!(reasons(&judge(&tree, DONE, &Udev::new(nowhere), nowhere)), []);
     }
 }
