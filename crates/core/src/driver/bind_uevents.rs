@@ -2,9 +2,11 @@
 
 use std::os::fd::OwnedFd;
 
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, recvfrom};
 
 use crate::ready::{Action, Heard};
+use crate::source::netlink::keep_back_what_is_not_below_a_bus;
 use crate::source::netlink::multicast::{self, KERNEL_GROUP, Sender};
 
 const LARGEST_MESSAGE: usize = 8 << 10;
@@ -15,22 +17,29 @@ pub(super) struct BindUevents(Option<OwnedFd>);
 impl BindUevents {
     /// Where no such socket can be had, nothing is ever heard, and sysfs alone tells.
     pub(super) fn listen() -> Self {
-        let socket = multicast::open().ok();
+        let socket = multicast::open().inspect(|socket| keep_back_what_is_not_below_a_bus(socket)).ok();
         Self(socket.filter(|socket| multicast::join(socket, KERNEL_GROUP).is_ok()))
     }
 
     /// The interfaces of which the kernel has said so, and of which nobody has been told yet.
     pub(super) fn heard(&self) -> Vec<String> {
-        let mut heard = Vec::new();
-        let Some(socket) = &self.0 else { return heard };
-        let mut buffer = vec![0; LARGEST_MESSAGE];
-        // An error that is no end of messages is one of messages lost: sysfs still tells.
-        while let Ok((length, _, sender)) = recvfrom(socket, buffer.as_mut_slice(), RecvFlags::empty()) {
-            if Sender::at(sender) == Some(Sender::Kernel) {
-                heard.extend(bound_interface(&buffer[..length]));
-            }
+        let Some(socket) = &self.0 else { return Vec::new() };
+        read_all(|buffer| {
+            let (length, _, sender) = recvfrom(socket, buffer, RecvFlags::empty())?;
+            Ok((length, Sender::at(sender)))
+        })
+    }
+}
+
+/// Until nothing waits any more. What was lost is lost: sysfs still tells.
+fn read_all(mut receive: impl FnMut(&mut [u8]) -> Result<(usize, Option<Sender>), Errno>) -> Vec<String> {
+    let (mut heard, mut buffer) = (Vec::new(), vec![0; LARGEST_MESSAGE]);
+    loop {
+        match receive(&mut buffer) {
+            Ok((length, Some(Sender::Kernel))) => heard.extend(bound_interface(&buffer[..length])),
+            Ok(_) | Err(Errno::NOBUFS | Errno::INTR) => {}
+            Err(_) => return heard,
         }
-        heard
     }
 }
 
@@ -44,19 +53,41 @@ fn bound_interface(message: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn message(action: &str, below: &str) -> Vec<u8> {
+        let path = format!("/devices/pci0000:00/0000:00:14.0/usb1/1-4{below}");
+        format!(
+            "{action}@{path}\0ACTION={action}\0DEVPATH={path}\0SUBSYSTEM=usb\0DRIVER=ftdi_sio\0SEQNUM=7\0"
+        )
+        .into_bytes()
+    }
+
     #[test]
     fn only_the_binding_of_an_interface_counts() {
-        let message = |action: &str, below: &str| {
-            let path = format!("/devices/pci0000:00/0000:00:14.0/usb1/1-4{below}");
-            format!(
-                "{action}@{path}\0ACTION={action}\0DEVPATH={path}\0SUBSYSTEM=usb\0DRIVER=ftdi_sio\0SEQNUM=7\0"
-            )
-            .into_bytes()
-        };
         assert_eq!(bound_interface(&message("bind", "/1-4:1.0")).as_deref(), Some("1-4:1.0"));
         assert_eq!(bound_interface(&message("unbind", "/1-4:1.0")), None);
         assert_eq!(bound_interface(&message("bind", "")), None);
         assert_eq!(bound_interface(b""), None);
-        assert!(BindUevents::listen().heard().is_empty());
+    }
+
+    #[test]
+    fn what_is_left_after_a_loss_is_read_and_nobody_but_the_kernel_believed() {
+        let bound = |interface: &str| message("bind", &format!("/{interface}"));
+        let mut said = [
+            Ok((Some(Sender::Kernel), bound("1-4:1.0"))),
+            Err(Errno::NOBUFS),
+            Ok((Some(Sender::Kernel), bound("1-4:1.1"))),
+            Ok((None, bound("1-4:1.2"))),
+            Ok((Some(Sender::Udev), bound("1-4:1.3"))),
+            Err(Errno::INTR),
+            Ok((Some(Sender::Kernel), bound("1-4:1.4"))),
+            Err(Errno::AGAIN),
+        ]
+        .into_iter();
+        let heard = read_all(|buffer| {
+            let (sender, message) = said.next().expect("nobody reads on")?;
+            buffer[..message.len()].copy_from_slice(&message);
+            Ok((message.len(), sender))
+        });
+        assert_eq!(heard, ["1-4:1.0", "1-4:1.1", "1-4:1.4"]);
     }
 }
