@@ -69,16 +69,19 @@ fn ask(socket: &Path, line: &str, stop: &AtomicBool) -> Answer {
         match stream.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) => answer.extend_from_slice(&buffer[..count]),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                if stop.load(Ordering::Relaxed) || Instant::now() > until {
-                    return failed(ErrorKind::TimedOut.into());
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if is_passing(error.kind()) => {}
             Err(error) => return failed(error),
+        }
+        let is_over = stop.load(Ordering::Relaxed) || Instant::now() > until;
+        if is_over && !answer.contains(&b'\n') {
+            return failed(ErrorKind::TimedOut.into());
         }
     }
     Answer::parse(&String::from_utf8_lossy(&answer))
+}
+
+fn is_passing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
 #[cfg(test)]
@@ -115,5 +118,24 @@ mod tests {
         assert!(matches!(performer.carry_out(&request, &stop), Answer::Failed(_)));
         assert_eq!(helper.join().expect("no panic"), ["module x\n", "check module x\n", "module x\n"]);
         std::fs::remove_file(socket).expect("removed");
+    }
+
+    #[test]
+    fn a_helper_that_answers_byte_by_byte_is_not_listened_to_beyond_a_stop() {
+        let socket = std::env::temp_dir().join(format!("usb-daemon-dribble-{}", std::process::id()));
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        let helper = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            let mut sent = 0;
+            while sent < LONGEST_ANSWER && stream.write_all(b"x").is_ok() {
+                sent += 1;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            sent
+        });
+        let answer = ask(&socket, "module x", &AtomicBool::new(true));
+        std::fs::remove_file(&socket).expect("removed");
+        assert!(matches!(answer, Answer::Failed(_)));
+        assert!(helper.join().expect("no panic") < LONGEST_ANSWER, "all was waited for");
     }
 }
