@@ -188,6 +188,10 @@ mod tests {
             serve(&Kernel::at("/nonexistent"), Ok(&list), &*input, &mut out, |_, _| {}).expect("served");
             let answers = String::from_utf8(out).expect("text");
             prop_assert!(answers.lines().all(|line| line.starts_with("refused: ")));
+            let lines = input.split_inclusive(|byte| *byte == b'\n');
+            let ends = |line: &&[u8]| line.len() > LONGEST_LINE + CHECK.len() + 2 || !line.ends_with(b"\n");
+            let whole = lines.clone().take_while(|line| !ends(line)).count();
+            prop_assert_eq!(answers.lines().count(), whole + usize::from(whole < lines.count()));
         }
     }
 }
