@@ -13,7 +13,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use super::modprobe;
 use super::plan::Facts;
 use super::request::Request;
-use crate::sysfs::{attribute, hex, interfaces, link_name};
+use crate::sysfs::{attribute, hex, inode, interfaces, link_name};
 
 const SYSFS: &str = "/sys";
 /// Where drivers learn IDs. Those of serial adapters have a bus of their own for that.
@@ -45,9 +45,15 @@ impl Kernel {
             name: name.to_owned(),
             vendor: hex(&folder, "idVendor")?,
             product: hex(&folder, "idProduct")?,
+            inode: inode(&folder)?,
             authorized: attribute(&folder, "authorized")? != "0",
             interfaces,
         })
+    }
+
+    /// Whether it is this very device that has its name.
+    pub(super) fn has(&self, facts: &Facts) -> bool {
+        inode(&self.device(&facts.name)) == Some(facts.inode)
     }
 
     /// The driver that an interface has.

@@ -11,6 +11,8 @@ pub(crate) struct Facts {
     pub(crate) name: String,
     pub(crate) vendor: u16,
     pub(crate) product: u16,
+    /// Of its folder: what comes to have its name has another one.
+    pub(crate) inode: u64,
     pub(crate) authorized: bool,
     /// In their order.
     pub(crate) interfaces: Vec<Interface>,
@@ -71,6 +73,7 @@ mod tests {
             name: "1-4.2".into(),
             vendor: 0x1209,
             product: 0xdead,
+            inode: 1,
             authorized,
             interfaces: interfaces.collect(),
         };

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::found::Found;
 use super::readiness::ReadyInterface;
 use crate::device::{PortPath, ReportUsages, interface_counts, report_usages};
+pub(super) use crate::sysfs::inode;
 use crate::sysfs::{hex, interfaces, link_name, number};
 
 /// A bound for what no device has: a disk with all its partitions has some two hundred folders.
@@ -85,11 +85,6 @@ impl Tree {
             self.look(&path, interface, depth + 1, left);
         }
     }
-}
-
-/// What tells the device in this folder from another one that comes to be there.
-pub(super) fn inode(folder: &Path) -> Option<u64> {
-    fs::metadata(folder).ok().map(|metadata| metadata.ino())
 }
 
 /// Whether the device has a driver that hands out its interfaces, and as many of these are there as one of its configurations has. Asks for nothing

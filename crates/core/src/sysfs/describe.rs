@@ -9,10 +9,10 @@
 use std::os::fd::OwnedFd;
 use std::sync::PoisonError;
 
-use rustix::fs::{CWD, fstat, readlinkat, stat};
+use rustix::fs::{CWD, fstat, readlinkat};
 
-use super::Sysfs;
 use super::attribute::{address, number, open_directory, read_file, text};
+use super::{Sysfs, inode};
 use crate::device::{
     Address, Configurations, Device, DeviceDescriptor, Functions, Platform, PortPath, Store, configurations,
     store,
@@ -87,7 +87,7 @@ impl Sysfs {
 
     /// Inode of the directory of the device that is called `name` now.
     pub fn inode(&self, name: &str) -> Option<u64> {
-        stat(self.bus_links().join(name)).ok().map(|status| status.st_ino)
+        inode(&self.bus_links().join(name))
     }
 
     fn describe(&self, directory: OwnedFd, expected: Address, devpath: &str) -> Option<Description> {

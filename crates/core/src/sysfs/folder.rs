@@ -2,6 +2,7 @@
 //! them through the open directory (`attribute`), where another one cannot take its place meanwhile.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -18,6 +19,11 @@ pub(crate) fn number<T: FromStr>(folder: &Path, file: &str) -> Option<T> {
 /// A hexadecimal one, as those of descriptors are.
 pub(crate) fn hex<T: TryFrom<u32>>(folder: &Path, file: &str) -> Option<T> {
     u32::from_str_radix(&attribute(folder, file)?, 16).ok()?.try_into().ok()
+}
+
+/// What tells the device in this folder from another one that comes to be there: sysfs gives each but once.
+pub(crate) fn inode(folder: &Path) -> Option<u64> {
+    fs::metadata(folder).ok().map(|metadata| metadata.ino())
 }
 
 /// The name of what this link leads to, as `driver` and `subsystem` do.

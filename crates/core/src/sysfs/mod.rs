@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 pub(crate) use describe::{Description, StringsToRead};
-pub(crate) use folder::{attribute, hex, link_name, number};
+pub(crate) use folder::{attribute, hex, inode, link_name, number};
 pub(crate) use interfaces::{Interface, interfaces};
 
 /// A mounted sysfs.

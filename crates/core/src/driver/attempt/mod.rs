@@ -55,11 +55,11 @@ pub(super) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// What a stop has cut short has not failed: nothing is told of it.
+    /// What a stop has cut short has not failed, and what the next device in its place has is not this one's: nothing is told of either.
     pub(super) fn make(&self, rule: &DriverRuleConfig, before: &Facts) -> Outcome {
         let outcome = self.carry_out(rule, before);
         let is_cut = matches!(outcome, Outcome::Failed { .. }) && self.stop.load(Ordering::Relaxed);
-        if is_cut { Outcome::Nothing } else { outcome }
+        if is_cut || !self.kernel.has(before) { Outcome::Nothing } else { outcome }
     }
 
     fn carry_out(&self, rule: &DriverRuleConfig, before: &Facts) -> Outcome {
@@ -90,11 +90,12 @@ impl Attempt<'_> {
         Outcome::Done { state: DriverState::Bound, interfaces, requests, reason }
     }
 
-    /// Asks for one after the other. None where it was stopped.
+    /// Asks for one after the other. None where there is nobody left to do it for.
     fn ask(&self, planned: &[Request], before: &Facts) -> Option<Asked> {
         let mut asked = Asked::default();
         for request in planned {
-            if self.stop.load(Ordering::Relaxed) {
+            // Each may have taken long.
+            if self.stop.load(Ordering::Relaxed) || !self.kernel.has(before) {
                 return None;
             }
             if self.is_needless(request, before) {

@@ -180,3 +180,23 @@ fn what_is_refused_is_final_and_hides_nothing_that_has_got_a_driver() {
         }
     }
 }
+
+#[test]
+fn nothing_is_done_to_a_device_that_has_taken_the_place_of_another_one_and_nothing_told_of_its_driver() {
+    let of = json!({ "vendor_id": "1209" });
+    for rule in [json!({ "match": of, "module": "x", "driver": "y" }), json!({ "match": of, "module": "x" })]
+    {
+        let (root, other) = (tree("replaced"), tree("replacing"));
+        let (outcome, asked) = helped(&root, rule, |_| {
+            let place = root.join("bus/usb/devices/1-1");
+            fs::rename(&place, root.join("left")).expect("moved");
+            fs::rename(other.join("bus/usb/devices/1-1"), &place).expect("moved");
+            give_driver(&root, "1-1:1.0");
+            "ok"
+        });
+        for folder in [root, other] {
+            fs::remove_dir_all(folder).expect("removed");
+        }
+        assert_eq!((outcome, asked), (Outcome::Nothing, vec!["module x".to_owned()]));
+    }
+}
