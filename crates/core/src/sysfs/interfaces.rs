@@ -57,9 +57,13 @@ mod tests {
     #[test]
     fn drivers_come_once_each_in_the_order_of_the_interfaces() {
         let root = std::env::temp_dir().join(format!("usb-daemon-drivers-{}", std::process::id()));
-        for (interface, driver) in
-            [("1-4:1.10", "snd"), ("1-4:1.2", "usbhid"), ("1-4:1.0", "usbhid"), ("ep_00", "no")]
-        {
+        for (interface, driver) in [
+            ("1-4:1.10", "snd"),
+            ("1-4:1.2", "usbhid"),
+            ("1-4:1.11", "usbhid"),
+            ("1-4:1.0", "cdc_acm"),
+            ("ep_00", "no"),
+        ] {
             let folder = root.join("bus/usb/devices/1-4").join(interface);
             fs::create_dir_all(&folder).expect("a folder");
             symlink(format!("../../../../bus/usb/drivers/{driver}"), folder.join("driver")).expect("a link");
@@ -67,7 +71,7 @@ mod tests {
         fs::create_dir_all(root.join("bus/usb/devices/1-4/1-4:1.3")).expect("without a driver");
         let found = Sysfs::new(&root).drivers("1-4");
         fs::remove_dir_all(&root).expect("removed");
-        assert_eq!(found, ["usbhid", "snd"]);
+        assert_eq!(found, ["cdc_acm", "usbhid", "snd"]);
         assert!(Sysfs::new(&root).drivers("1-4").is_empty(), "gone");
     }
 }
