@@ -21,7 +21,7 @@ export interface USBDeviceReady {
   interfaces: USBReadyInterface[];
   /**
    * What the device can do: as `device.capabilities`, and of HID what its report descriptors say by now (`hid:gamepad` in the place of
-   * `hid:other`).
+   * `hid:other`), and what only the string of an interface says (`image:mtp`).
    */
   capabilities: string[];
   /** Device nodes and network interfaces, the device's own node first. */

@@ -24,7 +24,7 @@ use sha2::{Digest, Sha256};
 
 #[cfg(target_os = "linux")]
 pub use bos::{Platform, Store, store};
-pub(crate) use capability::capabilities;
+pub(crate) use capability::{capabilities, of_interface_string};
 #[cfg(target_os = "linux")]
 pub use configuration::{Configurations, configurations, interface_counts, interface_descriptors};
 pub use descriptor::{DeviceDescriptor, InterfaceClass, Power};

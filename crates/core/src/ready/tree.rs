@@ -6,9 +6,9 @@ use std::path::Path;
 
 use super::found::Found;
 use super::readiness::ReadyInterface;
-use crate::device::{PortPath, ReportUsages, interface_counts, report_usages};
+use crate::device::{PortPath, ReportUsages, interface_counts, of_interface_string, report_usages};
 pub(super) use crate::sysfs::inode;
-use crate::sysfs::{hex, interfaces, link_name, number};
+use crate::sysfs::{attribute, hex, interfaces, link_name, number};
 
 /// A bound for what no device has: a disk with all its partitions has some two hundred folders.
 const MOST_FOLDERS: usize = 8192;
@@ -26,8 +26,8 @@ pub(super) struct Tree {
     pub(super) nodes: Vec<Found>,
     /// Names of those that have a driver.
     pub(super) driven: Vec<String>,
-    /// What report descriptors of HID say.
-    pub(super) usages: Vec<&'static str>,
+    /// What report descriptors of HID say it can do, and strings of interfaces.
+    pub(super) capabilities: Vec<&'static str>,
     /// Interfaces below which there is a disk that has no block device yet.
     pub(super) disks_to_come: Vec<u8>,
 }
@@ -55,7 +55,7 @@ impl Tree {
             self.nodes.extend(Found::of(folder, subsystem, interface));
         }
         if subsystem.as_deref() == Some("hid") {
-            self.usages.extend(usages(folder));
+            self.capabilities.extend(usages(folder));
         }
         let mut below: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().collect();
         below.sort_by_key(fs::DirEntry::file_name);
@@ -80,6 +80,7 @@ impl Tree {
             let path = entry.path();
             let own = (depth == 0).then(|| bound(&path)).flatten();
             let interface = own.as_ref().map(|own| own.number).or(interface);
+            self.capabilities.extend(own.as_ref().and_then(|own| said(&path, own.class)));
             self.driven.extend(own.iter().filter(|own| own.driver.is_some()).map(|_| name.to_owned()));
             self.interfaces.extend(own);
             self.look(&path, interface, depth + 1, left);
@@ -105,6 +106,11 @@ fn bound(folder: &Path) -> Option<ReadyInterface> {
         class: hex(folder, "bInterfaceClass")?,
         driver: link_name(&folder.join("driver")),
     })
+}
+
+/// What the string of an interface of this class says. The kernel has it since it handed the interface out.
+fn said(folder: &Path, class: u8) -> Option<&'static str> {
+    of_interface_string(class, &attribute(folder, "interface")?)
 }
 
 /// What this HID device is for. Its bus driver has read that when it was bound.
@@ -183,10 +189,18 @@ mod tests {
                 ("1-4:1.0/0003:0627:0001.0001/report_descriptor", "\x05\x01\x09\x05"),
             ],
         );
-        assert_eq!(Tree::read(&folder.0).usages, Vec::<&str>::new(), "no application yet");
+        assert_eq!(Tree::read(&folder.0).capabilities, Vec::<&str>::new(), "no application yet");
         let report = [0x05, 0x01, 0x09, 0x05, 0xa1, 0x01, 0xc0];
         fs::write(folder.0.join("1-4:1.0/0003:0627:0001.0001/report_descriptor"), report).expect("written");
-        assert_eq!(Tree::read(&folder.0).usages, ["hid:gamepad"]);
+        assert_eq!(Tree::read(&folder.0).capabilities, ["hid:gamepad"]);
+    }
+
+    #[test]
+    fn a_string_says_what_a_vendors_own_interface_is_for() {
+        let files = [("bInterfaceNumber", "00\n"), ("bInterfaceClass", "ff\n"), ("interface", "MTP\n")];
+        let folder = Folder::with("string", &[]);
+        put_all(&folder, &files.map(|(file, value)| (format!("1-4:1.0/{file}"), value)));
+        assert_eq!(Tree::read(&folder.0).capabilities, ["image:mtp"]);
     }
 
     #[test]

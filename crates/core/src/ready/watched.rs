@@ -80,20 +80,21 @@ impl Watched {
             obstacles: judgement.obstacles,
             timestamp: clock::now_ms(),
             elapsed_ms: elapsed.as_secs_f64() * 1e3,
-            capabilities: capabilities(&self.awaited.attachment.device, &tree.usages),
+            capabilities: capabilities(&self.awaited.attachment.device, &tree.capabilities),
             interfaces: tree.interfaces,
             nodes: judgement.nodes,
         }
     }
 }
 
-/// What it said at its attach, with what HID knows better by now.
-fn capabilities(device: &Device, usages: &[&'static str]) -> Vec<&'static str> {
+/// What it said at its attach, with what its interfaces say by now; of HID, that is better.
+fn capabilities(device: &Device, said: &[&'static str]) -> Vec<&'static str> {
     let mut words = device.capabilities();
-    words.retain(|word| usages.is_empty() || *word != HID_UNKNOWN);
-    for usage in usages {
-        if !words.contains(usage) {
-            words.push(usage);
+    let is_hid_known = said.iter().any(|word| word.starts_with("hid:"));
+    words.retain(|word| !is_hid_known || *word != HID_UNKNOWN);
+    for word in said {
+        if !words.contains(word) {
+            words.push(word);
         }
     }
     words
