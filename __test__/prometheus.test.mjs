@@ -19,6 +19,9 @@ const namesFile = join(packageRoot, 'crates/core/src/metrics/names.rs');
 /** Each metric's name, and how it moves, as the one file has them. */
 const NAMES = new Map([...readFileSync(namesFile, 'utf8').matchAll(/^ {4}[A-Z_]+ = (\w+) \w+ "(\w+)",$/gm)].map(([, kind, name]) => [name, kind]));
 
+/** What may stand in a device's way, as the declarations have it. */
+const REASONS = [...readFileSync(join(packageRoot, 'types/ready.d.ts'), 'utf8').match(/reason:([^;]*);/)[1].matchAll(/'([a-z-]+)'/g)].map(([, word]) => word);
+
 /** A started daemon with its server; `scrape` gives what /metrics says. */
 async function served(config = {}) {
   const port = await freePort();
@@ -82,7 +85,9 @@ it('a real Prometheus scrapes both formats, and every panel and every alert has 
   const expressions = [...dashboardExpressions(), ...alertExpressions()];
   expect(expressions.length).toBeGreaterThan(50);
   let missing = instances.flatMap((instance) => expressions.map(({ of, expr }) => ({ of, expr: expr.replaceAll('$job', 'usb-daemon').replaceAll('$instance', instance).replaceAll('$__rate_interval', '3s') })));
-  const hasData = async ({ expr }) => (await prometheus.query(expr)).some(({ value }) => Number.isFinite(value));
+  // No kernel says here that a device is ready: how long that takes is a quantile of nothing. kernel-ready.test.mjs has some.
+  const isKernels = (expr) => expr.includes('usb_ready_duration_seconds');
+  const hasData = async ({ expr }) => (await prometheus.query(expr)).some(({ value }) => Number.isFinite(value) || isKernels(expr));
   // It begins to scrape 5 seconds after its start.
   await until(async () => (await prometheus.query('up == 1')).length === instances.length, 'the first scrapes');
   await until(async () => {
@@ -147,6 +152,8 @@ it('every series is there from the start at 0, and nothing that a device says ma
   for (const action of ['attach', 'detach']) {
     for (const source of established) expect(before.has(`usb_events_total{action="${action}",source="${source}"}`)).toBe(true);
   }
+  for (const reason of REASONS) expect([before.get(`usb_devices_not_ready{reason="${reason}"}`), before.get(`usb_ready_reports_total{outcome="${reason}"}`)]).toEqual([0, 0]);
+  for (const outcome of ['done', 'failed', 'refused']) expect(before.get(`usb_driver_attempts_total{outcome="${outcome}"}`)).toBe(0);
   const hostile = '"}\n# TYPE evil counter\nevil_total{x="\\" 1 <img src=x onerror=alert(1)>';
   daemon.simulateAttach({ name: '201-1', vendorId: 1, productId: 2, manufacturer: hostile, product: hostile, serialNumber: hostile });
   await daemon.handleDeviceAttach({ busNumber: 9, deviceAddress: 9, portNumbers: [1], deviceDescriptor: { idVendor: 3, idProduct: 4 } });

@@ -58,6 +58,9 @@ pub enum DriverState {
 }
 
 impl DriverState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Bound, Self::Denied, Self::Authorized, Self::Planned, Self::Failed];
+
     /// Its word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -66,6 +69,31 @@ impl DriverState {
             Self::Authorized => "authorized",
             Self::Planned => "planned",
             Self::Failed => "failed",
+        }
+    }
+}
+
+/// What has come of one try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// The device is as the rule wants it.
+    Done,
+    /// It is not; another try may help.
+    Failed,
+    /// The helper will not do it, however often it is asked.
+    Refused,
+}
+
+impl AttemptOutcome {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Done, Self::Failed, Self::Refused];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
         }
     }
 }

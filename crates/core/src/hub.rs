@@ -177,6 +177,12 @@ impl Hub {
         lock(&self.shared.board).ready.get(&instance).cloned()
     }
 
+    /// What was told last of each device in whose way something stands.
+    pub(crate) fn not_ready(&self) -> Vec<Arc<Readiness>> {
+        let board = lock(&self.shared.board);
+        board.ready.values().filter(|readiness| !readiness.is_ready).cloned().collect()
+    }
+
     /// Reports of late that brought no event, the oldest first.
     pub fn withheld(&self) -> Vec<Arc<Withheld>> {
         lock(&self.shared.board).withheld.iter().cloned().collect()
@@ -352,6 +358,7 @@ impl Board {
             Fact::Stored { .. }
             | Fact::Witnessed { .. }
             | Fact::Overflowed { .. }
+            | Fact::DriverAttempt { .. }
             | Fact::RedisFailed
             | Fact::Paced
             | Fact::Groups(_) => {}

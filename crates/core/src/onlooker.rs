@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::driver_report::AttemptOutcome;
 use crate::event::Event;
 use crate::notice::Notice;
 use crate::withheld::Withheld;
@@ -46,6 +47,11 @@ pub enum Fact<'a> {
     Overflowed {
         /// Which one.
         source: &'static str,
+    },
+    /// A rule for drivers has been tried at a device.
+    DriverAttempt {
+        /// What has come of it.
+        outcome: AttemptOutcome,
     },
     /// Redis could not be worked with: it is away, or has refused something.
     RedisFailed,

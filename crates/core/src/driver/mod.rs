@@ -9,6 +9,7 @@ mod bind_uevents;
 mod helper;
 mod kernel;
 mod modprobe;
+mod outcome;
 mod performer;
 mod plan;
 mod request;

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::attempt::{Attempt, Outcome};
+use super::attempt::Attempt;
 use super::kernel::Kernel;
+use super::outcome::Outcome;
 use super::performer::Performer;
 use crate::clock;
 use crate::config::DriversConfig;
@@ -14,6 +15,7 @@ use crate::driver_report::{DriverReport, DriverState};
 use crate::event::Event;
 use crate::hub::Hub;
 use crate::notice::Notice;
+use crate::onlooker::Fact;
 use crate::sysfs::Sysfs;
 
 /// Before the second try; twice that before the third.
@@ -100,7 +102,11 @@ impl Worker {
             dry_run: self.config.dry_run,
             stop: &self.stop,
         };
-        match attempt.make(rule, &before) {
+        let outcome = attempt.make(rule, &before);
+        if let Some(outcome) = outcome.of_a_try() {
+            self.hub.note(&Fact::DriverAttempt { outcome });
+        }
+        match outcome {
             Outcome::Nothing => {}
             Outcome::Done { state, interfaces, requests, reason } => {
                 let attempts = if state == DriverState::Planned { 0 } else { job.attempts };
@@ -109,6 +115,7 @@ impl Worker {
                 let drivers: Vec<&str> = report.interfaces.iter().map(|each| &*each.driver).collect();
                 let (state, drivers) = (state.as_str(), drivers.join(","));
                 tracing::info!(
+                    event_id = job.event.event_id(),
                     device = name,
                     rule = job.rule,
                     state,
@@ -122,6 +129,7 @@ impl Worker {
             Outcome::Failed { reason, is_final, requests } => {
                 let is_last = is_final || job.attempts >= rule.attempts;
                 tracing::warn!(
+                    event_id = job.event.event_id(),
                     device = name,
                     rule = job.rule,
                     attempts = job.attempts,

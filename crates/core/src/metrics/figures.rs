@@ -1,9 +1,9 @@
 //! What is counted while the daemon works: an onlooker that adds ones. It waits for nobody and allocates nothing.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
-use super::groups::Groups;
+use super::counters::Counters;
 use super::histogram::Durations;
+use super::redis::RedisFigures;
+use super::usability::Usability;
 use crate::clock;
 use crate::event::{Action, Event, Synthetic};
 use crate::journey::{Step, WITNESSES};
@@ -30,41 +30,6 @@ const SYNTHETIC: [Synthetic; 4] =
 const GAPS: [GapCause; 4] =
     [GapCause::Overflow, GapCause::Unheard, GapCause::SocketLost, GapCause::OutboxFull];
 
-/// Counters, one for each of a fixed number of words.
-#[derive(Debug)]
-pub(super) struct Counters<const N: usize> {
-    words: [&'static str; N],
-    counts: [AtomicU64; N],
-}
-
-impl<const N: usize> Counters<N> {
-    fn new(words: [&'static str; N]) -> Self {
-        Self { words, counts: std::array::from_fn(|_| AtomicU64::new(0)) }
-    }
-
-    fn slot(&self, word: &str) -> Option<&AtomicU64> {
-        let at = self.words.iter().position(|known| *known == word)?;
-        self.counts.get(at)
-    }
-
-    fn count(&self, word: &str) {
-        if let Some(slot) = self.slot(word) {
-            slot.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn set(&self, word: &str, value: u64) {
-        if let Some(slot) = self.slot(word) {
-            slot.store(value, Ordering::Relaxed);
-        }
-    }
-
-    /// Each word with its number.
-    pub(super) fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.words.into_iter().zip(self.counts.iter().map(read))
-    }
-}
-
 /// The counters.
 #[derive(Debug)]
 pub(super) struct Figures {
@@ -81,12 +46,8 @@ pub(super) struct Figures {
     pub(super) processing: Durations,
     pub(super) publishing: Durations,
     pub(super) stages: [Durations; Step::ALL.len()],
-    pub(super) groups: Groups,
-    paced: AtomicU64,
-    redis_errors: AtomicU64,
-    redis_reconnects: AtomicU64,
-    redis_was_connected: AtomicBool,
-    redis_is_connected: AtomicBool,
+    pub(super) usability: Usability,
+    pub(super) redis: RedisFigures,
 }
 
 impl Figures {
@@ -103,25 +64,9 @@ impl Figures {
             processing: Durations::default(),
             publishing: Durations::default(),
             stages: Step::ALL.map(|_| Durations::default()),
-            groups: Groups::default(),
-            paced: AtomicU64::new(0),
-            redis_errors: AtomicU64::new(0),
-            redis_reconnects: AtomicU64::new(0),
-            redis_was_connected: AtomicBool::new(false),
-            redis_is_connected: AtomicBool::new(false),
+            usability: Usability::new(),
+            redis: RedisFigures::default(),
         }
-    }
-
-    pub(super) fn paced(&self) -> u64 {
-        read(&self.paced)
-    }
-
-    pub(super) fn redis_errors(&self) -> u64 {
-        read(&self.redis_errors)
-    }
-
-    pub(super) fn redis_reconnects(&self) -> u64 {
-        read(&self.redis_reconnects)
     }
 
     fn told(&self, event: &Event) {
@@ -161,17 +106,6 @@ impl Figures {
             self.stages[step as usize].add(took);
         }
     }
-
-    fn redis(&self, connected: bool) {
-        if !connected {
-            // What was learned of them gets old, and nothing new is.
-            self.groups.set(&[]);
-        }
-        let was_connected = self.redis_is_connected.swap(connected, Ordering::Relaxed);
-        if connected && !was_connected && self.redis_was_connected.swap(true, Ordering::Relaxed) {
-            self.redis_reconnects.fetch_add(1, Ordering::Relaxed);
-        }
-    }
 }
 
 impl Onlooker for Figures {
@@ -180,13 +114,13 @@ impl Onlooker for Figures {
             Notice::Transition(event) | Notice::Stayed(event) => self.told(event),
             Notice::Published { event, is_again: false, .. } => self.published(event),
             Notice::Gap(gap) => self.gaps.count(gap.cause.as_str()),
-            Notice::Redis(status) => self.redis(status.connected),
+            Notice::Redis(status) => self.redis.told(status.connected),
+            Notice::Ready { event, readiness } => self.usability.ready(readiness, is_timed(event)),
+            Notice::Driver(report) => self.usability.driver(report.state),
             Notice::Started
             | Notice::Stopped
-            | Notice::Ready { .. }
             | Notice::Injected { .. }
             | Notice::Source(_)
-            | Notice::Driver(_)
             | Notice::Published { .. }
             | Notice::Error { .. } => {}
         }
@@ -205,13 +139,10 @@ impl Onlooker for Figures {
             }
             Fact::Overflowed { source } => self.overflows.count(source),
             Fact::Withheld(withheld) => self.withheld.count(withheld.reason.as_str()),
-            Fact::Paced => {
-                self.paced.fetch_add(1, Ordering::Relaxed);
-            }
-            Fact::RedisFailed => {
-                self.redis_errors.fetch_add(1, Ordering::Relaxed);
-            }
-            Fact::Groups(groups) => self.groups.set(groups),
+            Fact::DriverAttempt { outcome } => self.usability.attempt(*outcome),
+            Fact::Paced => self.redis.count_paced(),
+            Fact::RedisFailed => self.redis.count_error(),
+            Fact::Groups(groups) => self.redis.groups.set(groups),
             // Who saw an event first is counted once it is stored.
             Fact::Witnessed { .. } | Fact::Stored { .. } => {}
         }
@@ -224,10 +155,6 @@ fn is_timed(event: &Event) -> bool {
     event.synthetic.is_none()
 }
 
-fn read(count: &AtomicU64) -> u64 {
-    count.load(Ordering::Relaxed)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -235,8 +162,6 @@ mod tests {
 
     use super::*;
     use crate::journey::Journey;
-    use crate::notice::RedisStatus;
-    use crate::onlooker::GroupLag;
     use crate::test_support::event;
 
     fn counts<const N: usize>(counters: &Counters<N>) -> Vec<(&'static str, u64)> {
@@ -326,7 +251,7 @@ mod tests {
             counts(&figures.last_report).into_iter().map(|(source, _)| source).collect();
         assert_eq!(reported, ["netlink", "inotify"]);
         assert_eq!(counts(&figures.overflows), [("netlink", 1)]);
-        assert_eq!((figures.redis_errors(), figures.paced()), (1, 2));
+        assert_eq!((figures.redis.errors(), figures.redis.paced()), (1, 2));
     }
 
     #[test]
@@ -334,31 +259,5 @@ mod tests {
         let figures = Figures::new();
         tell_all(&figures, &event(1, Action::Attach, 1), false);
         assert_eq!(figures.publishing.in_ms().count(), 0);
-    }
-
-    #[test]
-    fn a_connection_that_comes_back_is_a_reconnect_and_the_first_one_is_none() {
-        let figures = Figures::new();
-        let tell = |connected| {
-            let address = String::new();
-            let status = RedisStatus { connected, address, delivery: None, reason: None, waiting: 0 };
-            figures.notice(&Notice::Redis(status));
-        };
-        for connected in [false, true, true] {
-            tell(connected);
-        }
-        let group = GroupLag { name: "plugin-loader".into(), unread: Some(2), pending: 1 };
-        figures.fact(&Fact::Groups(&[group]));
-        assert_eq!((figures.redis_reconnects(), figures.groups.read().len()), (0, 2));
-        tell(false);
-        assert_eq!(
-            figures.groups.read().len(),
-            1,
-            "how far a group is behind nobody knows while redis is away"
-        );
-        for connected in [false, true] {
-            tell(connected);
-        }
-        assert_eq!(figures.redis_reconnects(), 1);
     }
 }

@@ -33,13 +33,14 @@ pub(super) fn families(metrics: &Metrics, event_loop: Option<LoopDelay>) -> Vec<
     let mut families = events(figures, &health);
     families.push(gaps(figures, backlog));
     families.extend(sources(figures, &health));
+    families.extend(figures.usability.families(&metrics.hub));
     families.extend(outbox(&health.outbox, metrics.settings.capacity));
     families.extend([
-        single(&names::PACED, figures.paced()),
+        single(&names::PACED, figures.redis.paced()),
         single(&names::REDIS_ENABLED, metrics.settings.publishes),
         single(&names::REDIS_CONNECTED, health.redis.as_ref().is_some_and(|redis| redis.status.connected)),
-        single(&names::REDIS_RECONNECTS, figures.redis_reconnects()),
-        single(&names::REDIS_ERRORS, figures.redis_errors()),
+        single(&names::REDIS_RECONNECTS, figures.redis.reconnects()),
+        single(&names::REDIS_ERRORS, figures.redis.errors()),
     ]);
     families.extend(groups(figures));
     families.extend([
@@ -130,7 +131,7 @@ fn outbox(outbox: &OutboxStatus, capacity: u64) -> Vec<Family> {
 }
 
 fn groups(figures: &Figures) -> [Family; 2] {
-    let groups = figures.groups.read();
+    let groups = figures.redis.groups.read();
     let known = groups.iter().filter_map(|group| Some((group.name.clone(), group.unread?)));
     let unread = labelled(&names::GROUP_LAG, "group", known);
     let pending = groups.into_iter().map(|group| (group.name, group.pending));

@@ -3,13 +3,16 @@
 //! [`names`] has every name. `figures` counts what happens, where it happens, without waiting or allocating. A [`Snapshot`]
 //! of all of it is made only when somebody asks: a scrape ([`Format`] writes it), the OTLP exporter, or JavaScript.
 
+mod counters;
 mod exposition;
 mod figures;
 mod gather;
 mod groups;
 mod histogram;
 pub mod names;
+mod redis;
 mod snapshot;
+mod usability;
 
 use std::sync::Arc;
 use std::time::Duration;

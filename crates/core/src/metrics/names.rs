@@ -130,6 +130,16 @@ metrics! {
         "How often the source's buffer overflowed; each brings a gap";
     SOURCE_LAST = Gauge Seconds "usb_source_last_report_timestamp_seconds",
         "When the source last reported something, in seconds since 1970; 0 before the first time";
+    READY = Histogram Seconds "usb_ready_duration_seconds",
+        "From when a device was observed to when it was found ready, whatever stood in its way before; those that reconciliation found are left out";
+    READY_REPORTS = Counter None "usb_ready_reports_total",
+        "What was told of devices' readiness: ready, or what stands in the way; a report with several reasons counts under each";
+    NOT_READY = Gauge None "usb_devices_not_ready",
+        "Devices in whose way something stands now, by what it is; a device with several reasons counts under each";
+    DRIVER_ATTEMPTS = Counter None "usb_driver_attempts_total",
+        "How often a rule of drivers.rules was tried at a device: done, failed, or refused by the helper";
+    DRIVER_REPORTS = Counter None "usb_driver_reports_total",
+        "What rules of drivers.rules have come to, by state; failed: after as many tries as it may have";
     OUTBOX_CARRIED_OVER = Counter None "usb_outbox_carried_over_total",
         "Events that waited when the outbox was opened, or came back to be published again. carried_over + seen = published + filtered + waiting + dropped in each scrape";
     OUTBOX_SEEN = Counter None "usb_outbox_seen_total",

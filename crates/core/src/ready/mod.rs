@@ -36,7 +36,9 @@ use crate::event::Attachment;
 
 #[cfg(target_os = "linux")]
 pub(crate) use message::{Action, Heard};
-pub use readiness::{Node, Readiness};
+#[cfg(test)]
+pub(crate) use readiness::Obstacle;
+pub use readiness::{Node, Readiness, Reason};
 #[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]
 pub(crate) use udev::{MOST_LINKS, Stored};
 pub use watch::ReadyWatch;

@@ -22,6 +22,13 @@ pub struct Readiness {
     pub nodes: Vec<Node>,
 }
 
+impl Readiness {
+    /// Whether this stands in the way.
+    pub(crate) fn has(&self, reason: Reason) -> bool {
+        self.obstacles.iter().any(|obstacle| obstacle.reason == reason)
+    }
+}
+
 /// One thing that stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Obstacle {
@@ -47,6 +54,30 @@ pub enum Reason {
     UdevBusy,
     /// The process may open none of the nodes.
     NoPermission,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::KernelBusy,
+        Self::NotConfigured,
+        Self::NoDriver,
+        Self::NoNode,
+        Self::UdevBusy,
+        Self::NoPermission,
+    ];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::KernelBusy => "kernel-busy",
+            Self::NotConfigured => "not-configured",
+            Self::NoDriver => "no-driver",
+            Self::NoNode => "no-node",
+            Self::UdevBusy => "udev-busy",
+            Self::NoPermission => "no-permission",
+        }
+    }
 }
 
 /// An interface and its driver.
@@ -124,4 +155,16 @@ pub enum Access {
     Write,
     /// Both.
     ReadWrite,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_has_one_word_wherever_it_is_told() {
+        for reason in Reason::ALL {
+            assert_eq!(serde_json::to_value(reason).expect("a word"), reason.as_str());
+        }
+    }
 }

@@ -196,6 +196,7 @@ impl Watching {
         let now = Instant::now();
         if has_lost {
             self.lost_at = Some(now);
+            tracing::debug!("messages about drivers and udev were lost: sysfs is looked at instead");
             self.devices.values_mut().for_each(|device| device.listening.lose());
         }
         for message in heard {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::bind_uevents::BindUevents;
 use super::helper::Answer;
 use super::kernel::Kernel;
+use super::outcome::Outcome;
 use super::performer::Performer;
 use super::plan::{Facts, plan};
 use super::request::Request;
@@ -18,23 +19,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// After one interface has got a driver, how long the others are waited for.
 const QUIET: Duration = Duration::from_millis(300);
 const LOOK: Duration = Duration::from_millis(20);
-
-/// What has come of it.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// There is nothing to do, or nobody left to do it for.
-    Nothing,
-    /// It is as the rule wants it.
-    Done {
-        state: DriverState,
-        interfaces: Vec<BoundInterface>,
-        requests: Vec<String>,
-        /// What of it has failed all the same.
-        reason: Option<String>,
-    },
-    /// Another try may help, unless it was refused.
-    Failed { reason: String, is_final: bool, requests: Vec<String> },
-}
 
 /// What was asked for.
 #[derive(Default)]

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{Announcer, INJECTED, SIMULATED};
 use crate::error::Error;
-use crate::event::Attachment;
+use crate::event::{Attachment, Event};
 use crate::notice::Notice;
 use crate::ready::{Awaited, News, Readiness, ReadyConfig, ReadyWatch, Tell};
 
@@ -66,19 +66,22 @@ impl Announcer {
             self.readying.awaited.remove(&instance);
         }
         let Some(event) = self.hub.attached(instance) else { return };
-        let Attachment { device, .. } = &*event.attachment;
-        let paths: Vec<&str> = readiness.nodes.iter().filter_map(|node| node.path.as_deref()).collect();
-        let obstacles: Vec<&str> =
-            readiness.obstacles.iter().map(|obstacle| obstacle.detail.as_str()).collect();
-        tracing::debug!(
-            event_id = event.event_id(),
-            port = device.port_path.name(),
-            is_ready = readiness.is_ready,
-            elapsed_ms = readiness.elapsed_ms,
-            nodes = paths.join(" "),
-            obstacles = obstacles.join("; "),
-            "ready"
-        );
+        log(&event, &readiness);
         self.hub.tell(&Notice::Ready { event, readiness: readiness.into() });
+    }
+}
+
+/// What stands in a device's way somebody may have to put aside; that nothing does is a step like any other.
+fn log(event: &Event, readiness: &Readiness) {
+    let Readiness { elapsed_ms, nodes, obstacles, .. } = readiness;
+    let event_id = event.event_id();
+    let port = event.attachment.device.port_path.name();
+    let paths: Vec<&str> = nodes.iter().filter_map(|node| node.path.as_deref()).collect();
+    let nodes = paths.join(" ");
+    if readiness.is_ready {
+        tracing::debug!(event_id, port, elapsed_ms, nodes, "ready");
+    } else {
+        let details: Vec<&str> = obstacles.iter().map(|obstacle| obstacle.detail.as_str()).collect();
+        tracing::info!(event_id, port, elapsed_ms, nodes, obstacles = details.join("; "), "not ready");
     }
 }

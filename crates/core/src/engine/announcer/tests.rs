@@ -1,7 +1,9 @@
 use super::*;
 use crate::config::{FiltersConfig, OutboxConfig};
 use crate::delivery::Delivery;
+use crate::log::{Log, LogLevel};
 use crate::outbox::{Series, StatusBoard};
+use crate::ready::{Node, Obstacle, Readiness, Reason};
 use crate::test_support::{device, event};
 
 /// An announcer with one attachment of an earlier run, in this boot or another.
@@ -164,4 +166,37 @@ fn a_serial_number_that_a_device_has_that_is_held_back_is_in_use() {
     device.address.device = 3;
     announcer.attach(&Key::Kernel("1-2".into()), device.clone(), cause(Backend::Netlink));
     assert_eq!(named(&intake), (vec!["1209:0077@usb1-1".into()], vec!["X".into()]));
+}
+
+#[test]
+fn how_far_a_device_is_has_a_line_of_its_event_and_what_stands_in_its_way_is_for_people() {
+    let (mut announcer, _) = nothing_earlier(&FiltersConfig::default());
+    announcer.attach(&Key::Kernel("1-4.2".into()), device(), cause(Backend::Netlink));
+    let instance = announcer.hub.devices()[0].attachment.instance;
+    let readiness = |obstacles: Vec<Obstacle>| Readiness {
+        is_ready: obstacles.is_empty(),
+        obstacles,
+        timestamp: 0,
+        elapsed_ms: 12.5,
+        interfaces: Vec::new(),
+        capabilities: Vec::new(),
+        nodes: vec![Node { path: Some("/dev/ttyUSB0".into()), ..Node::default() }],
+    };
+    let busy = Obstacle { reason: Reason::UdevBusy, detail: "udev has not finished with ttyUSB0".into() };
+    let log = Log::new(Arc::new(LogLevel::new("debug").expect("a level")), Box::new(|| ()));
+    log.set_listened(true);
+    log.within(|| {
+        announcer.tell_ready(instance, readiness(vec![busy]));
+        announcer.tell_ready(instance, readiness(Vec::new()));
+    });
+    let (lines, _) = log.take(8);
+    let told: Vec<_> = lines.iter().map(|line| (line.level, line.message.as_str())).collect();
+    assert_eq!(told, [("info", "not ready"), ("debug", "ready")]);
+    let lines = serde_json::to_value(&lines).expect("lines");
+    for line in lines.as_array().expect("lines") {
+        assert_eq!(line["eventId"], "test:2");
+        assert_eq!(line["fields"]["port"], "1-4.2");
+        assert_eq!(line["fields"]["nodes"], "/dev/ttyUSB0");
+    }
+    assert_eq!(lines[0]["fields"]["obstacles"], "udev has not finished with ttyUSB0");
 }
