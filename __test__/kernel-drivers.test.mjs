@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 
 import { openQemuBed } from './beds/qemu/index.mjs';
+import { seriesOf } from './exposition.mjs';
 import { bringInVhci, saidBy } from './guest-shell.mjs';
 import { observe } from './observe.mjs';
 import { until } from './until.mjs';
@@ -15,6 +16,7 @@ import { until } from './until.mjs';
 const checkout = fileURLToPath(new URL('..', import.meta.url));
 const cli = join(checkout, 'bin/usb-daemon.js');
 const SOCKET = '/run/autoweave-usb/driver.sock';
+const PORT = 8099;
 const patience = { timeoutMs: 120_000 };
 // Each request starts a process of Node's, under emulation.
 vi.setConfig({ testTimeout: 240_000 });
@@ -84,9 +86,9 @@ async function pull(handle) {
 }
 
 /** A daemon of the service's user, without any right. */
-async function daemon(drivers) {
-  const config = { redis: false, monitoring: { enabled: false }, drivers: { rules: RULES, ...drivers } };
-  const observer = await observe(bed, { config, user: account, only: ['device:attach', 'device:ready', 'driver', 'error'] });
+async function daemon(drivers, monitoring = { enabled: false }) {
+  const config = { redis: false, monitoring, drivers: { rules: RULES, ...drivers } };
+  const observer = await observe(bed, { config, user: account, only: ['device:attach', 'device:ready', 'driver', 'error', 'log'] });
   await observer.ask('start');
   const status = await guest(`cat /proc/${observer.pid}/status`);
   expect(status).toMatch(/^CapEff:\s*0+$/m);
@@ -196,7 +198,7 @@ it('a serial adapter that no driver claims becomes a tty by one rule', async () 
 });
 
 it('a rule that cannot work is tried as often as it may be, and one that is not allowed once', async () => {
-  const observer = await daemon({ helper: SOCKET });
+  const observer = await daemon({ helper: SOCKET }, { healthcheck_port: PORT });
   const [hopeless, forbidden] = [await plugged(adapter(0xf001, 'HOPELESS')), await plugged(adapter(0xf002, 'FORBIDDEN'))];
   const failed = await report(observer, hopeless);
   expect([failed.state, failed.attempts, failed.requests]).toEqual(['failed', 2, ['module no_such_module']]);
@@ -205,6 +207,14 @@ it('a rule that cannot work is tried as often as it may be, and one that is not 
   expect([refused.state, refused.attempts]).toEqual(['failed', 1]);
   expect(refused.reason).toBe("module cp210x: the helper's list does not allow module cp210x");
   expect(await guest('ls -d /sys/module/cp210x 2>/dev/null || true')).toBe('');
+  // Each try has its line and its number.
+  const lines = observer.of('log').map(({ value }) => value).filter(({ message }) => message === 'driver rule failed');
+  const triesOf = ({ eventId }) => lines.filter((line) => line.eventId === eventId).map(({ level, fields }) => [level, fields.attempts, fields.is_last]);
+  expect([triesOf(failed), triesOf(refused)]).toEqual([[['warn', 1, false], ['warn', 2, true]], [['warn', 1, true]]]);
+  const scrape = `fetch('http://127.0.0.1:${PORT}/metrics').then(async (answer) => console.log(await answer.text()))`;
+  const series = seriesOf((await bed.exec([process.execPath, '-e', scrape], { cwd: '/' })).stdout);
+  const counted = (name, label) => Object.fromEntries([...series].filter(([each, value]) => each.startsWith(`${name}{`) && value > 0).map(([each, value]) => [each.match(new RegExp(`${label}="([^"]*)"`))[1], value]));
+  expect([counted('usb_driver_attempts_total', 'outcome'), counted('usb_driver_reports_total', 'state')]).toEqual([{ failed: 2, refused: 1 }, { failed: 2 }]);
   for (const each of [hopeless, forbidden]) await pull(each);
   await observer.end();
 });

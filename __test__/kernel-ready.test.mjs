@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openQemuBed } from './beds/qemu/index.mjs';
+import { seriesOf } from './exposition.mjs';
 import { observe, observing } from './observe.mjs';
 
 const PLUGS = Number(process.env.USB_DAEMON_READY_PLUGS ?? 12);
@@ -14,7 +15,7 @@ const NODES = { keyboard: 'input', storage: 'block', serial: 'tty', tablet: 'hid
 const KINDS = Object.keys(NODES);
 /** A plug with slow rules takes a second or two; a machine that is shared may take many times that. */
 const PLUG_LIMIT_MS = 60_000;
-const PORT = 8097;
+const [PORT, PORT_OF_NOBODY] = [8097, 8098];
 const cli = fileURLToPath(new URL('../bin/usb-daemon.js', import.meta.url));
 const opener = fileURLToPath(new URL('./ready-opener.cjs', import.meta.url));
 
@@ -38,6 +39,12 @@ function addressOf({ event, value }) {
   return `${location.busNumber}:${location.deviceAddress}`;
 }
 
+/** What a daemon in the guest says to a scrape. */
+async function scraped(bed, port) {
+  const program = `fetch('http://127.0.0.1:${port}/metrics').then(async (answer) => console.log(await answer.text()))`;
+  return seriesOf((await bed.exec([process.execPath, '-e', program])).stdout);
+}
+
 async function must(bed, command) {
   const { code, stderr } = await bed.shell(command, { cwd: '/' });
   if (code !== 0) throw new Error(`in the guest: ${stderr}`);
@@ -51,7 +58,7 @@ describe('readiness in a real kernel with a udevd whose rules are slow', () => {
     bed = await openQemuBed({ udev: true, controllers: CONTROLLERS });
     await bed.loadModule('cdc_ether', 'cdc_acm');
     await must(bed, `mkdir -p /etc/udev/rules.d && cat > /etc/udev/rules.d/01-slow.rules <<'END'\n${SLOW_RULES}\nEND\nudevadm control --reload`);
-    observer = await observing(bed, [process.execPath, opener, JSON.stringify({ config })]);
+    observer = await observing(bed, [process.execPath, opener, JSON.stringify({ config: { ...config, monitoring: { healthcheck_port: PORT } } })]);
     await observer.ask('start');
   }, 120_000);
   afterAll(() => bed?.close());
@@ -113,6 +120,18 @@ describe('readiness in a real kernel with a udevd whose rules are slow', () => {
     }
     // Root hubs: they were there at the start.
     expect([...open.values()]).toEqual(Array(2 * CONTROLLERS).fill(1));
+  });
+
+  it('has its figures: how long each plug took, and nothing that stands in the way', async () => {
+    const series = await scraped(bed, PORT);
+    const took = observer.said.filter(({ event }) => event === 'device:ready').filter(({ value }) => value.device.synthetic === undefined).map(({ value }) => value.elapsedMs / 1000);
+    expect(took.length).toBeGreaterThanOrEqual(PLUGS);
+    expect(series.get('usb_ready_duration_seconds_count')).toBe(took.length);
+    expect(series.get('usb_ready_duration_seconds_sum')).toBeCloseTo(took.reduce((sum, one) => sum + one, 0), 3);
+    expect(series.get('usb_ready_reports_total{outcome="ready"}')).toBe(took.length + 2 * CONTROLLERS);
+    const others = [...series].filter(([name]) => /^usb_(devices_not_ready|ready_reports_total)\{/.test(name) && !name.includes('"ready"'));
+    expect(others).toHaveLength(12);
+    expect(others.filter(([, value]) => value !== 0)).toEqual([]);
   });
 
   it('has the driver of each interface, and a network interface without a node', async () => {
@@ -177,8 +196,8 @@ describe('readiness in a real kernel with a udevd whose rules are slow', () => {
   }, 120_000);
 
   it('says whom the nodes shut out, as soon as udev has nothing more to give, over HTTP as well', async () => {
-    const monitoring = { healthcheck_port: PORT };
-    const nobody = await observe(bed, { config: { ...config, monitoring }, user: 'nobody', only: ['device:ready', 'error'] });
+    const monitoring = { healthcheck_port: PORT_OF_NOBODY };
+    const nobody = await observe(bed, { config: { ...config, monitoring }, user: 'nobody', only: ['device:ready', 'error', 'log'] });
     await nobody.ask('start');
     const handle = await bed.plug({ kind: 'serial', controller: 2, port: '1', serial: 'SHUT' });
     await bed.settle(handle, 'bind');
@@ -187,7 +206,12 @@ describe('readiness in a real kernel with a udevd whose rules are slow', () => {
     expect(ready.value.obstacles[0].detail).toMatch(/^the user with ID 65534 may open none of \/dev\/ttyUSB\d \(0660, user 0, group 20\)$/);
     expect(ready.value).toMatchObject({ isReady: false });
     const { device, ...readiness } = ready.value;
-    const program = `fetch('http://127.0.0.1:${PORT}/devices').then(async (answer) => console.log(await answer.text()))`;
+    const isItsLine = ({ event, value }) => event === 'log' && value.message === 'not ready' && value.eventId === device.eventId;
+    const { value: line } = await nobody.waitFor(isItsLine, 'a line of the log');
+    expect(line).toMatchObject({ level: 'info', fields: { port: handle.name, obstacles: ready.value.obstacles[0].detail } });
+    const series = await scraped(bed, PORT_OF_NOBODY);
+    expect([series.get('usb_devices_not_ready{reason="no-permission"}'), series.get('usb_ready_reports_total{outcome="no-permission"}'), series.get('usb_ready_duration_seconds_count')]).toEqual([1, 1, 0]);
+    const program = `fetch('http://127.0.0.1:${PORT_OF_NOBODY}/devices').then(async (answer) => console.log(await answer.text()))`;
     const { devices } = JSON.parse((await bed.exec([process.execPath, '-e', program])).stdout);
     expect(devices.find(({ signature }) => signature === device.signature).readiness).toEqual(readiness);
     await bed.unplug(handle);

@@ -1,7 +1,6 @@
-// The command line on a USB tree with real uevents: list, watch, wait and doctor.
+// The command line on a USB tree with real uevents: list, watch and wait.
 
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { findBinary, openNamespaceBed } from './beds/namespace/index.mjs';
 import { Program } from './beds/namespace/program.mjs';
@@ -220,45 +219,5 @@ describe('wait', () => {
     const { code, stdout, stderr } = await run(['wait', '--vendor', '0627', '--gone', '--timeout', '50ms']);
     expect(stderr).toEqual(['error: a device is still there after 50ms: vendor 0627 [ERR_USB_TIMEOUT]']);
     expect([code, stdout]).toEqual([3, []]);
-  });
-});
-
-describe('doctor', () => {
-  const doctor = async (options) => {
-    const { code, stdout } = await run(['doctor', '--no-redis', '--json'], options);
-    return { code, of: (subject) => stdout.map((line) => JSON.parse(line)).find((finding) => finding.subject === subject) };
-  };
-
-  it('finds everything as it should be', async () => {
-    await open([MOUSE]);
-    const { code, of } = await doctor();
-    expect(of('usb bus').found).toBe('2 buses with 1 devices on them');
-    for (const subject of ['uevents', 'receive buffer', 'namespaces', 'libusb', 'device nodes', 'sysfs']) expect(of(subject)).toMatchObject({ grade: 'ok' });
-    expect(code).toBe(0);
-  });
-
-  it('says whether what was missed is told, and who may not clear it away', async () => {
-    await open([]);
-    const spool = join(stateFolder(), 'spool');
-    const helper = async (options) => (await doctor({ env: { USB_DAEMON_SET: `fallback.spool_path=${spool}` }, ...options })).of('udev helper');
-    expect(await helper()).toEqual({ subject: 'udev helper', grade: 'ok', found: expect.stringMatching(/spool is not there: .*usb-daemon udev install/) });
-    await mkdir(spool);
-    await chmod(dirname(spool), 0o755);
-    expect((await helper()).found).toBe(`${spool}: no record waits`);
-    for (const number of [11, 12]) await writeFile(join(spool, `${String(number).padStart(20, '0')}.event`), '');
-    expect((await helper()).found).toBe(`${spool}: 2 records wait for a daemon`);
-    for (const [mode, expected] of [[0o755, 'records cannot be removed'], [0o700, 'cannot be read']]) {
-      await chmod(spool, mode);
-      expect(await helper({ user: 'nobody' })).toMatchObject({ grade: 'warn', found: expect.stringContaining(expected), advice: expect.stringContaining('autoweave') });
-    }
-  });
-
-  it('says what a user namespace and a missing right take away', async () => {
-    await open([MOUSE], { unprivileged: true, devfs: false });
-    const { code, of } = await doctor();
-    expect(of('namespaces')).toMatchObject({ grade: 'warn', found: expect.stringContaining('the kernel sends no uevents here'), advice: expect.stringContaining('--userns=host') });
-    expect(of('receive buffer')).toMatchObject({ grade: 'warn', advice: expect.stringContaining('net.core.rmem_max=') });
-    expect(of('device nodes')).toMatchObject({ grade: 'warn' });
-    expect(code).toBe(0);
   });
 });

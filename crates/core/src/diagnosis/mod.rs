@@ -4,12 +4,16 @@
 //! is changed: no device is opened, no lock is taken, nothing is written, and Redis is only asked.
 
 mod clocks;
+#[cfg_attr(not(target_os = "linux"), path = "drivers_elsewhere.rs")]
+mod drivers;
 #[cfg(target_os = "linux")]
 mod helper;
 #[cfg_attr(not(target_os = "linux"), path = "locks_elsewhere.rs")]
 mod locks;
 #[cfg(target_os = "linux")]
 mod namespace;
+#[cfg(target_os = "linux")]
+mod readiness;
 mod redis;
 mod rights;
 #[cfg_attr(not(target_os = "linux"), path = "senses_elsewhere.rs")]
@@ -83,16 +87,17 @@ type Tell<'a> = &'a dyn Fn(Finding);
 type Question = fn(&Config, Tell<'_>);
 
 #[cfg(not(target_os = "linux"))]
-const QUESTIONS: [(&str, Question); 5] = [
+const QUESTIONS: [(&str, Question); 6] = [
     ("usb bus", senses::bus),
     ("libusb", senses::libusb),
+    ("drivers", drivers::rules),
     ("outbox", store::outbox),
     ("clock", clocks::here),
     ("redis", redis::server),
 ];
 
 #[cfg(target_os = "linux")]
-const QUESTIONS: [(&str, Question); 10] = [
+const QUESTIONS: [(&str, Question); 12] = [
     ("usb bus", senses::bus),
     ("uevents", senses::uevents),
     ("namespaces", namespace::reach),
@@ -100,6 +105,8 @@ const QUESTIONS: [(&str, Question); 10] = [
     ("device nodes", senses::nodes),
     ("sysfs", senses::sysfs),
     ("udev helper", helper::folder),
+    ("readiness", readiness::heard),
+    ("drivers", drivers::rules),
     ("outbox", store::outbox),
     ("clock", clocks::here),
     ("redis", redis::server),

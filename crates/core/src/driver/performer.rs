@@ -1,6 +1,7 @@
 //! Who carries requests out for a daemon: itself, where it has the rights, or the helper behind a socket.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::fmt;
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use super::request::{CHECK, Request};
 use crate::config::DriversConfig;
 
 /// Longer than modprobe may take.
-const PATIENCE: Duration = Duration::from_secs(40);
+pub(super) const PATIENCE: Duration = Duration::from_secs(40);
 /// How soon a stop is noticed.
 const LOOK: Duration = Duration::from_millis(100);
 const LONGEST_ANSWER: usize = 4 << 10;
@@ -21,6 +22,13 @@ const LONGEST_ANSWER: usize = 4 << 10;
 pub(super) enum Performer {
     Itself(Kernel),
     Helper(PathBuf),
+}
+
+/// The helper cannot be reached, or does not answer.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    pub(crate) helper: PathBuf,
+    pub(crate) error: io::Error,
 }
 
 impl Performer {
@@ -34,50 +42,84 @@ impl Performer {
             Self::Itself(kernel) => {
                 kernel.carry_out(request, stop).map_or_else(Answer::Failed, |()| Answer::Done)
             }
-            Self::Helper(socket) => ask(socket, &request.to_string(), stop),
+            Self::Helper(socket) => match ask(socket, &format!("{request}\n"), 1, PATIENCE, stop) {
+                Ok(mut answers) => answers.pop().unwrap_or_else(|| Answer::parse("")),
+                Err(unanswered) => Answer::Failed(unanswered.to_string()),
+            },
         }
     }
 
-    /// The right that is lacking for it, and where.
-    pub(super) fn lacks(&self, request: &Request) -> Option<String> {
+    /// Whether each of these would be done: if not, what is lacking for it. The helper gets so much patience for all of them together.
+    ///
+    /// # Errors
+    /// Where the helper cannot be reached, or does not answer.
+    pub(super) fn check(&self, requests: &[Request], patience: Duration) -> Result<Vec<Answer>, Unanswered> {
         match self {
-            Self::Itself(kernel) => kernel.lacks(request),
+            Self::Itself(kernel) => {
+                let lacks = |request| kernel.lacks(request).map_or(Answer::Done, Answer::Failed);
+                Ok(requests.iter().map(lacks).collect())
+            }
             Self::Helper(socket) => {
-                match ask(socket, &format!("{CHECK}{request}"), &AtomicBool::new(false)) {
-                    Answer::Done => None,
-                    Answer::Refused(why) | Answer::Failed(why) => Some(why),
-                }
+                let check = |request: &Request| [CHECK.to_owned(), request.to_string(), "\n".to_owned()];
+                let lines: String = requests.iter().flat_map(check).collect();
+                ask(socket, &lines, requests.len(), patience, &AtomicBool::new(false))
             }
         }
     }
 }
 
-/// One request, one answer, one connection: whoever serves it may end with it.
-fn ask(socket: &Path, line: &str, stop: &AtomicBool) -> Answer {
-    let failed =
-        |error: std::io::Error| Answer::Failed(format!("the helper at {}: {error}", socket.display()));
-    let mut stream = match UnixStream::connect(socket) {
-        Ok(stream) => stream,
-        Err(error) => return failed(error),
-    };
-    if let Err(error) = stream.set_read_timeout(Some(LOOK)).and_then(|()| writeln!(stream, "{line}")) {
-        return failed(error);
+impl fmt::Display for Unanswered {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "the helper at {}: {}", self.helper.display(), self.error)
     }
-    let until = Instant::now() + PATIENCE;
-    let (mut answer, mut buffer) = (Vec::new(), [0; 512]);
-    while answer.len() < LONGEST_ANSWER && !answer.contains(&b'\n') {
+}
+
+/// So many requests, a line each, and as many answers. One connection: whoever serves it ends with it.
+fn ask(
+    helper: &Path,
+    lines: &str,
+    count: usize,
+    patience: Duration,
+    stop: &AtomicBool,
+) -> Result<Vec<Answer>, Unanswered> {
+    let said = said(helper, lines, count, patience, stop);
+    let said = said.map_err(|error| Unanswered { helper: helper.to_owned(), error })?;
+    let mut answers: Vec<Answer> = String::from_utf8_lossy(&said).lines().map(Answer::parse).collect();
+    // Whoever has ended without a word has given none.
+    answers.resize_with(count, || Answer::parse(""));
+    Ok(answers)
+}
+
+/// What the helper says: so many lines, or fewer where it ends before.
+fn said(
+    helper: &Path,
+    lines: &str,
+    count: usize,
+    patience: Duration,
+    stop: &AtomicBool,
+) -> io::Result<Vec<u8>> {
+    let until = Instant::now() + patience;
+    let mut stream = UnixStream::connect(helper)?;
+    stream.set_read_timeout(Some(LOOK))?;
+    stream.set_write_timeout(Some(patience))?;
+    stream.write_all(lines.as_bytes())?;
+    let (mut said, mut buffer, mut ends) = (Vec::new(), [0; 512], 0);
+    while ends < count && said.len() < LONGEST_ANSWER * count {
         match stream.read(&mut buffer) {
             Ok(0) => break,
-            Ok(count) => answer.extend_from_slice(&buffer[..count]),
+            Ok(length) => {
+                ends += buffer[..length].split(|byte| *byte == b'\n').count() - 1;
+                said.extend_from_slice(&buffer[..length]);
+            }
             Err(error) if is_passing(error.kind()) => {}
-            Err(error) => return failed(error),
+            Err(error) => return Err(error),
         }
         let is_over = stop.load(Ordering::Relaxed) || Instant::now() > until;
-        if is_over && !answer.contains(&b'\n') {
-            return failed(ErrorKind::TimedOut.into());
+        if is_over && ends < count {
+            return Err(ErrorKind::TimedOut.into());
         }
     }
-    Answer::parse(&String::from_utf8_lossy(&answer))
+    Ok(said)
 }
 
 fn is_passing(kind: ErrorKind) -> bool {
@@ -103,20 +145,28 @@ mod tests {
         let listener = UnixListener::bind(&socket).expect("a socket");
         let helper = std::thread::spawn(move || {
             let mut asked = Vec::new();
-            for answer in ["ok\n", "refused: no\n", ""] {
-                let (mut stream, _) = listener.accept().expect("a client");
-                let mut line = String::new();
-                BufReader::new(&stream).read_line(&mut line).expect("a line");
-                asked.push(line);
-                stream.write_all(answer.as_bytes()).expect("answered");
+            for answers in [&["ok\n"][..], &["refused: no\n", "ok\n"], &[""]] {
+                let (stream, _) = listener.accept().expect("a client");
+                let mut from = BufReader::new(&stream);
+                for answer in answers {
+                    let mut line = String::new();
+                    from.read_line(&mut line).expect("a line");
+                    asked.push(line);
+                    (&stream).write_all(answer.as_bytes()).expect("answered");
+                }
             }
             asked
         });
         assert_eq!(performer.carry_out(&request, &stop), Answer::Done);
-        assert_eq!(performer.lacks(&request).as_deref(), Some("no"));
+        let both = [request.clone(), Request::parse("module y").expect("a request")];
+        let checked = performer.check(&both, PATIENCE).expect("answers");
+        assert_eq!(checked, [Answer::Refused("no".into()), Answer::Done]);
         // It has ended without a word.
         assert!(matches!(performer.carry_out(&request, &stop), Answer::Failed(_)));
-        assert_eq!(helper.join().expect("no panic"), ["module x\n", "check module x\n", "module x\n"]);
+        assert_eq!(
+            helper.join().expect("no panic"),
+            ["module x\n", "check module x\n", "check module y\n", "module x\n"]
+        );
         std::fs::remove_file(socket).expect("removed");
     }
 
@@ -133,9 +183,26 @@ mod tests {
             }
             sent
         });
-        let answer = ask(&socket, "module x", &AtomicBool::new(true));
+        let answer = ask(&socket, "module x\n", 1, PATIENCE, &AtomicBool::new(true));
         std::fs::remove_file(&socket).expect("removed");
-        assert!(matches!(answer, Answer::Failed(_)));
+        assert!(answer.is_err());
         assert!(helper.join().expect("no panic") < LONGEST_ANSWER, "all was waited for");
+    }
+
+    #[test]
+    fn a_helper_that_says_nothing_is_not_waited_for_longer_than_one_has_patience() {
+        let socket = std::env::temp_dir().join(format!("usb-daemon-silent-{}", std::process::id()));
+        let silent = UnixListener::bind(&socket).expect("a socket");
+        let request = Request::parse("module x").expect("a request");
+        let performer = Performer::Helper(socket.clone());
+        let checked = performer.check(&[request], Duration::from_millis(1));
+        // What asks for nothing only finds out that somebody is there.
+        let reached = performer.check(&[], Duration::from_millis(1));
+        drop(silent);
+        let refused = performer.check(&[], PATIENCE).map_err(|unanswered| unanswered.error.kind());
+        std::fs::remove_file(socket).expect("removed");
+        assert_eq!(checked.map_err(|unanswered| unanswered.error.kind()), Err(ErrorKind::TimedOut));
+        assert_eq!(reached.expect("reached"), []);
+        assert_eq!(refused, Err(ErrorKind::ConnectionRefused));
     }
 }

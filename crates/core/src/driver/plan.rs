@@ -57,6 +57,17 @@ pub(crate) fn plan(rule: &DriverRuleConfig, facts: &Facts) -> Vec<Request> {
     requests
 }
 
+/// What a rule asks for whichever of its devices comes.
+pub(crate) fn of_any_device(rule: &DriverRuleConfig) -> Vec<Request> {
+    let DriverRuleConfig { condition, module, driver, new_id, .. } = rule;
+    let mut requests: Vec<Request> = module.clone().map(Request::Module).into_iter().collect();
+    let ids = condition.vendor_id.zip(condition.product_id);
+    if let (Some(driver), Some((vendor, product)), true) = (driver, ids, new_id.unwrap_or(true)) {
+        requests.push(Request::NewId { driver: driver.clone(), vendor: vendor.0, product: product.0 });
+    }
+    requests
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -103,5 +114,23 @@ mod tests {
         let rule = json!({ "match": { "vendor_id": 1 }, "module": "x", "driver": "x" });
         assert!(planned(rule.clone(), &[Some("usbhid"), Some("x")], true).is_empty());
         assert!(planned(rule, &[], true).is_empty(), "nor is one without interfaces touched");
+    }
+
+    #[test]
+    fn some_of_it_is_known_before_a_device_is_there() {
+        let asked = |rule: serde_json::Value| -> Vec<String> {
+            let rule: DriverRuleConfig = serde_json::from_value(rule).expect("a rule");
+            of_any_device(&rule).iter().map(Request::to_string).collect()
+        };
+        let (of, of_many) = (json!({ "vendor_id": "1209", "product_id": "dead" }), json!({ "vendor_id": 1 }));
+        for (rule, expected) in [
+            (json!({ "match": of, "module": "x", "driver": "y" }), &["module x", "new-id y 1209 dead"][..]),
+            (json!({ "match": of, "driver": "y", "new_id": false }), &[]),
+            (json!({ "match": of_many, "module": "x", "driver": "y" }), &["module x"]),
+            (json!({ "match": of }), &[]),
+            (json!({ "match": of, "authorized": false }), &[]),
+        ] {
+            assert_eq!(asked(rule.clone()), expected, "{rule}");
+        }
     }
 }

@@ -17,6 +17,8 @@ mod message;
 mod readiness;
 #[cfg(target_os = "linux")]
 mod socket;
+#[cfg(target_os = "linux")]
+mod survey;
 #[cfg(all(test, target_os = "linux"))]
 mod test_folder;
 #[cfg(target_os = "linux")]
@@ -39,6 +41,8 @@ pub(crate) use message::{Action, Heard};
 #[cfg(test)]
 pub(crate) use readiness::Obstacle;
 pub use readiness::{Node, Readiness, Reason};
+#[cfg(target_os = "linux")]
+pub(crate) use survey::{Survey, shut_out};
 #[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]
 pub(crate) use udev::{MOST_LINKS, Stored};
 pub use watch::ReadyWatch;

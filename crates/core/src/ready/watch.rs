@@ -23,8 +23,8 @@ use crate::platform::alarm::Alarm;
 use crate::platform::thread::stand_back;
 use crate::threads;
 
-const RUN_UDEV: &str = "/run/udev";
-const DEV: &str = "/dev";
+pub(super) const RUN_UDEV: &str = "/run/udev";
+pub(super) const DEV: &str = "/dev";
 /// How long news of a device may wait. By then its event has been told and published: to wake this thread meanwhile costs whoever does, and it
 /// runs where those who do that would.
 const STANDS_ASIDE: Duration = Duration::from_millis(2);
