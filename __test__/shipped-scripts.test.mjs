@@ -1,7 +1,7 @@
 // The shell scripts of this repository, as shellcheck reads them, and what setting up shows.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -42,5 +42,32 @@ describe('building at the first start', () => {
   it('shows it elsewhere only where it fails', () => {
     expect(build({ code: 0 })).toEqual([0, []]);
     expect(build({ code: 1 })).toEqual([1, ['Compiling serde']]);
+  });
+});
+
+describe('the kernel that the tests boot', () => {
+  /** Runs qemu-kernel.sh in a checkout of its own, whose cache has a kernel with these files, and where apt has nothing to give. */
+  function fetch(files) {
+    const place = mkdtempSync(join(tmpdir(), 'usb-daemon-setup-'));
+    onTestFinished(() => rmSync(place, { recursive: true, force: true }));
+    cpSync(join(checkout, 'scripts/setup'), join(place, 'scripts/setup'), { recursive: true });
+    const script = join(place, 'scripts/setup/qemu-kernel.sh');
+    const kernel = join(place, '.cache/qemu/kernel');
+    mkdirSync(kernel, { recursive: true });
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(kernel, name), text ?? readFileSync(script));
+    mkdirSync(join(place, 'bin'));
+    writeFileSync(join(place, 'bin/apt-cache'), '#!/bin/sh\n', { mode: 0o755 });
+    const { status, stderr } = spawnSync('sh', [script], { encoding: 'utf8', env: { ...process.env, PATH: `${join(place, 'bin')}:${process.env.PATH}` } });
+    return [status, stderr, readdirSync(join(place, '.cache/qemu')), readdirSync(kernel)];
+  }
+  const refusal = 'qemu-kernel: apt knows no linux-image-amd64; run apt-get update\n';
+
+  it('is left alone where this version of the script has put it there', () => {
+    expect(fetch({ release: '6.1', 'made-by': undefined })).toEqual([0, '', ['kernel'], ['made-by', 'release']]);
+  });
+
+  it('is fetched anew where another version has, and stays as long as that fails', () => {
+    expect(fetch({ release: '6.1' })).toEqual([1, refusal, ['kernel'], ['release']]);
+    expect(fetch({ release: '6.1', 'made-by': '#!/bin/sh\n' })).toEqual([1, refusal, ['kernel'], ['made-by', 'release']]);
   });
 });

@@ -1,20 +1,21 @@
 #!/bin/sh
 # Puts Debian's current amd64 kernel, unpacked and not installed, where the QEMU bed looks for it:
-#   .cache/qemu/kernel/{vmlinux,modules/,release}
-# Does nothing when it is there already; --force fetches the newest one.
+#   .cache/qemu/kernel/{vmlinux,modules/,release,made-by}
+# Does nothing when it is there already, made by this very script; --force fetches the newest one.
 set -eu
 
 checkout=$(cd "$(dirname "$0")/../.." && pwd)
 cache=$checkout/.cache/qemu
 kernel=$cache/kernel
+script=$checkout/scripts/setup/qemu-kernel.sh
 
-[ "${1-}" = --force ] || [ ! -e "$kernel/release" ] || exit 0
+[ "${1-}" = --force ] || ! cmp -s "$script" "$kernel/made-by" || exit 0
 
 missing=
-for tool in apt-get apt-cache dpkg xz grep tail; do
+for tool in apt-get apt-cache dpkg xz grep tail cmp; do
 	command -v "$tool" >/dev/null || missing="$missing $tool"
 done
-[ -z "$missing" ] || { echo "qemu-kernel: missing:$missing (Debian packages: apt dpkg xz-utils grep coreutils)" >&2; exit 1; }
+[ -z "$missing" ] || { echo "qemu-kernel: missing:$missing (Debian packages: apt dpkg xz-utils grep coreutils diffutils)" >&2; exit 1; }
 
 mkdir -p "$cache"
 work=$(mktemp -d "$cache/unpack.XXXXXX")
@@ -50,16 +51,27 @@ modules=tree/lib/modules/$release/kernel
 find "$modules" -name '*.ko.xz' -exec xz -d {} +
 
 # Nothing that the bed ever loads, and half of the size.
-for unwanted in sound drivers/gpu drivers/media drivers/net/ethernet drivers/net/wireless drivers/infiniband; do
+for unwanted in drivers/gpu drivers/net/ethernet drivers/net/wireless drivers/infiniband; do
 	rm -rf "${modules:?}/$unwanted"
 done
+# Of sound, what USB's needs; that hands its entities to media's controller.
+only() {
+	folder=$modules/$1
+	shift
+	for found in "$folder"/*; do
+		case " $* " in *" ${found##*/} "*) ;; *) rm -rf "$found" ;; esac
+	done
+}
+only sound soundcore.ko core usb
+only drivers/media mc
 
 mkdir result
 mv vmlinux result/vmlinux
 mv "$modules" result/modules
 printf '%s\n' "$release" >result/release
+cp "$script" result/made-by
 
-# Two runs at once: whichever renames first wins, the other's copy is dropped.
-[ "${1-}" != --force ] || rm -rf "$kernel"
-mv -T result "$kernel" 2>/dev/null || [ -e "$kernel/release" ]
+# Two runs at once: whichever renames first wins, the other's copy is dropped. Whoever has files of the former one open keeps them.
+[ ! -e "$kernel" ] || mv -T "$kernel" former 2>/dev/null || true
+mv -T result "$kernel" 2>/dev/null || cmp -s "$script" "$kernel/made-by"
 echo "qemu-kernel: Linux $release in $kernel" >&2

@@ -1,7 +1,6 @@
 // Debian's kernel from the cache, and the order in which its modules must be loaded.
 
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { readFile, readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,13 +12,14 @@ export const cacheDirectory = path.join(checkout, '.cache/qemu')
 const kernelDirectory = path.join(cacheDirectory, 'kernel')
 const setup = 'scripts/setup/qemu-kernel.sh'
 
-/** Fetches the kernel if the cache has none. The result's `modulePlan(name)` lists what to load for a module, itself last. */
+/**
+ * Fetches the kernel if the cache has none, or one that another version of the set-up has made. The result's `modulePlan(name)` lists what to load
+ * for a module, itself last.
+ */
 export async function openKernel() {
-  if (!existsSync(path.join(kernelDirectory, 'release'))) {
-    await promisify(execFile)('sh', [path.join(checkout, setup)]).catch((cause) => {
-      throw new Error(`no kernel for the QEMU bed: ${setup} failed: ${String(cause.stderr || cause.message).trim()}`, { cause })
-    })
-  }
+  await promisify(execFile)('sh', [path.join(checkout, setup)]).catch((cause) => {
+    throw new Error(`no kernel for the QEMU bed: ${setup} failed: ${String(cause.stderr || cause.message).trim()}`, { cause })
+  })
   const modules = new Map()
   for (const file of await readdir(path.join(kernelDirectory, 'modules'), { recursive: true })) {
     if (file.endsWith('.ko')) modules.set(moduleName(path.basename(file, '.ko')), path.join(kernelDirectory, 'modules', file))
