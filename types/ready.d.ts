@@ -31,9 +31,9 @@ export interface USBDeviceReady {
 /** What stands in the way of using a device. */
 export interface USBObstacle {
   /**
-   * `kernel-busy`: a driver still probes; `not-configured`: no configuration is set, as where the device is not authorized; `no-driver`: an
-   * interface of a class that the kernel drives has none; `no-node`: mass storage has no disk yet; `udev-busy`: udev has not finished;
-   * `no-permission`: this process may open none of the nodes.
+   * `kernel-busy`: a driver still probes; `not-configured`: it has no interfaces, as where it is not authorized or no configuration can be set;
+   * `no-driver`: an interface of a class that the kernel drives has none, or what HID has found there has none; `no-node`: mass storage has no
+   * disk yet; `udev-busy`: udev has not finished; `no-permission`: this process may open none of the nodes.
    */
   reason: 'kernel-busy' | 'not-configured' | 'no-driver' | 'no-node' | 'udev-busy' | 'no-permission';
   /** A sentence that names what, and for whom. */

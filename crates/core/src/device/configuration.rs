@@ -1,6 +1,6 @@
 //! The configurations that follow the device descriptor, read from the raw bytes that sysfs keeps.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::descriptor::{DEVICE_DESCRIPTOR_LENGTH, InterfaceClass, Power};
 use super::function::Grouping;
@@ -13,8 +13,9 @@ const INTERFACE_ASSOCIATION: u8 = 0x0b;
 const CLASS_SPECIFIC: u8 = 0x24;
 /// Of a configuration's and of an interface's descriptor.
 const LEAST_LENGTH: usize = 9;
-/// As many as Linux takes: 32 interfaces in a configuration, each with 128 alternate settings.
-const MOST_CLASSES: usize = 32 * 128;
+/// As many as Linux takes in a configuration, and with all their alternate settings.
+const MOST_INTERFACES: usize = 32;
+const MOST_CLASSES: usize = MOST_INTERFACES * 128;
 
 /// What the configurations say.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -82,12 +83,21 @@ pub fn configurations(bytes: &[u8], is_super_speed: bool) -> Configurations {
     found
 }
 
-/// How many interfaces each configuration says that it has, as far as the raw bytes can be read.
-pub fn interface_counts(bytes: &[u8]) -> impl Iterator<Item = usize> {
-    Walk::from(bytes, DEVICE_DESCRIPTOR_LENGTH).filter_map(|(_, descriptor)| match descriptor {
-        [_, CONFIGURATION, _, _, count, ..] => Some(usize::from(*count)),
-        _ => None,
-    })
+/// How many interfaces Linux makes of each configuration: one for each number that is there, whatever the configuration says.
+pub fn interface_counts(bytes: &[u8]) -> Vec<usize> {
+    let mut numbers: Vec<BTreeSet<u8>> = Vec::new();
+    for (_, descriptor) in Walk::from(bytes, DEVICE_DESCRIPTOR_LENGTH) {
+        match *descriptor {
+            [_, CONFIGURATION, ..] => numbers.push(BTreeSet::new()),
+            [_, INTERFACE, number, ..] if descriptor.len() >= LEAST_LENGTH => {
+                if let Some(own) = numbers.last_mut() {
+                    own.insert(number);
+                }
+            }
+            _ => {}
+        }
+    }
+    numbers.iter().map(|own| own.len().min(MOST_INTERFACES)).collect()
 }
 
 /// The class of each interface descriptor, those of alternate settings too, as often as it is there.

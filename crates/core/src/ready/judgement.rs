@@ -59,7 +59,9 @@ pub(super) fn judge(tree: &Tree, expected: Expected, udev: &Udev, dev: &Path) ->
     let mut obstacles = Vec::new();
     let mut stands = |reason, detail: String| obstacles.push(Obstacle { reason, detail });
     if tree.interfaces.is_empty() {
-        stands(Reason::NotConfigured, "no configuration is set: is the device authorized?".into());
+        let detail =
+            "it has no interfaces: is it authorized, and is there a configuration that the kernel can set?";
+        stands(Reason::NotConfigured, detail.into());
     }
     // A rule may be about one interface of many.
     let wants_driver = expected.driver && tree.driven.is_empty();
@@ -67,6 +69,9 @@ pub(super) fn judge(tree: &Tree, expected: Expected, udev: &Udev, dev: &Path) ->
         let (number, class) = (interface.number, interface.class);
         if interface.driver.is_none() && (wants_driver || DRIVEN.contains(&class)) {
             stands(Reason::NoDriver, format!("interface {number} of class {class:02x} has no driver"));
+        }
+        if tree.undriven_hid.contains(&number) {
+            stands(Reason::NoDriver, format!("the HID device of interface {number} has no driver"));
         }
         let has_node = nodes.iter().any(|node| node.interface == Some(number));
         let is_to_come = tree.disks_to_come.contains(&number);
@@ -218,6 +223,8 @@ mod tests {
         assert_eq!(reasons(&judge(&undriven, ruled, &udev, &dev)), [], "it has what it wants");
         undriven.interfaces.clear();
         assert_eq!(reasons(&judge(&undriven, DONE, &udev, &dev)), [Reason::NotConfigured]);
+        let no_reports = Tree { undriven_hid: vec![0], ..tree.clone() };
+        assert_eq!(reasons(&judge(&no_reports, DONE, &udev, &dev)), [Reason::NoDriver]);
         let to_come = Tree { disks_to_come: vec![0], ..tree };
         assert_eq!(reasons(&judge(&to_come, DONE, &udev, &dev)), [Reason::NoNode]);
     }

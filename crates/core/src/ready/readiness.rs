@@ -44,9 +44,9 @@ pub struct Obstacle {
 pub enum Reason {
     /// The kernel has not finished with the device: a driver probes.
     KernelBusy,
-    /// No configuration is set, as where the device is not authorized.
+    /// It has no interfaces, as where it is not authorized or no configuration can be set.
     NotConfigured,
-    /// An interface of a class that the kernel drives has no driver.
+    /// An interface of a class that the kernel drives has no driver, or what HID has found there has none.
     NoDriver,
     /// A driver has not made the node that it is there for.
     NoNode,

@@ -30,6 +30,8 @@ pub(super) struct Tree {
     pub(super) capabilities: Vec<&'static str>,
     /// Interfaces below which there is a disk that has no block device yet.
     pub(super) disks_to_come: Vec<u8>,
+    /// Interfaces below which there is a HID device that no driver has taken, as where its report descriptor cannot be read.
+    pub(super) undriven_hid: Vec<u8>,
 }
 
 impl Tree {
@@ -56,6 +58,8 @@ impl Tree {
         }
         if subsystem.as_deref() == Some("hid") {
             self.capabilities.extend(usages(folder));
+            let is_driven = link_name(&folder.join("driver")).is_some();
+            self.undriven_hid.extend(interface.filter(|_| !is_driven));
         }
         let mut below: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().collect();
         below.sort_by_key(fs::DirEntry::file_name);
@@ -88,15 +92,15 @@ impl Tree {
     }
 }
 
-/// Whether the device has a driver that hands out its interfaces, and as many of these are there as one of its configurations has. Asks for nothing
-/// that the kernel could keep back.
+/// Whether the device has a driver that hands out its interfaces, and as many of these are there as one of its configurations has, or none, as where
+/// no configuration can be set: such a one is not ready, whatever comes. Asks for nothing that the kernel could keep back.
 pub(super) fn is_whole(folder: &Path) -> bool {
     if link_name(&folder.join("driver")).is_none() {
         return false;
     }
     let Ok(own) = interfaces(folder) else { return false };
-    fs::read(folder.join("descriptors"))
-        .is_ok_and(|raw| interface_counts(&raw).any(|count| count == own.len()))
+    own.is_empty()
+        || fs::read(folder.join("descriptors")).is_ok_and(|raw| interface_counts(&raw).contains(&own.len()))
 }
 
 /// An interface, if the folder is one's.
@@ -155,20 +159,29 @@ mod tests {
     #[test]
     fn a_device_is_whole_once_all_interfaces_of_a_configuration_are_there() {
         let folder = Folder::with("whole", &[("driver", "->/sys/bus/usb/drivers/usb"), ("1-4:1.0/x", "")]);
-        let configuration = |interfaces: u8| [9, 2, 9, 0, interfaces, 1, 0, 0, 0];
-        let descriptors = |counts: &[u8]| {
-            let configurations = counts.iter().flat_map(|count| configuration(*count));
-            [0; 18].into_iter().chain(configurations).collect::<Vec<u8>>()
+        let configuration = |numbers: &[u8]| {
+            let interfaces = numbers.iter().flat_map(|number| [9, 4, *number, 0, 0, 0xff, 0, 0, 0]);
+            [9, 2, 0, 0, 1, 1, 0, 0, 0].into_iter().chain(interfaces).collect::<Vec<u8>>()
         };
-        for (counts, expected) in [(&[1_u8][..], true), (&[2], false), (&[2, 1], true), (&[], false)] {
-            fs::write(folder.0.join("descriptors"), descriptors(counts)).expect("written");
-            assert_eq!(is_whole(&folder.0), expected, "{counts:?}");
+        let descriptors = |configurations: &[&[u8]]| [&[0; 18][..], &configurations.concat()].concat();
+        let (one, two, none) = (configuration(&[0]), configuration(&[0, 1]), configuration(&[]));
+        for (configurations, expected) in [
+            (&[one.as_slice()][..], true),
+            (&[&two], false),
+            (&[&two, &one], true),
+            (&[&none], false),
+            (&[], false),
+            // An alternate setting is no other interface, whatever the configuration says that it has.
+            (&[&configuration(&[7, 7])], true),
+            // A length of nothing at all ends somewhere.
+            (&[&one, &[0, 4, 1]], true),
+        ] {
+            fs::write(folder.0.join("descriptors"), descriptors(configurations)).expect("written");
+            assert_eq!(is_whole(&folder.0), expected, "{configurations:?}");
         }
-        // A length of nothing at all ends somewhere.
-        fs::write(folder.0.join("descriptors"), [&[0; 18][..], &[9, 2, 0, 0, 7]].concat()).expect("written");
-        assert!(!is_whole(&folder.0));
+        fs::remove_dir_all(folder.0.join("1-4:1.0")).expect("removed");
+        assert!(is_whole(&folder.0), "one that is not configured has none");
         fs::remove_file(folder.0.join("driver")).expect("removed");
-        fs::write(folder.0.join("descriptors"), descriptors(&[1])).expect("written");
         assert!(!is_whole(&folder.0), "nobody has handed out its interfaces");
     }
 
@@ -212,6 +225,23 @@ mod tests {
         put_all(&folder, &files.map(|(file, value)| (format!("{clock}/{file}"), value)));
         let nodes: Vec<_> = Tree::read(&folder.0).nodes.into_iter().map(|node| node.record).collect();
         assert_eq!(nodes, ["c252:1"]);
+    }
+
+    #[test]
+    fn a_hid_device_that_no_driver_has_taken_is_noticed() {
+        let hid = "1-4:1.0/0003:0627:0001.0001";
+        let subsystem = format!("{hid}/subsystem");
+        let folder = Folder::with(
+            "undriven",
+            &[
+                ("1-4:1.0/bInterfaceNumber", "00\n"),
+                ("1-4:1.0/bInterfaceClass", "03\n"),
+                (&subsystem, "->/sys/bus/hid"),
+            ],
+        );
+        assert_eq!(Tree::read(&folder.0).undriven_hid, [0]);
+        folder.put(&format!("{hid}/driver"), "->/sys/bus/hid/drivers/hid-generic");
+        assert_eq!(Tree::read(&folder.0).undriven_hid, Vec::<u8>::new());
     }
 
     #[test]
