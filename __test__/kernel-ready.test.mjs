@@ -5,7 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openQemuBed } from './beds/qemu/index.mjs';
 import { seriesOf } from './exposition.mjs';
-import { observe, observing } from './observe.mjs';
+import { saidBy } from './guest-shell.mjs';
+import { observe } from './observe.mjs';
+import { PLUG_LIMIT_MS, checkOrder, config, isAbout, openReadyBed, openingAll, reasonsOf } from './ready-bed.mjs';
 
 const PLUGS = Number(process.env.USB_DAEMON_READY_PLUGS ?? 12);
 const PULLED = 4;
@@ -13,31 +15,14 @@ const CONTROLLERS = 4;
 /** What each kind of device is there for. */
 const NODES = { keyboard: 'input', storage: 'block', serial: 'tty', tablet: 'hidraw' };
 const KINDS = Object.keys(NODES);
-/** A plug with slow rules takes a second or two; a machine that is shared may take many times that. */
-const PLUG_LIMIT_MS = 60_000;
 const [PORT, PORT_OF_NOBODY] = [8097, 8098];
 const cli = fileURLToPath(new URL('../bin/usb-daemon.js', import.meta.url));
-const opener = fileURLToPath(new URL('./ready-opener.cjs', import.meta.url));
 
-/** Before the rules say whose a node is, and once more after its links are there. */
-const SLOW_RULES = [
-  'ACTION!="remove", SUBSYSTEM=="tty|block|input|hidraw|usb|net|scsi_generic", PROGRAM="/bin/sleep 0.15"',
-  'ACTION!="remove", SUBSYSTEM=="tty|block|input|hidraw", RUN+="/bin/sleep 0.1"',
-].join('\n');
-
-const config = { redis: false, monitoring: { enabled: false }, ready: { timeout_ms: 120_000 } };
 /** A serial line of two interfaces that an association joins, and one of the maker's own. */
 const COMPOSITE = [
   ['0902620003010080fa', '080b000202020100', '0904000001020201000524001001', '0424020205240600010524010001', '0705830308000a'].join(''),
   ['09040100020a000000', '0705020200020007058102000200', '0904020000ff000000'].join(''),
 ].join('');
-const reasonsOf = ({ value }) => value.obstacles.map(({ reason }) => reason);
-const isAbout = (event, handle) => (line) => line.event === event && addressOf(line) === `${handle.busnum}:${handle.devnum}`;
-
-function addressOf({ event, value }) {
-  const { location } = event === 'device:ready' ? value.device : value;
-  return `${location.busNumber}:${location.deviceAddress}`;
-}
 
 /** What a daemon in the guest says to a scrape. */
 async function scraped(bed, port) {
@@ -45,39 +30,21 @@ async function scraped(bed, port) {
   return seriesOf((await bed.exec([process.execPath, '-e', program])).stdout);
 }
 
-async function must(bed, command) {
-  const { code, stderr } = await bed.shell(command, { cwd: '/' });
-  if (code !== 0) throw new Error(`in the guest: ${stderr}`);
-}
-
 describe('readiness in a real kernel with a udevd whose rules are slow', () => {
+  let readyBed;
   let bed;
   let observer;
 
   beforeAll(async () => {
-    bed = await openQemuBed({ udev: true, controllers: CONTROLLERS });
-    await bed.loadModule('cdc_ether', 'cdc_acm');
-    await must(bed, `mkdir -p /etc/udev/rules.d && cat > /etc/udev/rules.d/01-slow.rules <<'END'\n${SLOW_RULES}\nEND\nudevadm control --reload`);
-    observer = await observing(bed, [process.execPath, opener, JSON.stringify({ config: { ...config, monitoring: { healthcheck_port: PORT } } })]);
-    await observer.ask('start');
+    const watched = { ...config, monitoring: { healthcheck_port: PORT } };
+    readyBed = await openReadyBed({ controllers: CONTROLLERS, modules: ['cdc_ether', 'cdc_acm'], daemon: watched });
+    ({ bed, observer } = readyBed);
   }, 120_000);
-  afterAll(() => bed?.close());
+  afterAll(() => readyBed?.close());
 
-  async function plugged(request) {
-    // Addresses come again.
-    const since = observer.said.length;
-    const handle = await bed.plug(request);
-    await bed.settle(handle, 'bind');
-    const ready = await observer.waitFor(isAbout('device:ready', handle), `${request.kind} to be ready`, { since, timeoutMs: PLUG_LIMIT_MS });
-    return { handle, ready };
-  }
-
-  async function pulled(handle) {
-    const since = observer.said.length;
-    await bed.unplug(handle);
-    await bed.settle(handle, 'gone');
-    await observer.waitFor(isAbout('device:detach', handle), 'its detach', { since });
-  }
+  const plugged = (request) => readyBed.plugged(() => bed.plug(request), request.kind);
+  const synthetic = (description) => readyBed.plugged(() => bed.plugSynthetic(description));
+  const pulled = (handle) => readyBed.pulled(handle);
 
   it(`names nodes that can be opened at once by those whom they belong to, ${PLUGS} times out of ${PLUGS}`, async () => {
     const failures = [];
@@ -109,17 +76,8 @@ describe('readiness in a real kernel with a udevd whose rules are slow', () => {
 
   it('tells of readiness once, after the attach and before the detach', () => {
     expect(observer.said.filter(({ event }) => event === 'device:attach').length).toBeGreaterThanOrEqual(PLUGS + 2 * CONTROLLERS);
-    const open = new Map();
-    for (const line of observer.said.filter(({ event }) => event?.startsWith('device:'))) {
-      const at = addressOf(line);
-      if (line.event === 'device:attach') open.set(at, 0);
-      if (line.event === 'device:ready') open.set(at, open.get(at) + 1);
-      if (line.event !== 'device:detach') continue;
-      expect(open.get(at), `${at} was ready so often`).toBe(1);
-      open.delete(at);
-    }
     // Root hubs: they were there at the start.
-    expect([...open.values()]).toEqual(Array(2 * CONTROLLERS).fill(1));
+    expect(checkOrder(observer.said)).toEqual(Array(2 * CONTROLLERS).fill(1));
   });
 
   it('has its figures: how long each plug took, and nothing that stands in the way', async () => {
@@ -140,24 +98,20 @@ describe('readiness in a real kernel with a udevd whose rules are slow', () => {
     expect(net).toMatchObject({ driver: 'cdc_ether', interface: 0 });
     expect(net.path).toBeUndefined();
     // By then udev has given it its name.
-    await must(bed, `test -e /sys/class/net/${net.name}`);
+    await saidBy(bed, `test -e /sys/class/net/${net.name}`);
     expect(ready.value.interfaces.map(({ driver }) => driver)).toEqual(['cdc_ether', 'cdc_ether']);
     await pulled(handle);
   });
 
   it('is ready without a driver where only a program can drive it', async () => {
-    const handle = await bed.plugSynthetic({ strings: ['Maker', 'Thing', 'S-1'] });
-    await bed.settle(handle, 'bind');
-    const ready = await observer.waitFor(isAbout('device:ready', handle), 'it to be ready', { timeoutMs: PLUG_LIMIT_MS });
+    const { handle, ready } = await synthetic({ strings: ['Maker', 'Thing', 'S-1'] });
     expect(ready).toMatchObject({ value: { isReady: true, interfaces: [{ number: 0, class: 255 }], nodes: [{ subsystem: 'usb' }] }, opened: [{}] });
     expect(ready.opened[0].failure).toBeUndefined();
     await pulled(handle);
   });
 
   it('has both drivers and programs in one composite device', async () => {
-    const handle = await bed.plugSynthetic({ configurations: [COMPOSITE], strings: ['Maker', 'Composite', 'S-2'] });
-    await bed.settle(handle, 'bind');
-    const ready = await observer.waitFor(isAbout('device:ready', handle), 'it to be ready', { timeoutMs: PLUG_LIMIT_MS });
+    const { handle, ready } = await synthetic({ configurations: [COMPOSITE], strings: ['Maker', 'Composite', 'S-2'] });
     expect(ready.value.interfaces).toEqual([
       { number: 0, class: 2, driver: 'cdc_acm' },
       { number: 1, class: 10, driver: 'cdc_acm' },
@@ -230,7 +184,7 @@ describe('readiness in a real kernel without udevd', () => {
   afterAll(() => bed?.close());
 
   it('comes with the driver and its node', async () => {
-    const observer = await observing(bed, [process.execPath, opener, JSON.stringify({ config })]);
+    const observer = await openingAll(bed);
     await observer.ask('start');
     for (const kind of KINDS) {
       const handle = await bed.plug({ kind, port: '1', serial: `BARE-${kind}` });
@@ -255,7 +209,7 @@ describe('readiness in a real kernel without udevd', () => {
     expect(reasonsOf(late)).toEqual(['no-permission']);
     expect(late.value.elapsedMs).toBeGreaterThanOrEqual(1_500);
     const since = observer.said.length;
-    await must(bed, `chmod 666 /dev/ttyUSB* && echo change > /sys${handle.devpath}/uevent`);
+    await saidBy(bed, `chmod 666 /dev/ttyUSB* && echo change > /sys${handle.devpath}/uevent`);
     const ready = await observer.waitFor(isAbout('device:ready', handle), 'it to be ready', { since, timeoutMs: PLUG_LIMIT_MS });
     expect(ready.value).toMatchObject({ isReady: true, obstacles: [] });
     await observer.end();
