@@ -8,6 +8,7 @@ const { createInterface } = require('node:readline');
 const USBDaemon = require('..');
 
 const NOBODY = 65534;
+const HUB = 9;
 const GROUP_MAY_READ = 0o040;
 const OWNER_MAY_READ = 0o400;
 
@@ -25,7 +26,9 @@ function failureOf({ path, mode, uid, gid }) {
 }
 
 daemon.on('device:ready', (value) => {
-  const opened = value.nodes.filter(({ path }) => path).map((node) => ({ path: node.path, failure: failureOf(node) }));
+  // Hubs are nobody's to open, and a bed has dozens.
+  const nodes = value.device.deviceDescriptor.bDeviceClass === HUB ? [] : value.nodes;
+  const opened = nodes.filter(({ path }) => path).map((node) => ({ path: node.path, failure: failureOf(node) }));
   print({ event: 'device:ready', value, opened });
 });
 for (const event of ['device:attach', 'device:detach', 'error']) daemon.on(event, (value) => print({ event, value: value.message ?? value }));

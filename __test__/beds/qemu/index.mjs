@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { Agent } from './agent.mjs'
 import { Devices } from './devices.mjs'
+import { Gadgets } from './gadget.mjs'
 import { buildGuestImage } from './guest-image.mjs'
 import { checkout, openKernel } from './kernel.mjs'
 import { Ledger } from './ledger.mjs'
@@ -26,26 +27,29 @@ const commandLine = [
   'console=ttyS0 quiet panic=-1 nowatchdog mitigations=off random.trust_cpu=on rcupdate.rcu_cpu_stall_suppress=1',
   `bed.checkout=${checkout}`,
 ].join(' ')
+// dummy_hcd asks for a timer of 125 us for as long as anything waits on one of its ports, and an emulated processor then does nothing else.
+const gadgetWords = 'highres=off'
 const systemdWords = 'bed.init=systemd systemd.unit=bed.target systemd.show_status=false systemd.log_target=journal'
 const usbModules = ['xhci_pci', 'usb_storage', 'sd_mod', 'uas', 'usbhid', 'hid_generic', 'cdc_acm', 'usbserial', 'ftdi_sio', 'evdev']
 
 /**
  * Boots; resolves when every root hub is there. With `udev`, systemd-udevd runs in the guest; without, nothing of udev does. With `systemd`, process 1 is
  * systemd, and udevd runs as Debian's own unit; processes that the test starts are then in the cgroup of the agent's service. `prepare` is a shell script
- * that the guest carries out before systemd starts, as one would on a machine that is then started again; the host's files are below /run/bed/host.
+ * that the guest carries out before systemd starts, as one would on a machine that is then started again; the host's files are below /run/bed/host. With
+ * `gadgets`, there are ports for plugGadget(), and timers are as coarse as the kernel's tick.
  */
-export async function openQemuBed({ systemd = false, udev = systemd, prepare, controllers = 4, log = () => {} } = {}) {
+export async function openQemuBed({ systemd = false, udev = systemd, gadgets = false, prepare, controllers = 4, log = () => {} } = {}) {
   const kernel = await openKernel()
   const initramfs = await buildGuestImage(kernel)
   const folder = await mkdtemp(path.join(os.tmpdir(), 'qemu-bed-'))
   const script = path.join(folder, 'prepare')
   if (prepare) await writeFile(script, prepare)
-  const words = [commandLine, ...(prepare ? [`bed.prepare=${script}`] : []), ...(systemd ? [systemdWords] : [])]
+  const words = [commandLine, ...(prepare ? [`bed.prepare=${script}`] : []), ...(gadgets ? [gadgetWords] : []), ...(systemd ? [systemdWords] : [])]
   const machine = startMachine({ kernel: kernel.image, initramfs, controllers, memoryMb, commandLine: words.join(' ') })
   const ledger = new Ledger()
   const agent = new Agent(machine.agentSocket, (stamp, message) => ledger.record(stamp, message))
   machine.exited.then(() => ledger.end(new Error(`the guest has gone\nconsole:\n${machine.consoleTail()}`)))
-  const bed = new QemuBed({ systemd, udev, kernel, machine, agent, ledger, log })
+  const bed = new QemuBed({ systemd, udev, gadgets, kernel, machine, agent, ledger, log })
   const deadline = new AbortController()
   try {
     await Promise.race([
@@ -72,10 +76,11 @@ class QemuBed {
   #log
   #devices
   #synthetic
+  #gadgets
   #vhci
   #watched = new WeakMap()
 
-  constructor({ systemd, udev, kernel, machine, agent, ledger, log }) {
+  constructor({ systemd, udev, gadgets, kernel, machine, agent, ledger, log }) {
     this.systemd = systemd
     this.udev = udev
     this.#kernel = kernel
@@ -85,6 +90,7 @@ class QemuBed {
     this.#log = log
     this.#devices = new Devices(machine.qmp)
     this.#synthetic = new SyntheticDevices((argv, options) => this.spawn(argv, options))
+    if (gadgets) this.#gadgets = new Gadgets({ run: (command) => this.#must(command), loadModule: (...names) => this.loadModule(...names) })
   }
 
   async prepare(controllers) {
@@ -99,6 +105,7 @@ class QemuBed {
     const subject = `bind of ${2 * controllers} root hubs`
     const isLastRootHub = ({ action, devpath }) => action === 'bind' && /\/usb\d+$/.test(devpath) && rootHubs.add(devpath).size >= 2 * controllers
     await this.#ledger.waitFor(isLastRootHub, { timeoutMs: bootDeadlineMs, subject })
+    if (this.#gadgets) await this.#startGadgets()
     if (this.udev) await this.#must('udevadm trigger --action=add --subsystem-match=usb && udevadm settle')
     this.#log('root hubs are there')
   }
@@ -119,11 +126,16 @@ class QemuBed {
     return this.exec(['sh', '-c', command], options)
   }
 
-  /** Loads modules with all that they need; those that are in already are passed over. */
-  async loadModule(...names) {
+  /** Loads modules with all that they need; those that are in already are passed over. `name key=value` gives a module a parameter. */
+  async loadModule(...requests) {
     const plan = new Map()
-    for (const name of names) for (const { name: each, file } of await this.#kernel.modulePlan(name)) plan.set(each, file)
-    const steps = [...plan].map(([name, file]) => `[ -d /sys/module/${name} ] || /run/bed/busybox insmod '${file}' || exit`)
+    for (const request of requests) {
+      const [wanted, ...parameters] = request.split(' ')
+      const needed = await this.#kernel.modulePlan(wanted)
+      for (const { name, file } of needed) if (!plan.has(name)) plan.set(name, [`'${file}'`])
+      plan.get(needed.at(-1).name).push(...parameters)
+    }
+    const steps = [...plan].map(([name, words]) => `[ -d /sys/module/${name} ] || /run/bed/busybox insmod ${words.join(' ')} || exit`)
     await this.#must(steps.join('\n'))
   }
 
@@ -144,8 +156,18 @@ class QemuBed {
     return handle
   }
 
+  /** Plugs a gadget of configfs into a port of dummy_hcd, which needs no host: see gadget.mjs. */
+  async plugGadget(description) {
+    if (!this.#gadgets) throw new Error('this bed has no ports for gadgets: openQemuBed({ gadgets: true }) has')
+    const since = this.#ledger.length
+    const handle = await this.#gadgets.plug(description)
+    this.#watched.set(handle, { since, match: this.#gadgets.matcher(handle, this.#ledger) })
+    return handle
+  }
+
   async unplug(handle) {
-    await (handle.kind === 'synthetic' ? this.#synthetic : this.#devices).unplug(handle)
+    const side = { synthetic: this.#synthetic, gadget: this.#gadgets }[handle.kind] ?? this.#devices
+    await side.unplug(handle)
   }
 
   /** Waits for the device's `bind`, or with 'gone' its `remove`. Gives the uevent; the handle then has `name`, `busnum`, `devnum` and `devpath`. */
@@ -205,10 +227,20 @@ class QemuBed {
     const since = this.#ledger.length
     await this.loadModule('vhci_hcd')
     const { stdout } = await this.#must('cat /sys/devices/platform/vhci_hcd.0/nports; ls -d /sys/devices/platform/vhci_hcd.*')
-    const controllers = stdout.trim().split('\n').length - 1
+    await this.#rootHubsOf('vhci_hcd', 2 * (stdout.trim().split('\n').length - 1), since)
+  }
+
+  async #startGadgets() {
+    const since = this.#ledger.length
+    await this.#gadgets.load()
+    await this.#rootHubsOf(Gadgets.controller, Gadgets.ports, since)
+  }
+
+  async #rootHubsOf(controller, count, since) {
+    const pattern = new RegExp(`/${controller}\\.\\d+/usb\\d+$`)
     const rootHubs = new Set()
-    const match = ({ action, devpath }) => action === 'bind' && /\/vhci_hcd\.\d+\/usb\d+$/.test(devpath) && rootHubs.add(devpath).size >= 2 * controllers
-    await this.#ledger.waitFor(match, { since, timeoutMs: bootDeadlineMs, subject: `bind of ${2 * controllers} vhci root hubs` })
+    const match = ({ action, devpath }) => action === 'bind' && pattern.test(devpath) && rootHubs.add(devpath).size >= count
+    await this.#ledger.waitFor(match, { since, timeoutMs: bootDeadlineMs, subject: `bind of ${count} root hubs of ${controller}` })
   }
 
   async #must(command) {

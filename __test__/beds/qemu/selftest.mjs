@@ -131,18 +131,21 @@ const checks = {
     await Promise.all([...handles, ...hubs].map((handle) => bed.settle(handle, 'gone', 60_000)))
   },
 
-  async 'a gadget of configfs on dummy_hcd attaches'(bed) {
-    await bed.loadModule('dummy_hcd', 'libcomposite', 'usb_f_acm')
-    const since = bed.uevents().length
-    const { code, stderr } = await bed.shell(`
-      mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
-      mkdir -p /sys/kernel/config/usb_gadget/g/strings/0x409 && cd /sys/kernel/config/usb_gadget/g
-      echo 0x1d6b >idVendor; echo 0x0104 >idProduct; echo GADGET >strings/0x409/serialnumber
-      mkdir -p configs/c.1 functions/acm.0; ln -s functions/acm.0 configs/c.1
-      ls /sys/class/udc >UDC; until grep -qs GADGET /sys/bus/usb/devices/*/serial; do sleep 0.05; done
-      echo >UDC`, { cwd: '/' })
-    assert.deepEqual([code, stderr.trim()], [0, ''])
-    assert.ok(bed.uevents().slice(since).some(({ action, product }) => action === 'add' && product.startsWith('1d6b/104/')))
+  async 'gadgets of configfs attach on dummy_hcd, each on its own port'(bed) {
+    const handles = [
+      await bed.plugGadget({ functions: ['acm', 'mass_storage'], strings: ['Maker', 'Stick', 'GADGET-1'] }),
+      await bed.plugGadget({ functions: ['hid'], strings: ['Maker', 'Keyboard', 'GADGET-2'] }),
+    ]
+    for (const [index, handle] of handles.entries()) {
+      const { devpath, product } = await bed.settle(handle, 'bind')
+      const { stdout } = await bed.shell(`cd /sys${devpath} && cat serial && ls -d *:*`)
+      assert.deepEqual([product.slice(0, 9), stdout.trim().split('\n').length], ['1d6b/104/', index === 0 ? 4 : 2])
+      assert.match(stdout, new RegExp(`^${handle.serial}\n`))
+    }
+    for (const handle of handles) await bed.unplug(handle)
+    await Promise.all(handles.map((handle) => bed.settle(handle, 'gone')))
+    assert.equal((await bed.shell('ls /sys/kernel/config/usb_gadget')).stdout, '')
+    await assert.rejects(bed.plugGadget({ functions: ['telepathy'] }), /no function telepathy; there are acm/)
   },
 }
 
@@ -150,7 +153,7 @@ const rounds = Number(process.argv[2] ?? 1)
 for (let round = 0; round < rounds; round++) {
   for (const udev of [false, true]) {
     const opening = performance.now()
-    const bed = await openQemuBed({ udev })
+    const bed = await openQemuBed({ udev, gadgets: true })
     try {
       console.log(`udev=${udev}: open in ${since(opening)}`)
       assert.equal((await bed.shell('pgrep -c systemd-udevd')).stdout.trim() !== '0', udev)

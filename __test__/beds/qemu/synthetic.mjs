@@ -13,9 +13,10 @@ const plainConfiguration = '0902120001010080320904000000ff000000'
  *
  * `configurations` and `bos` are hex and go out as they are, whatever they claim about their length. `strings[0]` is string descriptor 1: an array of UTF-16
  * code units, a string, `{ raw: hex }` for a malformed descriptor, or null for a stall. manufacturer, product and serial default to 1, 2 and 3 as far as
- * there are such strings. `raw` (hex) replaces the device descriptor made of the fields.
+ * there are such strings. `raw` (hex) replaces the device descriptor made of the fields. `report` (hex) is the report descriptor of its HID interfaces; `stalls` are
+ * requests that it refuses, each bmRequestType and bRequest in hex.
  */
-export function describeDevice({ deviceDescriptor = {}, configurations = [plainConfiguration], strings = [], speed = 'high', bos = '' } = {}) {
+export function describeDevice({ deviceDescriptor = {}, configurations = [plainConfiguration], strings = [], speed = 'high', bos = '', report = '', stalls = [] } = {}) {
   if (!(speed in speeds)) throw new Error(`no speed ${speed}; there are ${Object.keys(speeds).join(', ')}`)
   const device = deviceDescriptor.raw ?? deviceBytes(deviceDescriptor, { configurations, strings, speed }).toString('hex')
   return [
@@ -23,6 +24,8 @@ export function describeDevice({ deviceDescriptor = {}, configurations = [plainC
     `device ${device}`,
     ...configurations.map((hex) => `config ${hex}`),
     ...(bos ? [`bos ${bos}`] : []),
+    ...(report ? [`report ${report}`] : []),
+    ...stalls.map((request) => `stall ${request}`),
     ...(strings.length ? [`string ${englishUs.toString('hex')}`] : []),
     ...strings.map((string) => `string ${stringBytes(string).toString('hex')}`),
     'plug',

@@ -4,6 +4,8 @@
  *     speed 1|2|3|5          the kernel's enum usb_device_speed: low, full, high, super
  *     device HEX | config HEX | bos HEX | string HEX      config and string: the next index (strings from 0, the languages);
  *                                                         an item without bytes is answered with a stall
+ *     report HEX             the report descriptor of each HID interface
+ *     stall HEX              a request that stalls: bmRequestType and bRequest
  * Prints `plugged <vhci port> <controller> <port on its root hub>`, then serves until stdin ends. What is not a descriptor read, a status or a
  * configuration choice stalls; transfers on other endpoints wait until they are cancelled, like a device that has nothing to say. */
 #include <arpa/inet.h>
@@ -36,8 +38,8 @@ struct descriptor {
 	size_t length;
 };
 
-static struct descriptor device, bos, configs[256], strings[256];
-static size_t config_count, string_count;
+static struct descriptor device, bos, report, configs[256], strings[256], stalls[16];
+static size_t config_count, string_count, stall_count;
 static int speed = 3;
 
 /* Transfers that wait. Each has its own seqnum, and the kernel has few under way at once. */
@@ -79,6 +81,10 @@ static void read_description(void)
 			device = parse_hex(value);
 		else if (!strncmp(line, "bos ", 4))
 			bos = parse_hex(value);
+		else if (!strncmp(line, "report ", 7))
+			report = parse_hex(value);
+		else if (!strncmp(line, "stall ", 6) && stall_count < 16)
+			stalls[stall_count++] = parse_hex(value);
 		else if (!strncmp(line, "config", 6) && config_count < 256)
 			configs[config_count++] = parse_hex(value);
 		else if (!strncmp(line, "string", 6) && string_count < 256)
@@ -157,6 +163,7 @@ static const struct descriptor *find_descriptor(uint8_t type, uint8_t index)
 	case 2: return index < config_count ? &configs[index] : NULL;
 	case 3: return index < string_count ? &strings[index] : NULL;
 	case 15: return &bos;
+	case 0x22: return &report;
 	default: return NULL;
 	}
 }
@@ -168,8 +175,11 @@ static int32_t control(const uint8_t setup[8], const uint8_t **data, size_t *len
 	size_t limit = (size_t)(setup[6] | setup[7] << 8);
 
 	*length = 0;
+	for (size_t i = 0; i < stall_count; i++)
+		if (stalls[i].length >= 2 && !memcmp(stalls[i].bytes, setup, 2))
+			return -EPIPE;
 	switch (setup[0] << 8 | setup[1]) {
-	case 0x8006: { /* GET_DESCRIPTOR */
+	case 0x8006: case 0x8106: { /* GET_DESCRIPTOR */
 		const struct descriptor *found = find_descriptor(setup[3], setup[2]);
 		if (!found || found->length == 0)
 			return -EPIPE;
@@ -189,6 +199,7 @@ static int32_t control(const uint8_t setup[8], const uint8_t **data, size_t *len
 		configuration = setup[2];
 		return 0;
 	case 0x010b: /* SET_INTERFACE */
+	case 0x2109: case 0x210a: case 0x210b: /* HID's SET_REPORT, SET_IDLE, SET_PROTOCOL */
 	case 0x0001: case 0x0101: case 0x0201: /* CLEAR_FEATURE */
 	case 0x0003: case 0x0103: case 0x0203: /* SET_FEATURE */
 	case 0x0030: case 0x0031: /* SET_SEL, SET_ISOCH_DELAY */
