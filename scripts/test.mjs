@@ -47,7 +47,7 @@ const stepsWith = (more) => [
 ];
 const RUNS = {
   gate: { steps: stepsWith([]), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '100' } },
-  full: { steps: stepsWith(FULL_ONLY), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_READY_PLUGS: '500', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20', USB_DAEMON_CONNECTIONS: '10000', USB_DAEMON_IMAGE: 'whole', USB_DAEMON_TARGETS: '1', USB_DAEMON_WINDOWS: '1' } },
+  full: { steps: stepsWith(FULL_ONLY), env: { USB_DAEMON_CYCLES: process.env.USB_DAEMON_CYCLES ?? '1000', PROPTEST_CASES: '5000', USB_DAEMON_READY_PLUGS: '500', USB_DAEMON_READY_EACH: '100', USB_DAEMON_CHAOS_EVENTS: '100000', USB_DAEMON_CHAOS_KILLS: '55', USB_DAEMON_LATENCY_ROUNDS: '20', USB_DAEMON_CONNECTIONS: '10000', USB_DAEMON_IMAGE: 'whole', USB_DAEMON_TARGETS: '1', USB_DAEMON_WINDOWS: '1' } },
 };
 
 /** Test files by their names: `shipped` is what people install; those that name no bed of their own run with simulated devices. */
