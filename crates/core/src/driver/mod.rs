@@ -6,6 +6,7 @@
 mod allow;
 mod attempt;
 mod bind_uevents;
+mod desk;
 mod helper;
 mod kernel;
 mod modprobe;

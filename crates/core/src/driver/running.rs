@@ -3,11 +3,12 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::worker::{Job, PAUSE, Told, Worker};
+use super::desk::{Desk, Job};
+use super::worker::{PAUSE, Worker};
 use crate::config::DriversConfig;
 use crate::error::{Code, Error};
 use crate::event::{Action, Backend};
@@ -22,20 +23,19 @@ const OTHERS_FIRST: Duration = Duration::from_secs(1);
 /// Rules, before their thread runs.
 pub(crate) struct Drivers {
     config: Arc<DriversConfig>,
-    sender: Sender<Told>,
-    receiver: Receiver<Told>,
+    desk: Arc<Desk>,
 }
 
 /// Hears which devices come.
 struct Eye {
     config: Arc<DriversConfig>,
-    sender: Sender<Told>,
+    desk: Arc<Desk>,
 }
 
 /// Their thread.
 pub(crate) struct RunningDrivers {
     stop: Arc<AtomicBool>,
-    sender: Sender<Told>,
+    desk: Arc<Desk>,
     ended: Receiver<Infallible>,
     thread: JoinHandle<()>,
 }
@@ -43,14 +43,13 @@ pub(crate) struct RunningDrivers {
 impl Drivers {
     /// None where there are no rules.
     pub(crate) fn new(config: &DriversConfig) -> Option<Self> {
-        let (sender, receiver) = channel();
         let config = Arc::new(config.clone());
-        (!config.rules.is_empty()).then_some(Self { config, sender, receiver })
+        (!config.rules.is_empty()).then(|| Self { config, desk: Arc::default() })
     }
 
     /// Who has to be told of devices.
     pub(crate) fn onlooker(&self) -> Arc<dyn Onlooker> {
-        Arc::new(Eye { config: Arc::clone(&self.config), sender: self.sender.clone() })
+        Arc::new(Eye { config: Arc::clone(&self.config), desk: Arc::clone(&self.desk) })
     }
 
     /// Starts the thread, which tells `hub`.
@@ -58,17 +57,17 @@ impl Drivers {
     /// # Errors
     /// `ERR_USB_SYSTEM` where no thread can be had.
     pub(crate) fn start(self, hub: Hub) -> Result<RunningDrivers, Error> {
-        let Self { config, sender, receiver } = self;
+        let Self { config, desk } = self;
         let stop = Arc::new(AtomicBool::new(false));
         let (ending, ended) = channel();
-        let mut worker = Worker::new(config, hub, Arc::clone(&stop));
+        let mut worker = Worker::new(config, hub, Arc::clone(&desk), Arc::clone(&stop));
         let work = move || {
-            worker.run(&receiver);
+            worker.run();
             drop(ending);
         };
         let thread = threads::spawn("aw-drivers", work)
             .map_err(|error| Error::new(Code::System, format!("no thread for drivers: {error}")))?;
-        Ok(RunningDrivers { stop, sender, ended, thread })
+        Ok(RunningDrivers { stop, desk, ended, thread })
     }
 }
 
@@ -76,8 +75,7 @@ impl RunningDrivers {
     /// Has it begin nothing more, and tell nothing. Waits for nothing.
     pub(crate) fn ask_to_stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
-        // It may have ended already.
-        let _ = self.sender.send(Told::Stop);
+        self.desk.close();
     }
 
     /// Ends it. Where a driver keeps whoever asks for it, the thread ends by itself once that lets go.
@@ -102,8 +100,7 @@ impl Onlooker for Eye {
         let Some(rule) = self.config.rule_for(device) else { return };
         let waits = self.config.rules[rule].authorized.is_none();
         let due = Instant::now() + if waits { OTHERS_FIRST } else { Duration::ZERO };
-        // Nobody is left to do it where the thread has ended.
-        let _ = self.sender.send(Told::Job(Job::new(Arc::clone(event), rule, due)));
+        self.desk.put(Job::new(Arc::clone(event), rule, due));
     }
 
     fn fact(&self, _: &Fact<'_>) {}
@@ -128,10 +125,8 @@ mod tests {
         let config = serde_json::from_value(json!({ "rules": rules })).expect("rules");
         let drivers = Drivers::new(&config).expect("there are rules");
         drivers.onlooker().notice(&Notice::Transition(Arc::new(event)));
-        match drivers.receiver.try_recv() {
-            Ok(Told::Job(job)) => Some(job.rule),
-            _ => None,
-        }
+        let jobs = drivers.desk.take(Some(Instant::now())).expect("open");
+        jobs.values().map(|job| job.rule).next()
     }
 
     #[test]
