@@ -76,8 +76,8 @@ describe('readiness in a real kernel with a udevd whose rules are slow', () => {
 
   it('tells of readiness once, after the attach and before the detach', () => {
     expect(observer.said.filter(({ event }) => event === 'device:attach').length).toBeGreaterThanOrEqual(PLUGS + 2 * CONTROLLERS);
-    // Root hubs: they were there at the start.
-    expect(checkOrder(observer.said)).toEqual(Array(2 * CONTROLLERS).fill(1));
+    // What is there still are the root hubs, which were there at the start.
+    expect(new Set(checkOrder(observer.said))).toEqual(new Set([1]));
   });
 
   it('has its figures: how long each plug took, and nothing that stands in the way', async () => {
