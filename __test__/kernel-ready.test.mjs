@@ -18,10 +18,10 @@ const KINDS = Object.keys(NODES);
 const [PORT, PORT_OF_NOBODY] = [8097, 8098];
 const cli = fileURLToPath(new URL('../bin/usb-daemon.js', import.meta.url));
 
-/** A serial line of two interfaces that an association joins, and one of the maker's own. */
+/** A serial line of two interfaces that an association joins, and one of the maker's own, with a name. */
 const COMPOSITE = [
   ['0902620003010080fa', '080b000202020100', '0904000001020201000524001001', '0424020205240600010524010001', '0705830308000a'].join(''),
-  ['09040100020a000000', '0705020200020007058102000200', '0904020000ff000000'].join(''),
+  ['09040100020a000000', '0705020200020007058102000200', '0904020000ff000004'].join(''),
 ].join('');
 
 /** What a daemon in the guest says to a scrape. */
@@ -111,13 +111,15 @@ describe('readiness in a real kernel with a udevd whose rules are slow', () => {
   });
 
   it('has both drivers and programs in one composite device', async () => {
-    const { handle, ready } = await synthetic({ configurations: [COMPOSITE], strings: ['Maker', 'Composite', 'S-2'] });
+    const { handle, ready } = await synthetic({ configurations: [COMPOSITE], strings: ['Maker', 'Composite', 'S-2', 'MTP'] });
     expect(ready.value.interfaces).toEqual([
       { number: 0, class: 2, driver: 'cdc_acm' },
       { number: 1, class: 10, driver: 'cdc_acm' },
       { number: 2, class: 255 },
     ]);
-    expect(ready.value).toMatchObject({ isReady: true, capabilities: ['serial:cdc-acm', 'vendor:other'] });
+    expect(ready.value).toMatchObject({ isReady: true, capabilities: ['serial:cdc-acm', 'vendor:other', 'image:mtp'] });
+    // Its string, which nothing has at the attach.
+    expect(ready.value.device.capabilities).toEqual(['serial:cdc-acm', 'vendor:other']);
     expect(ready.value.nodes.map(({ name, interface: number }) => [name, number])).toEqual([[handle.name, undefined], ['ttyACM0', 0]]);
     await pulled(handle);
   });
