@@ -64,9 +64,7 @@ impl Tree {
         let mut below: Vec<_> = fs::read_dir(folder).into_iter().flatten().flatten().collect();
         below.sort_by_key(fs::DirEntry::file_name);
         let is_disk = subsystem.as_deref() == Some("scsi") && is_disk(folder);
-        if let Some(interface) = interface.filter(|_| is_disk && !folder.join("block").exists()) {
-            self.disks_to_come.push(interface);
-        }
+        let before = self.nodes.len();
         for entry in below {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
@@ -89,6 +87,9 @@ impl Tree {
             self.interfaces.extend(own);
             self.look(&path, interface, depth + 1, left);
         }
+        // Asked of what was found, and not of the folder: that may have changed meanwhile.
+        let has_block = self.nodes[before..].iter().any(|node| node.subsystem == "block");
+        self.disks_to_come.extend(interface.filter(|_| is_disk && !has_block));
     }
 }
 
@@ -190,6 +191,13 @@ mod tests {
         let folder = Folder::with("to-come", &[]);
         let files: Vec<_> = storage().into_iter().filter(|(path, _)| !path.contains("/block/")).collect();
         put_all(&folder, &files);
+        assert_eq!(Tree::read(&folder.0).disks_to_come, [0]);
+        // The class has its folder before the disk has its own.
+        let disk = fs::read_dir(folder.0.join("1-4:1.0/host2/target2:0:0"))
+            .expect("a target")
+            .next()
+            .expect("a disk");
+        fs::create_dir(disk.expect("its folder").path().join("block")).expect("made");
         assert_eq!(Tree::read(&folder.0).disks_to_come, [0]);
     }
 
