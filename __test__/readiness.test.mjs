@@ -8,10 +8,11 @@ import { openDaemon } from './daemon.mjs';
 const require = createRequire(import.meta.url);
 const { Audience } = require('../js/audience.js');
 const { Dispatch } = require('../js/dispatch.js');
+const { deviceMatch } = require('../js/match.js');
 const { waitForReady } = require('../js/waiting.js');
 
-const device = (signature) => ({ signature, vendorId: 0x0403, location: { portPath: '1.2' }, interfaces: [], deviceDescriptor: {} });
-const ready = (signature) => ({ device: device(signature), isReady: true, obstacles: [], nodes: [] });
+const device = (signature) => ({ signature, vendorId: 0x0403, location: { portPath: '1.2' }, interfaces: [], deviceDescriptor: {}, capabilities: ['hid:other'] });
+const ready = (signature) => ({ device: device(signature), isReady: true, obstacles: [], nodes: [], capabilities: ['hid:gamepad'] });
 const late = (signature) => ({ ...ready(signature), isReady: false, obstacles: [{ reason: 'udev-busy', detail: 'udev has not finished with sda1' }] });
 const any = () => true;
 
@@ -28,6 +29,16 @@ describe('a wait for readiness', () => {
     for (const told of [ready('a'), late('b'), wanted, ready('b')]) audience.tellReady(told, told.device.signature);
     expect(await wait).toBe(wanted);
     audience.end();
+  });
+
+  it('asks for what a device can do as it is known by then, and as it was known before', async () => {
+    for (const capability of ['hid:gamepad', 'hid:*', 'hid:other']) {
+      const there = ready('a');
+      expect(await waitForReady(new Audience(), [there], deviceMatch({ capability }), {}), capability).toBe(there);
+      expect(there.device.capabilities).toEqual(['hid:other']);
+    }
+    const wait = waitForReady(new Audience(), [ready('a')], deviceMatch({ capability: 'hid:mouse' }), { timeout: 20 });
+    await expect(wait).rejects.toMatchObject({ code: 'ERR_USB_TIMEOUT' });
   });
 
   it('says what stood in the way when the time is over', async () => {

@@ -24,7 +24,7 @@ function waitForReady(audience, told, matches, limits) {
   const late = () => `no such device was ready within ${limits.timeout} ms${obstacle ? `: ${obstacle}` : ''}`;
   return waiting(audience, limits, late, (found) => {
     const look = (ready) => {
-      if (!matches(ready.device)) return false;
+      if (!matches(known(ready))) return false;
       if (ready.isReady) return found(ready);
       obstacle = `port ${ready.device.location.portPath}: ${ready.obstacles[0].detail}`;
       return false;
@@ -32,6 +32,12 @@ function waitForReady(audience, told, matches, limits) {
     for (const ready of told) if (look(ready)) return {};
     return { ready: look };
   });
+}
+
+/** The device with all that is known of it by now: what it can do was not all known when it came. */
+function known({ device, capabilities }) {
+  const more = capabilities.filter((word) => !device.capabilities.includes(word));
+  return more.length === 0 ? device : { ...device, capabilities: [...device.capabilities, ...more] };
 }
 
 /**

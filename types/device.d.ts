@@ -232,7 +232,10 @@ export interface USBDeviceDescription {
   deviceAddress?: number;
   /** Class of the device or of one of its interfaces. */
   class?: USBNumber;
-  /** What the device can do, as in {@link USBDeviceInfo.capabilities}, or a group of that: `hid:keyboard`, `serial:*`. */
+  /**
+   * What the device can do, as in {@link USBDeviceInfo.capabilities}, or a group of that: `hid:keyboard`, `serial:*`. Where readiness is waited for,
+   * what is known only by then counts, too: `hid:gamepad`, `image:mtp`.
+   */
   capability?: string;
 }
 

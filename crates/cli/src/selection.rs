@@ -3,7 +3,7 @@
 use std::fmt;
 
 use clap::Args;
-use usb_daemon_core::{Device, PortPath, StableId};
+use usb_daemon_core::{Device, PortPath, Readiness, StableId};
 
 use crate::class;
 
@@ -50,6 +50,15 @@ impl Selection {
 
     /// Whether this device is meant.
     pub(crate) fn takes(&self, device: &Device, named: &StableId) -> bool {
+        self.takes_what_can(device, named, |wanted| device.can(wanted))
+    }
+
+    /// Whether this device is meant, of which more is known now that it may be used.
+    pub(crate) fn takes_ready(&self, device: &Device, named: &StableId, readiness: &Readiness) -> bool {
+        self.takes_what_can(device, named, |wanted| device.can(wanted) || readiness.can(wanted))
+    }
+
+    fn takes_what_can(&self, device: &Device, named: &StableId, can: impl Fn(&str) -> bool) -> bool {
         let descriptor = &device.descriptor;
         let mut classes = vec![descriptor.b_device_class];
         classes.extend(device.interfaces.iter().map(|interface| interface.class));
@@ -57,7 +66,7 @@ impl Selection {
         fits(&self.vendor, &[descriptor.id_vendor])
             && fits(&self.product, &[descriptor.id_product])
             && fits(&self.class, &classes)
-            && (self.capability.is_empty() || self.capability.iter().any(|wanted| device.can(wanted)))
+            && (self.capability.is_empty() || self.capability.iter().any(|wanted| can(wanted)))
             && self.serial.as_ref().is_none_or(|serial| device.serial_number.as_ref() == Some(serial))
             && self.stable_id.as_ref().is_none_or(|wanted| *wanted == named.id)
             && self.port.as_ref().is_none_or(|wanted| *wanted == port.name() || *wanted == port.to_string())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use usb_daemon_core::{Action, Code, Delivery, Error, Event, Notice};
+use usb_daemon_core::{Action, Attachment, Code, Delivery, Error, Event, Notice, Readiness};
 
 use crate::exit;
 use crate::line::{ready, transition};
@@ -192,6 +192,10 @@ impl Wish<'_> {
     }
 
     /// Takes in what is told. An outcome once the wish has come true.
+    fn takes_ready(&self, attachment: &Attachment, readiness: &Readiness) -> bool {
+        self.selection.takes_ready(&attachment.device, &attachment.stable_id, readiness)
+    }
+
     fn note(&mut self, notice: &Notice) -> Option<Outcome> {
         match notice {
             Notice::Started => {
@@ -215,9 +219,7 @@ impl Wish<'_> {
                 let is_gone = self.gone && self.started && self.present.is_empty();
                 is_gone.then(|| Outcome::Fulfilled(Some(Arc::clone(event))))
             }
-            Notice::Ready { event, readiness }
-                if self.selection.takes(&event.attachment.device, &event.attachment.stable_id) =>
-            {
+            Notice::Ready { event, readiness } if self.takes_ready(&event.attachment, readiness) => {
                 self.obstacle = readiness.obstacles.first().map(|obstacle| obstacle.detail.clone());
                 readiness.is_ready.then(|| Outcome::Ready(notice.clone()))
             }

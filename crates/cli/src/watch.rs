@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use usb_daemon_core::{Error, Event, Notice, SourceState, Synthetic};
+use usb_daemon_core::{Error, Event, Notice, Readiness, SourceState, Synthetic};
 
 use crate::line::{self, print, transition};
 use crate::listening::ListenArguments;
@@ -82,14 +82,18 @@ pub(crate) fn watch(arguments: WatchArguments, stopper: &Arc<Stopper>) -> Result
         status("usb       absent       this machine has no USB bus; it is waited for");
     }
     let style = Style::of_stdout();
-    let wanted = move |event: &Event| {
+    let wanted = move |event: &Event, readiness: Option<&Readiness>| {
         let was_there = event.synthetic == Some(Synthetic::Startup);
-        !(no_present && was_there) && selection.takes(&event.attachment.device, &event.attachment.stable_id)
+        let (device, named) = (&event.attachment.device, &event.attachment.stable_id);
+        let is_meant = match readiness {
+            Some(readiness) => selection.takes_ready(device, named, readiness),
+            None => selection.takes(device, named),
+        };
+        is_meant && !(no_present && was_there)
     };
     let print = move |notice: &Notice, out: &mut io::StdoutLock<'_>| match notice {
-        Notice::Transition(event) | Notice::Stayed(event) | Notice::Ready { event, .. } if !wanted(event) => {
-            Ok(())
-        }
+        Notice::Transition(event) | Notice::Stayed(event) if !wanted(event, None) => Ok(()),
+        Notice::Ready { event, readiness } if !wanted(event, Some(readiness)) => Ok(()),
         Notice::Ready { event, readiness } if !json => {
             writeln!(out, "{}", line::ready(event, readiness, style))
         }

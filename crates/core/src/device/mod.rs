@@ -127,10 +127,7 @@ impl Device {
 
     /// Whether it can do this: `hid:keyboard`, or `serial:*` for any kind of a group.
     pub fn can(&self, wanted: &str) -> bool {
-        let group = wanted.strip_suffix('*').filter(|group| group.ends_with(':'));
-        self.capabilities()
-            .iter()
-            .any(|word| *word == wanted || group.is_some_and(|group| word.starts_with(group)))
+        is_among(wanted, &self.capabilities())
     }
 
     /// The specification's signature: first 16 hex digits of SHA-256 over `vid:pid:bus:address`, all decimal.
@@ -149,6 +146,12 @@ impl Device {
         }
         signature
     }
+}
+
+/// Whether one of these capabilities is this one, or of this group (`serial:*`).
+pub(crate) fn is_among(wanted: &str, capabilities: &[&str]) -> bool {
+    let group = wanted.strip_suffix('*').filter(|group| group.ends_with(':'));
+    capabilities.iter().any(|word| *word == wanted || group.is_some_and(|group| word.starts_with(group)))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::device::is_among;
+
 /// How far a device is: who drives it, which nodes it has, what is missing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,6 +25,11 @@ pub struct Readiness {
 }
 
 impl Readiness {
+    /// Whether the device can do this, as is known by now: as [`crate::Device::can`].
+    pub fn can(&self, wanted: &str) -> bool {
+        is_among(wanted, &self.capabilities)
+    }
+
     /// Whether this stands in the way.
     pub(crate) fn has(&self, reason: Reason) -> bool {
         self.obstacles.iter().any(|obstacle| obstacle.reason == reason)
