@@ -72,7 +72,8 @@ export class Gadgets {
       ]),
       `echo dummy_udc.${controller} >UDC`,
     ].join('\n')).catch(async (error) => {
-      await this.unplug(handle)
+      // What was made of it may be too little to be taken to pieces.
+      await this.unplug(handle).catch(() => this.#plugged.delete(handle.id))
       throw error
     })
     return handle
@@ -85,6 +86,8 @@ export class Gadgets {
       'set -e',
       `cd ${tree}/${handle.id}`,
       '[ -z "$(cat UDC)" ] || echo >UDC',
+      // The hub finds that out by and by, and the next one on this controller is not to be taken for this one.
+      `while ls -d /sys/devices/platform/${handle.controller}/usb*/*-${handle.port} >/dev/null 2>&1; do sleep 0.05; done`,
       `find configs/c.1 -type l -exec rm {} +`,
       `rmdir configs/c.1 functions/* ${english}`,
       `cd / && rmdir ${tree}/${handle.id}`,
