@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
+use super::Outbox;
 use crate::clock;
 
 /// Numbers of events. At every moment `carried_over + seen = published + filtered + waiting + dropped`.
@@ -69,5 +70,45 @@ impl StatusBoard {
     fn lock(&self) -> MutexGuard<'_, OutboxStatus> {
         // Nothing under this lock panics.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outbox {
+    /// When the oldest event that waits was observed. What is not at hand is looked up once.
+    fn oldest_at(&mut self) -> Option<u64> {
+        let first = self.progress.published + 1;
+        if first > self.progress.last {
+            self.oldest = None;
+        } else if self.oldest.is_none_or(|(place, _)| place != first) {
+            let at_hand = [&self.recent, &self.ahead].into_iter().find_map(|events| {
+                let at = usize::try_from(first - events.front()?.position).ok()?;
+                events.get(at)
+            });
+            let event = match at_hand {
+                Some(placed) => Some(Arc::clone(&placed.event)),
+                None => self
+                    .store
+                    .read(first, first, 1)
+                    .ok()
+                    .and_then(|read| Some(read.into_iter().next()?.event)),
+            };
+            self.oldest = event.map(|event| (first, event.timestamp_ms));
+        }
+        self.oldest.map(|(_, at)| at)
+    }
+
+    pub(super) fn show(&mut self) {
+        let oldest_at = self.oldest_at();
+        let accounts = Accounts { waiting: self.waiting().cast_unsigned(), ..self.accounts };
+        self.board.set(OutboxStatus {
+            durable: self.is_durable(),
+            path: self.settings.path.clone(),
+            reason: self.reason.clone(),
+            producer: self.progress.series.producer.to_string(),
+            last_seq: self.progress.series.last_seq,
+            oldest_ms: 0,
+            oldest_at,
+            accounts,
+        });
     }
 }

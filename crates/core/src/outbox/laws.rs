@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
+use crate::event::Action;
 use crate::test_support::event;
 
 #[derive(Clone, Debug)]

@@ -42,10 +42,9 @@ pub use store::Placed;
 use crate::config::{OutboxConfig, WhenFull};
 use crate::device::{SharedSerials, Unit};
 use crate::error::{Code, Error};
-use crate::event::{Action, Backend, Event};
+use crate::event::Event;
 use crate::spool::SettledBoard;
 use file::{OutboxFile, explain, unusable};
-use log_lines::log_refused;
 use store::{Changes, Mark, Progress, Store};
 
 /// The store of events.
@@ -228,61 +227,6 @@ impl Outbox {
         self.progress.series.clone()
     }
 
-    /// Takes events in and stores them: one commit for all.
-    pub fn append(&mut self, taken: Taken) {
-        let Taken { events, refused, last_seq, filtered, settled, shared, .. } = taken;
-        self.progress.settled.extend(&settled);
-        self.take_shared(shared);
-        self.drop_events(refused);
-        self.accounts.seen += refused + filtered;
-        self.accounts.filtered += filtered;
-        self.progress.series.last_seq = last_seq;
-        for Incoming { key, event, settles } in events {
-            self.accounts.seen += 1;
-            if let Some(number) = settles {
-                self.progress.settled.insert(number, number);
-            }
-            if event.action == Action::Attach && event.backend == Backend::Snapshot {
-                self.progress.claims.add(&key, event.attachment.device.address, event.timestamp_ms);
-            }
-            let has_room = self.make_room();
-            if has_room {
-                self.progress.last += 1;
-            } else {
-                log_refused(&event);
-                self.drop_events(1);
-            }
-            let placed = Placed { position: self.progress.last, event };
-            let change = (placed.event.action == Action::Attach).then(|| placed.clone());
-            self.changes.insert(key, change);
-            if has_room {
-                self.recent.push_back(placed);
-            }
-        }
-        self.move_trust();
-        self.save();
-    }
-
-    /// Whether one more event may wait. If not, it is the one to go.
-    fn make_room(&mut self) -> bool {
-        if self.waiting() < self.settings.max_events {
-            return true;
-        }
-        if self.settings.when_full == WhenFull::DropNewest {
-            return false;
-        }
-        self.progress.published += 1;
-        self.log_dropped(self.progress.published);
-        self.has_progress = true;
-        self.drop_events(1);
-        true
-    }
-
-    fn drop_events(&mut self, count: u64) {
-        self.accounts.dropped += count;
-        self.lost += count;
-    }
-
     /// Whether events wait to be published; if not, they only wait to be stored.
     pub fn publishes(&self) -> bool {
         self.settings.publishes
@@ -316,43 +260,5 @@ impl Outbox {
     /// What has gone wrong since this was last asked.
     pub fn take_faults(&mut self) -> Vec<Error> {
         std::mem::take(&mut self.faults)
-    }
-
-    /// When the oldest event that waits was observed. What is not at hand is looked up once.
-    fn oldest_at(&mut self) -> Option<u64> {
-        let first = self.progress.published + 1;
-        if first > self.progress.last {
-            self.oldest = None;
-        } else if self.oldest.is_none_or(|(place, _)| place != first) {
-            let at_hand = [&self.recent, &self.ahead].into_iter().find_map(|events| {
-                let at = usize::try_from(first - events.front()?.position).ok()?;
-                events.get(at)
-            });
-            let event = match at_hand {
-                Some(placed) => Some(Arc::clone(&placed.event)),
-                None => self
-                    .store
-                    .read(first, first, 1)
-                    .ok()
-                    .and_then(|read| Some(read.into_iter().next()?.event)),
-            };
-            self.oldest = event.map(|event| (first, event.timestamp_ms));
-        }
-        self.oldest.map(|(_, at)| at)
-    }
-
-    fn show(&mut self) {
-        let oldest_at = self.oldest_at();
-        let accounts = Accounts { waiting: self.waiting().cast_unsigned(), ..self.accounts };
-        self.board.set(OutboxStatus {
-            durable: self.is_durable(),
-            path: self.settings.path.clone(),
-            reason: self.reason.clone(),
-            producer: self.progress.series.producer.to_string(),
-            last_seq: self.progress.series.last_seq,
-            oldest_ms: 0,
-            oldest_at,
-            accounts,
-        });
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::laws::{Folder, config, filled};
 use super::*;
 use crate::device::DeviceDescriptor;
+use crate::event::Action;
 use crate::spool::Settled;
 use crate::test_support::{bytes, event};
 

@@ -4,10 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Outbox;
 use super::file::{explain, unusable};
+use super::log_lines::log_refused;
+use super::{Incoming, Outbox, Placed, Taken};
+use crate::config::WhenFull;
 use crate::device::{SharedSerials, Unit};
 use crate::error::{Code, Error};
+use crate::event::{Action, Backend};
 use crate::journey::Step;
 
 /// So many of the newest events are at hand without a look into the file.
@@ -16,6 +19,61 @@ const AT_HAND: usize = 1024;
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Outbox {
+    /// Takes events in and stores them: one commit for all.
+    pub fn append(&mut self, taken: Taken) {
+        let Taken { events, refused, last_seq, filtered, settled, shared, .. } = taken;
+        self.progress.settled.extend(&settled);
+        self.take_shared(shared);
+        self.drop_events(refused);
+        self.accounts.seen += refused + filtered;
+        self.accounts.filtered += filtered;
+        self.progress.series.last_seq = last_seq;
+        for Incoming { key, event, settles } in events {
+            self.accounts.seen += 1;
+            if let Some(number) = settles {
+                self.progress.settled.insert(number, number);
+            }
+            if event.action == Action::Attach && event.backend == Backend::Snapshot {
+                self.progress.claims.add(&key, event.attachment.device.address, event.timestamp_ms);
+            }
+            let has_room = self.make_room();
+            if has_room {
+                self.progress.last += 1;
+            } else {
+                log_refused(&event);
+                self.drop_events(1);
+            }
+            let placed = Placed { position: self.progress.last, event };
+            let change = (placed.event.action == Action::Attach).then(|| placed.clone());
+            self.changes.insert(key, change);
+            if has_room {
+                self.recent.push_back(placed);
+            }
+        }
+        self.move_trust();
+        self.save();
+    }
+
+    /// Whether one more event may wait. If not, it is the one to go.
+    fn make_room(&mut self) -> bool {
+        if self.waiting() < self.settings.max_events {
+            return true;
+        }
+        if self.settings.when_full == WhenFull::DropNewest {
+            return false;
+        }
+        self.progress.published += 1;
+        self.log_dropped(self.progress.published);
+        self.has_progress = true;
+        self.drop_events(1);
+        true
+    }
+
+    pub(super) fn drop_events(&mut self, count: u64) {
+        self.accounts.dropped += count;
+        self.lost += count;
+    }
+
     /// Whether something is not stored yet.
     pub fn has_unsaved(&self) -> bool {
         self.retry_at.is_some() || self.has_progress
