@@ -14,3 +14,9 @@ export async function bringInVhci(bed) {
   await bed.unplug(first);
   await bed.settle(first, 'gone');
 }
+
+/** What a daemon in the guest answers to GET. */
+export async function fetched(bed, port, path) {
+  const program = `fetch('http://127.0.0.1:${port}${path}').then(async (answer) => console.log(await answer.text()))`;
+  return (await bed.exec([process.execPath, '-e', program], { cwd: '/' })).stdout;
+}

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 
 import { openQemuBed } from './beds/qemu/index.mjs';
 import { seriesOf } from './exposition.mjs';
-import { bringInVhci, saidBy } from './guest-shell.mjs';
+import { bringInVhci, fetched, saidBy } from './guest-shell.mjs';
 import { observe } from './observe.mjs';
 import { until } from './until.mjs';
 
@@ -211,8 +211,7 @@ it('a rule that cannot work is tried as often as it may be, and one that is not 
   const lines = observer.of('log').map(({ value }) => value).filter(({ message }) => message === 'driver rule failed');
   const triesOf = ({ eventId }) => lines.filter((line) => line.eventId === eventId).map(({ level, fields }) => [level, fields.attempts, fields.is_last]);
   expect([triesOf(failed), triesOf(refused)]).toEqual([[['warn', 1, false], ['warn', 2, true]], [['warn', 1, true]]]);
-  const scrape = `fetch('http://127.0.0.1:${PORT}/metrics').then(async (answer) => console.log(await answer.text()))`;
-  const series = seriesOf((await bed.exec([process.execPath, '-e', scrape], { cwd: '/' })).stdout);
+  const series = seriesOf(await fetched(bed, PORT, '/metrics'));
   const counted = (name, label) => Object.fromEntries([...series].filter(([each, value]) => each.startsWith(`${name}{`) && value > 0).map(([each, value]) => [each.match(new RegExp(`${label}="([^"]*)"`))[1], value]));
   expect([counted('usb_driver_attempts_total', 'outcome'), counted('usb_driver_reports_total', 'state')]).toEqual([{ failed: 2, refused: 1 }, { failed: 2 }]);
   for (const each of [hopeless, forbidden]) await pull(each);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openQemuBed } from './beds/qemu/index.mjs';
 import { seriesOf } from './exposition.mjs';
-import { saidBy } from './guest-shell.mjs';
+import { fetched, saidBy } from './guest-shell.mjs';
 import { observe } from './observe.mjs';
 import { PLUG_LIMIT_MS, checkOrder, config, isAbout, openReadyBed, openingAll, reasonsOf } from './ready-bed.mjs';
 
@@ -23,12 +23,6 @@ const COMPOSITE = [
   ['0902620003010080fa', '080b000202020100', '0904000001020201000524001001', '0424020205240600010524010001', '0705830308000a'].join(''),
   ['09040100020a000000', '0705020200020007058102000200', '0904020000ff000004'].join(''),
 ].join('');
-
-/** What a daemon in the guest says to a scrape. */
-async function scraped(bed, port) {
-  const program = `fetch('http://127.0.0.1:${port}/metrics').then(async (answer) => console.log(await answer.text()))`;
-  return seriesOf((await bed.exec([process.execPath, '-e', program])).stdout);
-}
 
 describe('readiness in a real kernel with a udevd whose rules are slow', () => {
   let readyBed;
@@ -81,7 +75,7 @@ describe('readiness in a real kernel with a udevd whose rules are slow', () => {
   });
 
   it('has its figures: how long each plug took, and nothing that stands in the way', async () => {
-    const series = await scraped(bed, PORT);
+    const series = seriesOf(await fetched(bed, PORT, '/metrics'));
     const took = observer.said.filter(({ event }) => event === 'device:ready').filter(({ value }) => value.device.synthetic === undefined).map(({ value }) => value.elapsedMs / 1000);
     expect(took.length).toBeGreaterThan(0);
     expect(series.get('usb_ready_duration_seconds_count')).toBe(took.length);
@@ -169,11 +163,10 @@ describe('readiness in a real kernel with a udevd whose rules are slow', () => {
     const isItsLine = ({ event, value }) => event === 'log' && value.message === 'not ready' && value.eventId === device.eventId;
     const { value: line } = await nobody.waitFor(isItsLine, 'a line of the log');
     expect(line).toMatchObject({ level: 'info', fields: { port: handle.name, obstacles: ready.value.obstacles[0].detail } });
-    const series = await scraped(bed, PORT_OF_NOBODY);
+    const series = seriesOf(await fetched(bed, PORT_OF_NOBODY, '/metrics'));
     const shut = nobody.of('device:ready').filter((told) => reasonsOf(told).includes('no-permission')).length;
     expect([series.get('usb_devices_not_ready{reason="no-permission"}'), series.get('usb_ready_reports_total{outcome="no-permission"}'), series.get('usb_ready_duration_seconds_count')]).toEqual([shut, shut, 0]);
-    const program = `fetch('http://127.0.0.1:${PORT_OF_NOBODY}/devices').then(async (answer) => console.log(await answer.text()))`;
-    const { devices } = JSON.parse((await bed.exec([process.execPath, '-e', program])).stdout);
+    const { devices } = JSON.parse(await fetched(bed, PORT_OF_NOBODY, '/devices'));
     expect(devices.find(({ signature }) => signature === device.signature).readiness).toEqual(readiness);
     await bed.unplug(handle);
     await bed.settle(handle, 'gone');
