@@ -5,7 +5,11 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::helper::Answer;
 use super::kernel::Kernel;
@@ -99,7 +103,8 @@ fn said(
     stop: &AtomicBool,
 ) -> io::Result<Vec<u8>> {
     let until = Instant::now() + patience;
-    let mut stream = UnixStream::connect(helper)?;
+    let is_over = || stop.load(Ordering::Relaxed) || Instant::now() > until;
+    let mut stream = connected(helper, is_over)?;
     stream.set_read_timeout(Some(LOOK))?;
     stream.set_write_timeout(Some(patience))?;
     stream.write_all(lines.as_bytes())?;
@@ -114,12 +119,28 @@ fn said(
             Err(error) if is_passing(error.kind()) => {}
             Err(error) => return Err(error),
         }
-        let is_over = stop.load(Ordering::Relaxed) || Instant::now() > until;
-        if is_over && ends < count {
+        if ends < count && is_over() {
             return Err(ErrorKind::TimedOut.into());
         }
     }
     Ok(said)
+}
+
+/// Where as many wait as may, a plain `connect` would wait without end.
+fn connected(helper: &Path, is_over: impl Fn() -> bool) -> io::Result<UnixStream> {
+    let address = SocketAddrUnix::new(helper)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    while let Err(error) = connect(&socket, &address) {
+        match error {
+            Errno::AGAIN if is_over() => return Err(ErrorKind::TimedOut.into()),
+            Errno::AGAIN => thread::sleep(LOOK),
+            _ => return Err(error.into()),
+        }
+    }
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 fn is_passing(kind: ErrorKind) -> bool {
@@ -200,5 +221,20 @@ mod tests {
         assert_eq!(checked.map_err(|unanswered| unanswered.error.kind()), Err(ErrorKind::TimedOut));
         assert_eq!(reached.expect("reached"), []);
         assert_eq!(refused, Err(ErrorKind::ConnectionRefused));
+    }
+
+    #[test]
+    fn a_helper_that_takes_nobody_any_more_is_not_waited_for_beyond_a_stop() {
+        let socket = std::env::temp_dir().join(format!("usb-daemon-full-{}", std::process::id()));
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        rustix::net::listen(&listener, 0).expect("room for one");
+        let first = UnixStream::connect(&socket).expect("there is room");
+        let full = ask(&socket, "module x\n", 1, PATIENCE, &AtomicBool::new(true));
+        let impatient = ask(&socket, "module x\n", 1, Duration::from_millis(1), &AtomicBool::new(false));
+        drop((listener, first));
+        std::fs::remove_file(&socket).expect("removed");
+        for answer in [full, impatient] {
+            assert_eq!(answer.map_err(|unanswered| unanswered.error.kind()), Err(ErrorKind::TimedOut));
+        }
     }
 }
