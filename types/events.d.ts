@@ -33,7 +33,7 @@ export interface Events {
   'source:state': [status: USBSourceStatus];
   /** The connection to Redis has come or gone. */
   'redis:state': [status: USBRedisStatus];
-  /** A rule of `drivers.rules` has had something done for a device without a driver, or was tried as often as it may be. Linux only. */
+  /** A rule of `drivers.rules` has had something done for a device without a driver, or has failed. Linux only. */
   driver: [report: USBDriverReport];
   /**
    * A line of the daemon's log, from the level on that `initializeTracing` or LOG_LEVEL names. Without a listener no lines are
@@ -47,7 +47,8 @@ export interface Events {
 export interface USBDriverReport {
   /**
    * `bound`: an interface has got a driver; `denied`, `authorized`: the kernel uses nothing of the device any more, or uses it again;
-   * `planned`: that would be done, were it not for `drivers.dry_run`; `failed`: it was tried as often as it may be.
+   * `planned`: that would be done, were it not for `drivers.dry_run`; `failed`: it was tried as often as it may be,
+   * the helper has refused it, or the device has got no interfaces.
    */
   state: 'bound' | 'denied' | 'authorized' | 'planned' | 'failed';
   /** As {@link USBDeviceInfo.signature}. */
@@ -69,7 +70,7 @@ export interface USBDriverReport {
   }[];
   /** What was asked for, in order, as the helper is asked: `module usbserial`, `new-id generic 1209 dead`. */
   requests: string[];
-  /** How often it was tried; 0 where it was only planned. */
+  /** How often it was tried; 0 where it was only planned, or there were never interfaces to try it with. */
   attempts: number;
   /** Why it has failed; with `bound`, what has failed all the same; absent where nothing has. */
   reason?: string;

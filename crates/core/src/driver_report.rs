@@ -20,7 +20,7 @@ pub struct DriverReport {
     pub interfaces: Vec<BoundInterface>,
     /// What was asked for, in order: `module usbserial`, `new-id generic 1209 dead`.
     pub requests: Vec<String>,
-    /// How often it was tried; 0 where it was only planned.
+    /// How often it was tried; 0 where it was only planned, or there were never interfaces to try it with.
     pub attempts: u32,
     /// Why it has failed; of what is bound, what has failed all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,7 +53,7 @@ pub enum DriverState {
     Authorized,
     /// It would be done, were it not for `drivers.dry_run`.
     Planned,
-    /// It was tried as often as it may be.
+    /// It was tried as often as it may be, the helper has refused it, or the device has got no interfaces.
     Failed,
 }
 

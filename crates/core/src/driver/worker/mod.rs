@@ -12,6 +12,7 @@ use super::performer::Performer;
 use super::plan::Facts;
 use crate::clock;
 use crate::config::DriversConfig;
+use crate::device::Device;
 use crate::driver_report::{BoundInterface, DriverReport, DriverState};
 use crate::hub::Hub;
 use crate::notice::Notice;
@@ -22,9 +23,13 @@ use crate::sysfs::Sysfs;
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
 /// A device has no interfaces before the kernel has found a configuration for it, which may take a while.
 const MOST_LOOKS: u32 = 10;
+const WITHOUT_INTERFACES: &str =
+    "it has no interfaces: is it authorized, and is there a configuration that the kernel can set?";
 
 pub(super) struct Worker {
     config: Arc<DriversConfig>,
+    kernel: Kernel,
+    sysfs: Sysfs,
     performer: Performer,
     hub: Hub,
     desk: Arc<Desk>,
@@ -34,7 +39,9 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(config: Arc<DriversConfig>, hub: Hub, desk: Arc<Desk>, stop: Arc<AtomicBool>) -> Self {
-        Self { performer: Performer::new(&config), config, hub, desk, stop, jobs: Jobs::new() }
+        let (kernel, sysfs) = (Kernel::new(), Sysfs::new("/sys"));
+        let performer = Performer::new(&config);
+        Self { config, kernel, sysfs, performer, hub, desk, stop, jobs: Jobs::new() }
     }
 
     /// Until the desk is closed.
@@ -62,26 +69,22 @@ impl Worker {
 
     fn see_to(&mut self, mut job: Job) {
         let Some(rule) = self.config.rules.get(job.rule) else { return };
-        let device = &job.event.attachment.device;
-        let (kernel, name) = (Kernel::new(), device.port_path.name());
-        let sysfs = Sysfs::new("/sys");
-        // Another device may have its place by now.
-        let is_same = sysfs.address(&name) == Some(device.address)
-            && device.inode.is_none_or(|inode| sysfs.inode(&name) == Some(inode));
-        let Some(before) = kernel.facts(&name).filter(|_| is_same) else { return };
+        let Some(before) = facts_of(&self.kernel, &self.sysfs, &job.event.attachment.device) else { return };
+        let name = before.name.clone();
         if before.interfaces.is_empty() && rule.authorized.is_none() {
             if job.looks < MOST_LOOKS {
                 job.looks += 1;
-                self.put_off(job, PAUSE);
+                return self.put_off(job, PAUSE);
             }
-            return;
+            let (requests, reason) = job.failed.take().unwrap_or((Vec::new(), WITHOUT_INTERFACES.to_owned()));
+            return self.give_up(&job, &name, requests, reason);
         }
         if job.attempts == 0 {
             job.unbound = before.unbound().map(|interface| interface.name.clone()).collect();
         }
         job.attempts += 1;
         let attempt = Attempt {
-            kernel: &kernel,
+            kernel: &self.kernel,
             performer: &self.performer,
             dry_run: self.config.dry_run,
             stop: &self.stop,
@@ -92,7 +95,7 @@ impl Worker {
         }
         match outcome {
             Outcome::Nothing => {
-                if let Some(report) = come_since(&job, &kernel, &before) {
+                if let Some(report) = come_since(&job, &self.kernel, &before) {
                     self.tell(report);
                 }
             }
@@ -115,26 +118,21 @@ impl Worker {
                 self.tell(report);
             }
             Outcome::Failed { reason, is_final, requests } => {
-                let is_last = is_final || job.attempts >= rule.attempts;
-                tracing::warn!(
-                    event_id = job.event.event_id(),
-                    device = name,
-                    rule = job.rule,
-                    attempts = job.attempts,
-                    is_last,
-                    reason,
-                    "driver rule failed"
-                );
-                if is_last {
-                    let report = report(&job, &name, DriverState::Failed, requests);
-                    self.tell(DriverReport { reason: Some(reason), ..report });
-                } else {
-                    let pause = PAUSE * (1 << (job.attempts - 1));
-                    job.failed = Some((requests, reason));
-                    self.put_off(job, pause);
+                if is_final || job.attempts >= rule.attempts {
+                    return self.give_up(&job, &name, requests, reason);
                 }
+                log_failure(&job, &name, false, &reason);
+                let pause = PAUSE * (1 << (job.attempts - 1));
+                job.failed = Some((requests, reason));
+                self.put_off(job, pause);
             }
         }
+    }
+
+    fn give_up(&self, job: &Job, name: &str, requests: Vec<String>, reason: String) {
+        log_failure(job, name, true, &reason);
+        let report = report(job, name, DriverState::Failed, requests);
+        self.tell(DriverReport { reason: Some(reason), ..report });
     }
 
     /// Whoever has stopped hears nothing more, also where a driver has kept this thread beyond the stop.
@@ -143,6 +141,26 @@ impl Worker {
             self.hub.tell(&Notice::Driver(Arc::new(report)));
         }
     }
+}
+
+fn log_failure(job: &Job, device: &str, is_last: bool, reason: &str) {
+    tracing::warn!(
+        event_id = job.event.event_id(),
+        device,
+        rule = job.rule,
+        attempts = job.attempts,
+        is_last,
+        reason,
+        "driver rule failed"
+    );
+}
+
+/// What the kernel has of this very device. Which one it is about is asked once it has been read: another one may take the place meanwhile.
+fn facts_of(kernel: &Kernel, sysfs: &Sysfs, device: &Device) -> Option<Facts> {
+    let facts = kernel.facts(&device.port_path.name())?;
+    let is_same = device.inode.is_none_or(|own| own == facts.inode)
+        && sysfs.address(&facts.name) == Some(device.address);
+    is_same.then_some(facts)
 }
 
 /// What is to be told where a try has failed, and nothing was left to do for the next one: a driver has come by other ways, or of itself after all.
@@ -172,41 +190,4 @@ fn report(job: &Job, name: &str, state: DriverState, requests: Vec<String>) -> D
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-    use crate::event::Action;
-    use crate::test_support::event;
-
-    #[test]
-    fn a_driver_that_comes_of_itself_after_a_try_that_failed_is_told_of() {
-        let root = std::env::temp_dir().join(format!("usb-daemon-worker-{}", std::process::id()));
-        let devices = root.join("bus/usb/devices");
-        for folder in ["1-1/1-1:1.0", "1-1:1.0"] {
-            fs::create_dir_all(devices.join(folder)).expect("a folder");
-        }
-        for (file, text) in [("idVendor", "1209"), ("idProduct", "dead"), ("authorized", "1")] {
-            fs::write(devices.join("1-1").join(file), text).expect("written");
-        }
-        let kernel = Kernel::at(&root);
-        let before = kernel.facts("1-1").expect("there");
-        let mut job = Job::new(event(1, Action::Attach, 1), 0, Instant::now());
-        (job.attempts, job.unbound) = (2, vec!["1-1:1.0".into()]);
-        let untried = come_since(&job, &kernel, &before);
-        job.failed = Some((vec!["module x".into()], "no driver has taken it".into()));
-        let without = come_since(&job, &kernel, &before);
-        symlink("../../drivers/x", devices.join("1-1:1.0/driver")).expect("a link");
-        let found = come_since(&job, &kernel, &before).expect("a report");
-        fs::remove_dir_all(&root).expect("removed");
-        assert_eq!((untried, without), (None, None));
-        assert_eq!((found.state, found.attempts, found.requests.len()), (DriverState::Bound, 1, 1));
-        assert_eq!(
-            found.interfaces,
-            [BoundInterface { name: "1-1:1.0".into(), driver: "x".into(), heard: false }]
-        );
-        assert_eq!(found.reason.as_deref(), Some("no driver has taken it"));
-        assert_eq!(come_since(&job, &kernel, &before), None, "it has gone");
-    }
-}
+mod tests;
