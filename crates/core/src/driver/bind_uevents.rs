@@ -21,7 +21,8 @@ impl BindUevents {
         Self(socket.filter(|socket| multicast::join(socket, KERNEL_GROUP).is_ok()))
     }
 
-    /// The interfaces of which the kernel has said so, and of which nobody has been told yet.
+    /// Names of what the kernel says has been bound, and of which nobody has been told yet: those of interfaces, and of whatever else below a
+    /// USB device has a colon in its name, such as a HID device. Nobody looks for those.
     pub(super) fn heard(&self) -> Vec<String> {
         let Some(socket) = &self.0 else { return Vec::new() };
         read_all(|buffer| {
@@ -36,15 +37,15 @@ fn read_all(mut receive: impl FnMut(&mut [u8]) -> Result<(usize, Option<Sender>)
     let (mut heard, mut buffer) = (Vec::new(), vec![0; LARGEST_MESSAGE]);
     loop {
         match receive(&mut buffer) {
-            Ok((length, Some(Sender::Kernel))) => heard.extend(bound_interface(&buffer[..length])),
+            Ok((length, Some(Sender::Kernel))) => heard.extend(bound_name(&buffer[..length])),
             Ok(_) | Err(Errno::NOBUFS | Errno::INTR) => {}
             Err(_) => return heard,
         }
     }
 }
 
-/// The interface that a message says has been bound: `1-4.2:1.0`.
-fn bound_interface(message: &[u8]) -> Option<String> {
+/// What a message says has been bound, if its name is like an interface's: `1-4.2:1.0`, but `0003:046D:C077.0001` as well.
+fn bound_name(message: &[u8]) -> Option<String> {
     let heard = Heard::of_kernel(message).filter(|heard| heard.action == Action::Bind)?;
     Some(heard.name().to_owned()).filter(|name| name.contains(':'))
 }
@@ -62,11 +63,13 @@ mod tests {
     }
 
     #[test]
-    fn only_the_binding_of_an_interface_counts() {
-        assert_eq!(bound_interface(&message("bind", "/1-4:1.0")).as_deref(), Some("1-4:1.0"));
-        assert_eq!(bound_interface(&message("unbind", "/1-4:1.0")), None);
-        assert_eq!(bound_interface(&message("bind", "")), None);
-        assert_eq!(bound_interface(b""), None);
+    fn only_the_binding_of_what_has_a_name_like_an_interfaces_counts() {
+        assert_eq!(bound_name(&message("bind", "/1-4:1.0")).as_deref(), Some("1-4:1.0"));
+        assert_eq!(bound_name(&message("unbind", "/1-4:1.0")), None);
+        let hid = "0003:046D:C077.0001";
+        assert_eq!(bound_name(&message("bind", &format!("/1-4:1.0/{hid}"))).as_deref(), Some(hid));
+        assert_eq!(bound_name(&message("bind", "")), None);
+        assert_eq!(bound_name(b""), None);
     }
 
     #[test]
