@@ -4,11 +4,12 @@ use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
+use super::refusals::{answers_nobody, lacking};
 use super::{Finding, Grade, Tell};
 use crate::config::{Config, DriversConfig};
-use crate::driver::{Lack, Rights, Unknown, driver_rights};
+use crate::driver::{Rights, Unknown, driver_rights};
 
-const SUBJECT: &str = "drivers";
+pub(super) const SUBJECT: &str = "drivers";
 /// Less than all questions together get. The helper is a process that starts when it is asked.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
@@ -23,9 +24,12 @@ fn look_at(drivers: &DriversConfig, patience: Duration, tell: Tell<'_>) {
     // Where nothing is to be done, nothing of it fails.
     let grade = if drivers.dry_run { Grade::Warn } else { Grade::Fail };
     match driver_rights(drivers, patience) {
-        Ok(rights) if rights.lacks.is_empty() => tell(enough(drivers, &rights)),
+        Ok(rights) if rights.lacks.is_empty() && rights.answers_nobody.is_none() => {
+            tell(enough(drivers, &rights));
+        }
         Ok(rights) => {
-            for finding in lacking(&rights.lacks, drivers.helper.is_some()) {
+            let deaf = rights.answers_nobody.as_deref().map(answers_nobody);
+            for finding in deaf.into_iter().chain(lacking(&rights.lacks, drivers.helper.is_some())) {
                 tell(Finding { grade, ..finding });
             }
         }
@@ -61,9 +65,7 @@ fn enough(drivers: &DriversConfig, rights: &Rights) -> Finding {
         None => "this process".to_owned(),
     };
     let may = match (rights.asked, &drivers.helper) {
-        (0, Some(_)) => {
-            "can be reached; what it would do is known once a device is there that a rule is about"
-        }
+        (0, Some(_)) => "answers; what it would do is known once a device is there that a rule is about",
         (0, None) => {
             "carries them out itself; which rights that takes is known once a device is there that a rule is about"
         }
@@ -107,33 +109,6 @@ fn unreachable(helper: &Path, error: &io::Error) -> Finding {
             "give drivers.helper a Unix socket behind which `usb-daemon driver apply` answers (docs/DRIVERS.md)",
         ),
     }
-}
-
-/// What is lacking, once for each reason: the same one is often all rules'.
-fn lacking(lacks: &[Lack], has_helper: bool) -> Vec<Finding> {
-    let mut reasons: Vec<(&Lack, Vec<String>)> = Vec::new();
-    for lack in lacks {
-        let asked = format!("drivers.rules[{}] {}", lack.rule, lack.request);
-        match reasons.iter_mut().find(|(first, _)| first.why == lack.why) {
-            Some((_, all)) => all.push(asked),
-            None => reasons.push((lack, vec![asked])),
-        }
-    }
-    let finding = |(lack, asked): (&Lack, Vec<String>)| {
-        let asked = asked.join(", ");
-        let why = &lack.why;
-        if lack.is_refused {
-            let advice = "as root, write what it is to do to its list (/etc/autoweave/usb-drivers.allow), a line each: docs/DRIVERS.md";
-            Finding::fail(SUBJECT, format!("the helper refuses {asked}: {why}"), advice)
-        } else if has_helper {
-            let advice = "let the helper's unit have it (autoweave-usb-driver@.service); journalctl -t usb-daemon-driver has what it says";
-            Finding::fail(SUBJECT, format!("the helper cannot do {asked}: {why}"), advice)
-        } else {
-            let advice = "give drivers.helper the socket of a helper that has it (docs/DRIVERS.md), or let the daemon have it";
-            Finding::fail(SUBJECT, format!("this process lacks {why} for {asked}"), advice)
-        }
-    };
-    reasons.into_iter().map(finding).collect()
 }
 
 #[cfg(test)]
@@ -217,18 +192,26 @@ mod tests {
     #[test]
     fn a_helper_that_would_do_all_of_it_is_as_it_should_be_also_where_nothing_is_known_yet() {
         let socket = socket("enough");
-        let helper = helper(&socket, vec![vec!["ok"], vec!["ok"], vec![]]);
+        let none = "refused: no request: expected module";
+        let list = "refused: /etc/autoweave/usb-drivers.allow: No such file or directory";
+        let helper = helper(&socket, vec![vec!["ok"], vec!["ok"], vec![none], vec![list]]);
         let rules = json!([{ "match": of("0001"), "module": "usbserial" }]);
         let [works, dry] = [false, true].map(|dry_run| found(&rules, &socket, dry_run));
-        let later = found(&json!([{ "match": of("0001") }, { "match": of("0002") }]), &socket, false);
-        helper.join().expect("no panic");
+        let unknown = json!([{ "match": of("0001") }, { "match": of("0002") }]);
+        let [later, without_list] = [(); 2].map(|()| found(&unknown, &socket, false));
+        let asked = helper.join().expect("no panic");
         std::fs::remove_file(&socket).expect("removed");
         let at = socket.display();
         let would = format!("1 rule: the helper at {at} would do what is asked for now");
         assert_eq!(works, [(Grade::Ok, would.clone())]);
         assert_eq!(dry, [(Grade::Ok, format!("{would}; nothing is done, by drivers.dry_run"))]);
         assert_eq!((later.len(), later[0].0), (1, Grade::Ok));
-        assert!(later[0].1.starts_with(&format!("2 rules: the helper at {at} can be reached;")), "{later:?}");
+        assert!(later[0].1.starts_with(&format!("2 rules: the helper at {at} answers;")), "{later:?}");
+        assert_eq!(
+            without_list,
+            [(Grade::Fail, format!("the helper does nothing for this user: {}", &list[9..]))]
+        );
+        assert_eq!(asked[2..], ["check ", "check "]);
     }
 
     #[test]
@@ -252,31 +235,6 @@ mod tests {
             assert_eq!(finding.grade, grade, "{kind:?}");
             assert!(finding.advice.is_some_and(|given| given.contains(advice)), "{kind:?}");
         }
-    }
-
-    #[test]
-    fn a_right_that_this_process_lacks_is_said_with_all_that_needs_it() {
-        let lack = |rule, request: &str, why: &str| Lack {
-            rule,
-            request: request.into(),
-            why: why.into(),
-            is_refused: false,
-        };
-        let folder = "write access to /sys/bus/usb/drivers";
-        let lacks = [
-            lack(0, "module x", "CAP_SYS_MODULE"),
-            lack(0, "new-id x 1209 0001", folder),
-            lack(1, "bind x 1-1:1.0", folder),
-        ];
-        let told: Vec<String> = lacking(&lacks, false).into_iter().map(|finding| finding.found).collect();
-        let both = "drivers.rules[0] new-id x 1209 0001, drivers.rules[1] bind x 1-1:1.0";
-        assert_eq!(
-            told,
-            [
-                "this process lacks CAP_SYS_MODULE for drivers.rules[0] module x".to_owned(),
-                format!("this process lacks {folder} for {both}")
-            ]
-        );
     }
 
     #[test]

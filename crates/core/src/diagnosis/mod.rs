@@ -15,6 +15,8 @@ mod namespace;
 #[cfg(target_os = "linux")]
 mod readiness;
 mod redis;
+#[cfg(target_os = "linux")]
+mod refusals;
 mod rights;
 #[cfg_attr(not(target_os = "linux"), path = "senses_elsewhere.rs")]
 mod senses;

@@ -12,6 +12,9 @@ use super::request::{CHECK, LONGEST_LINE, Request};
 /// More than a rule ever asks for; whoever wants more comes again.
 const MOST_REQUESTS: usize = 1_000;
 
+/// Before what is said of a line that is no request, to those who may ask.
+pub(super) const NO_REQUEST: &str = "no request: ";
+
 /// What has become of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -70,7 +73,7 @@ pub(crate) fn serve(
                 Ok(list) => answer(kernel, list, line),
                 Err(why) => Answer::Refused(why.to_owned()),
             },
-            _ => Answer::Refused(format!("no request: expected a line of {LONGEST_LINE} bytes at most")),
+            _ => Answer::Refused(format!("{NO_REQUEST}expected a line of {LONGEST_LINE} bytes at most")),
         };
         told(&crate::error::shown(&String::from_utf8_lossy(&line)), &answer);
         // A message of the kernel's or of modprobe's may have several lines.
@@ -87,13 +90,16 @@ fn answer(kernel: &Kernel, list: &AllowList, line: &str) -> Answer {
     let (line, is_check) = line.strip_prefix(CHECK).map_or((line, false), |line| (line, true));
     let request = match Request::parse(line) {
         Ok(request) => request,
-        Err(why) => return Answer::Refused(format!("no request: {why}")),
+        Err(why) => return Answer::Refused(format!("{NO_REQUEST}{why}")),
     };
     if !list.allows(&request) {
         return Answer::Refused(format!("the helper's list does not allow {request}"));
     }
     let lacks = || kernel.lacks(&request).map_or(Ok(()), |right| Err(format!("{right} is lacking")));
-    let done = if is_check {
+    let done = if is_check && matches!(request, Request::NewId { .. }) {
+        // Its right hangs on no device, and is asked for before there is one.
+        lacks().and_then(|()| kernel.judge(&request))
+    } else if is_check {
         kernel.judge(&request).and_then(|()| lacks())
     } else {
         // Whoever has started the helper ends it.
@@ -152,14 +158,18 @@ mod tests {
         std::fs::create_dir_all(&interface).expect("a folder");
         std::fs::write(interface.join("bInterfaceNumber"), "00\n").expect("written");
         let check = || served_at(&sysfs, "bind * *\n", b"check bind x 1-1:1.0\n");
+        // Whatever device there is, or is not.
+        let check_id = || served_at(&sysfs, "new-id * * *\n", b"check new-id x 1209 dead\n");
         // Root, too, cannot write to what is not there.
-        let lacking = check();
+        let lacking = [check(), check_id()];
         std::fs::create_dir_all(sysfs.join("bus/usb/drivers")).expect("a folder");
-        let enough = check();
+        let (enough, without_device) = (check(), check_id());
         std::fs::remove_dir_all(&sysfs).expect("removed");
         let folder = sysfs.join("bus/usb/drivers");
-        assert_eq!(lacking, [format!("failed: write access to {} is lacking", folder.display())]);
+        let write = format!("failed: write access to {} is lacking", folder.display());
+        assert_eq!(lacking, [[write.clone()], [write]]);
         assert_eq!(enough, ["ok"]);
+        assert_eq!(without_device, ["failed: no device 1209:dead has an interface without a driver"]);
     }
 
     #[test]

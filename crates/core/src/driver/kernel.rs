@@ -12,7 +12,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::modprobe;
 use super::plan::Facts;
-use super::request::Request;
+use super::request::{Request, no_device};
 use crate::sysfs::{attribute, hex, inode, interfaces, link_name};
 
 const SYSFS: &str = "/sys";
@@ -85,7 +85,7 @@ impl Kernel {
                 if self.devices().any(|facts| is_meant(&facts)) {
                     return Ok(());
                 }
-                Err(format!("no device {vendor:04x}:{product:04x} has an interface without a driver"))
+                Err(no_device(*vendor, *product))
             }
             Request::Authorize { device, .. } => {
                 self.facts(device).map(drop).ok_or_else(|| format!("there is no device {device}"))

@@ -26,4 +26,5 @@ pub(crate) use request::Request;
 pub use rights::driver_plan;
 pub(crate) use rights::{Lack, Rights, Unknown, driver_rights};
 pub(crate) use running::{Drivers, RunningDrivers};
+pub(crate) use served::MAY_NOT_ASK;
 pub use served::serve_driver_requests;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-use super::helper::Answer;
+use super::helper::{Answer, NO_REQUEST};
 use super::kernel::Kernel;
 use super::request::{CHECK, Request};
 use crate::config::DriversConfig;
@@ -69,6 +69,19 @@ impl Performer {
                 ask(socket, &lines, requests.len(), patience, &AtomicBool::new(false))
             }
         }
+    }
+
+    /// Why the helper does nothing at all for this process, whatever it is asked for: a check of nothing tells, and is never carried out.
+    ///
+    /// # Errors
+    /// Where the helper cannot be reached, or does not answer.
+    pub(super) fn refusal(&self, patience: Duration) -> Result<Option<String>, Unanswered> {
+        let Self::Helper(socket) = self else { return Ok(None) };
+        let answer = ask(socket, &format!("{CHECK}\n"), 1, patience, &AtomicBool::new(false))?.pop();
+        Ok(match answer {
+            Some(Answer::Refused(why) | Answer::Failed(why)) if !why.starts_with(NO_REQUEST) => Some(why),
+            _ => None,
+        })
     }
 }
 

@@ -58,6 +58,11 @@ impl Request {
     }
 }
 
+/// What is said of a `new-id` for whose IDs no device lacks a driver.
+pub(super) fn no_device(vendor: u16, product: u16) -> String {
+    format!("no device {vendor:04x}:{product:04x} has an interface without a driver")
+}
+
 /// The words of a line whose first one is known and whose others have their forms, or are what else may stand there.
 ///
 /// # Errors

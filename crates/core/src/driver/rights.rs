@@ -6,7 +6,7 @@ use super::helper::Answer;
 use super::kernel::Kernel;
 use super::performer::{PATIENCE, Performer, Unanswered};
 use super::plan::{Facts, of_any_device, plan};
-use super::request::Request;
+use super::request::{Request, no_device};
 use crate::config::DriversConfig;
 use crate::driver_report::{DriverPlan, DriverStep};
 use crate::error::Error;
@@ -30,6 +30,8 @@ pub(crate) struct Rights {
     /// So many things are known that they ask for: a rule may not say before its device is there.
     pub(crate) asked: usize,
     pub(crate) lacks: Vec<Lack>,
+    /// Why the helper does nothing at all, whoever's list it is. Found out where nothing else was asked.
+    pub(crate) answers_nobody: Option<String>,
 }
 
 /// Why it cannot be found out.
@@ -111,25 +113,28 @@ fn rights(
             asked.push(each);
         }
     }
+    if asked.is_empty() {
+        let answers_nobody = performer.refusal(patience).map_err(Unknown::Helper)?;
+        return Ok(Rights { asked: 0, lacks: Vec::new(), answers_nobody });
+    }
     let requests: Vec<Request> = asked.iter().map(|asked| asked.request.clone()).collect();
     let answers = performer.check(&requests, patience).map_err(Unknown::Helper)?;
     let lack = |(Asked { rule, request, is_of_device }, answer): (&Asked, Answer)| {
         let (why, is_refused) = match answer {
             Answer::Done => return None,
             Answer::Refused(why) => (why, true),
-            // A helper looks for the device first, and it is not there.
-            Answer::Failed(_)
-                if !is_of_device
-                    && matches!((performer, request), (Performer::Helper(_), Request::NewId { .. })) =>
-            {
-                return None;
-            }
+            // All that is lacking for it is the device.
+            Answer::Failed(why) if !is_of_device && is_for_want_of_a_device(request, &why) => return None,
             Answer::Failed(why) => (why, false),
         };
         Some(Lack { rule: *rule, request: request.to_string(), why, is_refused })
     };
     let lacks = asked.iter().zip(answers).filter_map(lack).collect();
-    Ok(Rights { asked: asked.len(), lacks })
+    Ok(Rights { asked: asked.len(), lacks, answers_nobody: None })
+}
+
+fn is_for_want_of_a_device(request: &Request, why: &str) -> bool {
+    matches!(request, Request::NewId { vendor, product, .. } if why == no_device(*vendor, *product))
 }
 
 fn planned(config: &DriversConfig) -> Result<Vec<Planned>, Error> {
@@ -144,4 +149,40 @@ fn planned(config: &DriversConfig) -> Result<Vec<Planned>, Error> {
         of_device(device.port_path.name(), config.rule_for(device)?)
     });
     Ok(matched.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn of_what_is_asked_before_there_is_a_device_only_its_absence_is_no_lack() {
+        let socket = std::env::temp_dir().join(format!("usb-daemon-rights-{}", std::process::id()));
+        let listener = UnixListener::bind(&socket).expect("a socket");
+        let absent = no_device(0x1209, 0xdead);
+        let answers = [absent.clone(), "write access to /sys/x is lacking".to_owned(), absent.clone()];
+        let helper = std::thread::spawn(move || {
+            for answer in answers {
+                let (stream, _) = listener.accept().expect("a client");
+                BufReader::new(&stream).read_line(&mut String::new()).expect("a line");
+                writeln!(&stream, "failed: {answer}").expect("answered");
+            }
+        });
+        let performer = Performer::Helper(socket.clone());
+        let request = Request::parse("new-id generic 1209 dead").expect("a request");
+        let lacks = |is_of_device| {
+            let asked = Asked { rule: 0, request: request.clone(), is_of_device };
+            let rights = rights(&performer, std::iter::once(asked), PATIENCE).expect("answers");
+            rights.lacks.into_iter().map(|lack| lack.why).collect::<Vec<_>>()
+        };
+        let [before, without_right, gone] = [false, false, true].map(lacks);
+        helper.join().expect("no panic");
+        std::fs::remove_file(socket).expect("removed");
+        assert_eq!(before, [""; 0]);
+        assert_eq!(without_right, ["write access to /sys/x is lacking"]);
+        assert_eq!(gone, [absent]);
+    }
 }

@@ -14,6 +14,8 @@ use super::kernel::Kernel;
 use crate::error::{Code, Error};
 
 const ROOT: u32 = 0;
+/// In what the helper says to whom it answers nothing at all.
+pub(crate) const MAY_NOT_ASK: &str = "may not ask";
 
 /// Answers what comes on stdin by the list at `path`, until it ends.
 ///
@@ -43,7 +45,7 @@ fn may_ask() -> Result<(), Error> {
         return Ok(());
     }
     let message = format!(
-        "user {uid} of group {gid} may not ask: expected root, or the group of the socket as primary one"
+        "user {uid} of group {gid} {MAY_NOT_ASK}: expected root, or the group of the socket as primary one"
     );
     Err(Error::new(Code::Driver, message))
 }
