@@ -62,7 +62,7 @@ it('says by whom readiness is heard, and which devices the user of the daemon ma
   await open([SERIAL], { udevd: true });
   const [heard, rights] = (await doctor()).all('readiness');
   expect(heard).toEqual({ subject: 'readiness', grade: 'ok', found: 'a device is ready once its drivers are bound and udev has applied its rules' });
-  expect(rights).toEqual({ subject: 'readiness', grade: 'ok', found: `user 0 may open a node of each of ${BUSES + 1} devices` });
+  expect(rights).toEqual({ subject: 'readiness', grade: 'ok', found: `user 0 is shut out of none of ${BUSES + 1} devices` });
   await bed.exec(['sh', '-c', 'chmod -R go-rwx /dev/bus/usb/002/* && chmod go+r /dev/bus/usb/002/001']);
   const [, shut] = (await doctor({ user: 'nobody' })).all('readiness');
   const node = '/dev/bus/usb/002/002 (0600, user 0, group 0)';

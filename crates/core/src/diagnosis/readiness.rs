@@ -10,6 +10,9 @@ use crate::sysfs::Sysfs;
 const SUBJECT: &str = "readiness";
 /// So many devices are named.
 const NAMED: usize = 3;
+/// What the sentence about a device says of a node that is nowhere, and of one that is somebody's.
+const ABSENT: &str = "(absent)";
+const OF_A_USER: &str = ", user ";
 
 pub(super) fn heard(config: &Config, tell: Tell<'_>) {
     if !config.ready.enabled {
@@ -51,18 +54,24 @@ fn rights(all: usize, shut: &[String]) -> Finding {
     let user = geteuid().as_raw();
     let count = shut.len();
     if count == 0 {
-        return Finding::ok(SUBJECT, format!("user {user} may open a node of each of {all} devices"));
+        return Finding::ok(SUBJECT, format!("user {user} is shut out of none of {all} devices"));
     }
     let more = count.saturating_sub(NAMED);
     let rest = if more == 0 { String::new() } else { format!("; and {more} more") };
+    let advice = if shut.iter().all(|sentence| sentence.contains(ABSENT) && !sentence.contains(OF_A_USER)) {
+        "have udev or devtmpfs make the nodes in /dev, in a container mount the host's /dev/bus/usb and what else is to be opened, or leave it so: \
+         the daemon opens none"
+    } else {
+        "make the user a member of the group that a node belongs to, have a rule of udev's give it to another one, or leave it so: the \
+         daemon opens none"
+    };
     Finding::warn(
         SUBJECT,
         format!(
             "{count} of {all} devices cannot be opened by user {user}: {}{rest}",
             shut[..count.min(NAMED)].join("; ")
         ),
-        "make the user a member of the group that a node belongs to, have a rule of udev's give it to another one, or leave it so: the \
-         daemon opens none",
+        advice,
     )
 }
 
@@ -94,6 +103,24 @@ mod tests {
         let named = "1-1: none of /dev/x1; 1-2: none of /dev/x2; 1-3: none of /dev/x3; and 2 more";
         assert_eq!(finding.found, format!("5 of 9 devices cannot be opened by user {user}: {named}"));
         assert!(rights(9, &shut[..1]).found.ends_with("1-1: none of /dev/x1"));
-        assert_eq!(rights(9, &[]).grade, Grade::Ok);
+        let none = rights(9, &[]);
+        let open = format!("user {user} is shut out of none of 9 devices");
+        assert_eq!((none.grade, none.found), (Grade::Ok, open));
+    }
+
+    #[test]
+    fn where_there_are_no_nodes_no_group_is_of_use() {
+        let absent = "1-1: the user with ID 0 may open none of /dev/bus/usb/001/002 (absent)".to_owned();
+        let kept =
+            "1-2: the user with ID 0 may open none of /dev/sda (absent), /dev/sda1 (0600, user 0, group 0)"
+                .to_owned();
+        for (shut, expected) in [
+            (&[absent.clone()][..], "mount the host's /dev/bus/usb"),
+            (&[kept.clone()], "a member of the group"),
+            (&[absent, kept], "a member of the group"),
+        ] {
+            let advice = rights(9, shut).advice;
+            assert!(advice.as_ref().is_some_and(|advice| advice.contains(expected)), "{shut:?}: {advice:?}");
+        }
     }
 }
