@@ -139,7 +139,7 @@ metrics! {
     DRIVER_ATTEMPTS = Counter None "usb_driver_attempts_total",
         "How often a rule of drivers.rules was tried at a device: done, failed, or refused by the helper";
     DRIVER_REPORTS = Counter None "usb_driver_reports_total",
-        "What rules of drivers.rules have come to, by state; failed: after as many tries as it may have";
+        "What rules of drivers.rules have come to, by state; failed: after as many tries as it may have, refused by the helper, or without interfaces to do it for";
     OUTBOX_CARRIED_OVER = Counter None "usb_outbox_carried_over_total",
         "Events that waited when the outbox was opened, or came back to be published again. carried_over + seen = published + filtered + waiting + dropped in each scrape";
     OUTBOX_SEEN = Counter None "usb_outbox_seen_total",
