@@ -22,6 +22,9 @@ const NAMES = new Map([...readFileSync(namesFile, 'utf8').matchAll(/^ {4}[A-Z_]+
 /** What may stand in a device's way, as the declarations have it. */
 const REASONS = [...readFileSync(join(packageRoot, 'types/ready.d.ts'), 'utf8').match(/reason:([^;]*);/)[1].matchAll(/'([a-z-]+)'/g)].map(([, word]) => word);
 
+/** What a rule for drivers may come to, as the declarations have it. */
+const DRIVER_STATES = [...readFileSync(join(packageRoot, 'types/events.d.ts'), 'utf8').match(/  state: ('bound'[^;]*);/)[1].matchAll(/'([a-z]+)'/g)].map(([, word]) => word);
+
 /** A started daemon with its server; `scrape` gives what /metrics says. */
 async function served(config = {}) {
   const port = await freePort();
@@ -154,6 +157,7 @@ it('every series is there from the start at 0, and nothing that a device says ma
   }
   for (const reason of REASONS) expect([before.get(`usb_devices_not_ready{reason="${reason}"}`), before.get(`usb_ready_reports_total{outcome="${reason}"}`)]).toEqual([0, 0]);
   for (const outcome of ['done', 'failed', 'refused']) expect(before.get(`usb_driver_attempts_total{outcome="${outcome}"}`)).toBe(0);
+  for (const state of DRIVER_STATES) expect(before.get(`usb_driver_reports_total{state="${state}"}`)).toBe(0);
   const hostile = '"}\n# TYPE evil counter\nevil_total{x="\\" 1 <img src=x onerror=alert(1)>';
   daemon.simulateAttach({ name: '201-1', vendorId: 1, productId: 2, manufacturer: hostile, product: hostile, serialNumber: hostile });
   await daemon.handleDeviceAttach({ busNumber: 9, deviceAddress: 9, portNumbers: [1], deviceDescriptor: { idVendor: 3, idProduct: 4 } });
