@@ -80,9 +80,14 @@ fn records_of_the_version_before_have_the_descriptors_fields() {
     let record: serde_json::Value = serde_json::from_str(&record).expect("JSON");
     let hex = record["attachment"]["device"]["descriptor"].as_str().expect("hex");
     assert_eq!(DeviceDescriptor::parse(&bytes(hex)), Some(descriptor.clone()));
-    let changed =
-        database.execute("UPDATE event SET record = replace(record, ?1, ?2)", [format!("\"{hex}\""), fields]);
-    assert_eq!(changed.expect("written"), 3);
+    for table in ["event", "attached"] {
+        let change = format!("UPDATE {table} SET record = replace(record, ?1, ?2)");
+        let changed = database.execute(&change, [&format!("\"{hex}\""), &fields]);
+        assert_eq!(changed.expect("written"), 3, "{table}");
+        let sought = format!("SELECT count(*) FROM {table} WHERE instr(record, ?1) > 0");
+        let found: i64 = database.query_row(&sought, [&fields], |row| row.get(0)).expect("a count");
+        assert_eq!(found, 3, "{table} has the fields");
+    }
     database.pragma_update(None, "user_version", 4).expect("the version before");
     drop(database);
     let config = OutboxConfig { path: Some(folder.file()), required: true, ..OutboxConfig::default() };
@@ -90,6 +95,12 @@ fn records_of_the_version_before_have_the_descriptors_fields() {
     let batch = opened.outbox.batch(9);
     assert_eq!(batch.len(), 3);
     assert!(batch.iter().all(|placed| placed.event.attachment.device.descriptor == descriptor));
+    let attached = opened.earlier.take_where(|_, _| true);
+    assert_eq!(attached.len(), 3);
+    assert!(
+        attached.iter().all(|(_, earlier)| earlier.attach.attachment.device.descriptor == descriptor),
+        "{attached:?}"
+    );
 }
 
 #[test]
