@@ -1,4 +1,4 @@
-//! What readiness has to go by here, and which devices this process may not use: asked by the doctor, without waiting for anything.
+//! What readiness has to go by here, and which devices this process may not use: asked by the doctor.
 
 use std::path::Path;
 

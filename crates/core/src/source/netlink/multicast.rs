@@ -34,7 +34,7 @@ impl Sender {
     }
 }
 
-/// Opens a socket that is in no group yet, and is never waited on.
+/// Opens a socket that is in no group yet, and on which no call blocks.
 ///
 /// # Errors
 /// What the kernel answers where the socket family is forbidden or unknown.
