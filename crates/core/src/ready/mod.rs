@@ -1,11 +1,14 @@
 //! Readiness: a device that has come may be used once its interfaces have their drivers and udev has applied its rules. Until then
 //! its nodes are not there, or not yet whose they will be.
 //!
-//! Nothing is opened and nothing is slept for: the kernel says when it has offered the interfaces to drivers (the device's own `bind`),
-//! and udev repeats the number of each uevent once it has finished with it. sysfs and udev's database say what there is then.
+//! Nothing is opened, and no time is guessed where somebody tells: the kernel says when it has offered the interfaces to drivers (the device's own
+//! `bind`), and udev repeats the number of each uevent once it has finished with it. sysfs and udev's database say what there is then. Where neither
+//! can be heard, nothing new for 100 ms, or for a second, has to do instead. What the engine says lies for 2 ms first, while it is told and published.
 
 #[cfg(target_os = "linux")]
 mod awaited;
+#[cfg(target_os = "linux")]
+mod desk;
 #[cfg(target_os = "linux")]
 mod found;
 #[cfg(target_os = "linux")]

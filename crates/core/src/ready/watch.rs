@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::awaited::Listening;
+use super::desk::Desk;
 use super::judgement::{Expected, Judgement, judge, unstored};
 use super::kept::Kept;
 use super::message::Sender;
@@ -19,7 +20,6 @@ use super::udev::{Rest, Udev};
 use super::watched::{Watched, devpath, folder, is_same};
 use super::{Awaited, News, ReadyConfig, Tell};
 use crate::error::{Code, Error};
-use crate::platform::alarm::Alarm;
 use crate::platform::thread::stand_back;
 use crate::threads;
 
@@ -29,16 +29,9 @@ pub(super) const DEV: &str = "/dev";
 /// runs where those who do that would.
 const STANDS_ASIDE: Duration = Duration::from_millis(2);
 
-/// What is said to the thread.
-#[derive(Default)]
-struct Desk {
-    news: Vec<News>,
-    is_over: bool,
-}
-
 /// The engine's side: dropped, it ends the thread and joins it.
 pub struct ReadyWatch {
-    shared: Arc<(Mutex<Desk>, Alarm)>,
+    desk: Arc<Desk>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -49,33 +42,25 @@ impl ReadyWatch {
     /// `ERR_USB_SYSTEM` where the process can have no thread or file descriptor more.
     pub fn start(config: ReadyConfig, tell: Tell) -> Result<Self, Error> {
         let failed = |error: io::Error| Error::new(Code::System, format!("no thread for readiness: {error}"));
-        let shared = Arc::new((Mutex::default(), Alarm::new().map_err(failed)?));
+        let desk = Arc::new(Desk::new(STANDS_ASIDE).map_err(failed)?);
         // Before the first device is looked at: nothing that becomes of it is missed.
         let socket = ReadySocket::open()
             .inspect_err(|error| tracing::info!(%error, "no messages about drivers and udev: sysfs is looked at instead"))
             .ok();
-        let watching = Watching::new(config, Arc::clone(&shared), socket, tell);
+        let watching = Watching::new(config, Arc::clone(&desk), socket, tell);
         let thread = threads::spawn("aw-ready", move || watching.run()).map_err(failed)?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { desk, thread: Some(thread) })
     }
 
     /// Says what has come and gone.
     pub fn send(&self, news: Vec<News>) {
-        let (desk, alarm) = &*self.shared;
-        let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that is set stays as it is: a crowd of devices would put it off for ever.
-        if desk.news.is_empty() {
-            alarm.set(STANDS_ASIDE);
-        }
-        desk.news.extend(news);
+        self.desk.put(news);
     }
 }
 
 impl Drop for ReadyWatch {
     fn drop(&mut self) {
-        let (desk, alarm) = &*self.shared;
-        desk.lock().unwrap_or_else(PoisonError::into_inner).is_over = true;
-        alarm.set(Duration::ZERO);
+        self.desk.close();
         if let Some(thread) = self.thread.take() {
             // It panics nowhere; whoever stops a daemon is not to fail with it.
             let _ = thread.join();
@@ -85,7 +70,7 @@ impl Drop for ReadyWatch {
 
 struct Watching {
     config: ReadyConfig,
-    shared: Arc<(Mutex<Desk>, Alarm)>,
+    desk: Arc<Desk>,
     socket: Option<ReadySocket>,
     /// Where udev's file comes and goes that says that it is busy.
     rest: Option<Rest>,
@@ -100,16 +85,11 @@ struct Watching {
 }
 
 impl Watching {
-    fn new(
-        config: ReadyConfig,
-        shared: Arc<(Mutex<Desk>, Alarm)>,
-        socket: Option<ReadySocket>,
-        tell: Tell,
-    ) -> Self {
+    fn new(config: ReadyConfig, desk: Arc<Desk>, socket: Option<ReadySocket>, tell: Tell) -> Self {
         let udev = Udev::new(RUN_UDEV);
         Self {
             config,
-            shared,
+            desk,
             socket,
             rest: None,
             udev,
@@ -126,21 +106,13 @@ impl Watching {
         stand_back();
         loop {
             self.drain();
-            let Some(news) = self.take_news() else { return };
+            let Some(news) = self.desk.take() else { return };
             for news in news {
                 self.note(news);
             }
             self.look();
             self.wait();
         }
-    }
-
-    /// None once it is over.
-    fn take_news(&self) -> Option<Vec<News>> {
-        let (desk, alarm) = &*self.shared;
-        let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
-        alarm.still();
-        (!desk.is_over).then(|| std::mem::take(&mut desk.news))
     }
 
     fn note(&mut self, news: News) {
@@ -273,7 +245,7 @@ impl Watching {
         let now = Instant::now();
         let next = self.devices.values().filter_map(|device| device.next(now)).min();
         let timeout = next.map(|next| timespec(next.saturating_duration_since(now)));
-        let mut fds = vec![PollFd::new(&self.shared.1, PollFlags::IN)];
+        let mut fds = vec![PollFd::new(&self.desk, PollFlags::IN)];
         if !self.devices.is_empty() {
             fds.extend(self.socket.iter().map(|socket| PollFd::new(socket, PollFlags::IN)));
             fds.extend(self.rest.iter().map(|rest| PollFd::new(rest, PollFlags::IN)));
