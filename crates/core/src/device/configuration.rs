@@ -13,6 +13,8 @@ const INTERFACE_ASSOCIATION: u8 = 0x0b;
 const CLASS_SPECIFIC: u8 = 0x24;
 /// Of a configuration's and of an interface's descriptor.
 const LEAST_LENGTH: usize = 9;
+/// Where the device descriptor says how many configurations there are; in sysfs, how many Linux has taken.
+const COUNT_AT: usize = 17;
 /// As many as Linux takes in a configuration, and with all their alternate settings.
 const MOST_INTERFACES: usize = 32;
 const MOST_CLASSES: usize = MOST_INTERFACES * 128;
@@ -83,12 +85,27 @@ pub fn configurations(bytes: &[u8], is_super_speed: bool) -> Configurations {
     found
 }
 
-/// How many interfaces Linux makes of each configuration: one for each number that is there, whatever the configuration says.
+/// How many interfaces Linux makes of each configuration in what sysfs has: one for each number that is there, whatever the configuration says.
+///
+/// A configuration may say that it is longer than it is: Linux cuts it at the first descriptor whose length leads nowhere, and what follows is the
+/// next one. So one that lies within another is passed over, as Linux does, only where there are more than the device descriptor says.
 pub fn interface_counts(bytes: &[u8]) -> Vec<usize> {
-    let mut numbers: Vec<BTreeSet<u8>> = Vec::new();
-    for (_, descriptor) in Walk::from(bytes, DEVICE_DESCRIPTOR_LENGTH) {
+    let is_configuration =
+        |descriptor: &[u8]| descriptor[1] == CONFIGURATION && descriptor.len() >= LEAST_LENGTH;
+    let walk = || Walk::from(bytes, DEVICE_DESCRIPTOR_LENGTH);
+    let there_are = walk().filter(|(_, descriptor)| is_configuration(descriptor)).count();
+    let mut too_many = there_are.saturating_sub(bytes.get(COUNT_AT).copied().unwrap_or_default().into());
+    let (mut numbers, mut end): (Vec<BTreeSet<u8>>, usize) = (Vec::new(), 0);
+    for (at, descriptor) in walk() {
         match *descriptor {
-            [_, CONFIGURATION, ..] => numbers.push(BTreeSet::new()),
+            [_, CONFIGURATION, low, high, ..] if is_configuration(descriptor) => {
+                if at < end && too_many > 0 {
+                    too_many -= 1;
+                    continue;
+                }
+                end = at + usize::from(u16::from_le_bytes([low, high]));
+                numbers.push(BTreeSet::new());
+            }
             [_, INTERFACE, number, ..] if descriptor.len() >= LEAST_LENGTH => {
                 if let Some(own) = numbers.last_mut() {
                     own.insert(number);
@@ -190,6 +207,50 @@ mod tests {
         let found = read(&raw);
         assert_eq!(found.interfaces.len(), MOST_CLASSES);
         assert!(found.fault.is_some_and(|fault| fault.ends_with("is of yet another class, after 4096")));
+    }
+
+    /// An interface's descriptor.
+    fn interface_of(number: u8) -> Vec<u8> {
+        vec![9, 4, number, 0, 0, 0xff, 0, 0, 0]
+    }
+
+    /// A configuration that says that it has so many bytes; without that, as many as it has.
+    fn configuration(parts: &[&[u8]], said: Option<u8>) -> Vec<u8> {
+        let length = u8::try_from(9 + parts.concat().len()).expect("a short one");
+        [&[9, 2, said.unwrap_or(length), 0, 1, 1, 0, 0x80, 50], parts.concat().as_slice()].concat()
+    }
+
+    fn counts(count: u8, configurations: &[&[u8]]) -> Vec<usize> {
+        interface_counts(&[&[0; 17][..], &[count], &configurations.concat()].concat())
+    }
+
+    #[test]
+    fn interfaces_are_counted_as_linux_counts_them() {
+        let (zero, one, two) = (interface_of(0), interface_of(1), interface_of(2));
+        let whole = configuration(&[&zero, &one], None);
+        assert_eq!(counts(2, &[&whole, &configuration(&[&zero], None)]), [2, 1]);
+        assert_eq!(counts(1, &[&configuration(&[&zero, &zero, &[5, 4, 7, 0, 0]], None)]), [1]);
+        let stray = [9, 2, 27, 0, 1, 9, 0, 0x80, 50];
+        let with_stray = configuration(&[&zero, &stray, &one, &two], None);
+        assert_eq!(counts(1, &[&with_stray]), [3], "one configuration within another is none");
+        assert_eq!(counts(2, &[&with_stray, &whole]), [3, 2]);
+        assert_eq!(counts(2, &[&whole, &with_stray]), [2, 3]);
+        assert_eq!(
+            counts(1, &[&configuration(&[&zero, &[4, 2, 0, 0], &one], None)]),
+            [2],
+            "nor is a short one"
+        );
+    }
+
+    #[test]
+    fn a_configuration_that_linux_has_cut_is_not_as_long_as_it_says() {
+        // Of `zero`, a descriptor without length, `one`: sysfs has the first only, and the next configuration behind that.
+        let cut = configuration(&[&interface_of(0)], Some(29));
+        let next = configuration(&[&interface_of(0), &interface_of(1)], None);
+        assert_eq!(counts(2, &[&cut, &next]), [1, 2]);
+        assert_eq!(counts(3, &[&cut, &cut, &next]), [1, 1, 2]);
+        let longest = configuration(&[&interface_of(0)], Some(255));
+        assert_eq!(counts(2, &[&longest, &next]), [1, 2]);
     }
 
     proptest! {

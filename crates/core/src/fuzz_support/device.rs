@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::device::{
     Configurations, Device, DeviceDescriptor, Functions, InterfaceClass, PortPath, ReportUsages, Store,
-    capabilities, configurations, interface_descriptors, report_usages, store,
+    capabilities, configurations, interface_counts, interface_descriptors, report_usages, store,
 };
 use crate::source::netlink::{Change, Uevent};
 use crate::stream_field;
@@ -82,6 +82,8 @@ pub fn descriptors(input: &[u8]) {
     let distinct: HashSet<InterfaceClass> = interfaces.iter().copied().collect();
     assert_eq!(distinct.len(), interfaces.len(), "a class twice");
     assert!(repeated.iter().all(|class| distinct.contains(class)) || interfaces.len() == MOST_CLASSES);
+    let counted: usize = interface_counts(raw).into_iter().sum();
+    assert!(counted <= repeated.len(), "{counted} interfaces of {} descriptors", repeated.len());
     let are_all_told = tiles(raw);
     assert!(fault.is_some() || are_all_told, "refused in silence");
     if let Some(fault) = fault {
