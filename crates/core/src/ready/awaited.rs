@@ -8,7 +8,7 @@ use super::message::{Action, Heard, Sender};
 /// Where no message can tell, nothing having been heard for so long does.
 pub(super) const QUIET: Duration = Duration::from_millis(100);
 /// Where it is not known what udev was told before anybody listened, and udev never rests, for so long: each node has its record by then,
-/// which udev writes once it has set whose the node is.
+/// which udev writes once it has set whose the node is. And a device that has no interfaces by then may have none to come.
 const LONG_QUIET: Duration = Duration::from_secs(1);
 /// So many open numbers are no account any more.
 const MOST_OPEN: usize = 1024;
@@ -105,10 +105,11 @@ impl Listening {
         self.is_news = true;
     }
 
-    /// Whether the kernel has said that it has finished. Where it says nothing at all, sysfs is believed once it has been quiet.
-    pub(super) fn kernel_is_done(&self, sysfs_says_so: impl FnOnce() -> bool, now: Instant) -> bool {
+    /// Whether the kernel has said that it has finished. Where it says nothing at all, sysfs is believed once it has been quiet; it is told whether
+    /// that was for long.
+    pub(super) fn kernel_is_done(&self, sysfs_says_so: impl FnOnce(bool) -> bool, now: Instant) -> bool {
         let is_deaf = !self.is_told && self.is_quiet(now);
-        self.is_bound || ((!self.hears_all || is_deaf) && sysfs_says_so())
+        self.is_bound || ((!self.hears_all || is_deaf) && sysfs_says_so(self.is_long_quiet(now)))
     }
 
     /// Whether a driver may still be probing one of these interfaces: its link is there before it begins.
@@ -119,23 +120,26 @@ impl Listening {
 
     /// Whether udev has finished. `hears_udev`: it has been heard on this socket, which in a container it may never be.
     pub(super) fn udev_is_done(&mut self, is_at_rest: bool, hears_udev: bool, now: Instant) -> bool {
-        let is_past = is_at_rest || now >= self.heard_last + LONG_QUIET;
+        let is_past = is_at_rest || self.is_long_quiet(now);
         if is_past && !self.hears_all && self.is_quiet(now) {
             return true;
         }
         let has_answered = self.hears_all && self.asked.is_empty() && (hears_udev || self.is_quiet(now));
         // An answer that was never given, as by a udevd that was started anew, is not waited for where udev has nothing to do.
-        has_answered
-            || (is_at_rest && self.is_quiet(now) && (!hears_udev || now >= self.heard_last + LONG_QUIET))
+        has_answered || (is_at_rest && self.is_quiet(now) && (!hears_udev || self.is_long_quiet(now)))
     }
 
     fn is_quiet(&self, now: Instant) -> bool {
         now >= self.heard_last + QUIET
     }
 
+    fn is_long_quiet(&self, now: Instant) -> bool {
+        now >= self.heard_last + LONG_QUIET
+    }
+
     /// When it is to be looked at although nothing new comes.
     pub(super) fn looks(&self) -> impl Iterator<Item = Instant> {
-        let long = (!self.hears_all || !self.asked.is_empty()).then_some(LONG_QUIET);
+        let long = (!self.hears_all || !self.is_told || !self.asked.is_empty()).then_some(LONG_QUIET);
         [QUIET].into_iter().chain(long).map(|quiet| self.heard_last + quiet)
     }
 
@@ -186,9 +190,9 @@ mod tests {
     fn the_kernel_has_finished_with_the_devices_own_bind_and_not_with_an_interfaces() {
         let (mut device, now) = listening(true);
         device.hear(&heard(Sender::Kernel, Action::Bind, "/1-4:1.0", 1), now);
-        assert!(!device.kernel_is_done(|| true, now + QUIET), "a driver may probe for long, and in silence");
+        assert!(!device.kernel_is_done(|_| true, now + QUIET), "a driver may probe for long, and in silence");
         assert!(device.hear(&heard(Sender::Kernel, Action::Bind, "", 2), now));
-        assert!(device.kernel_is_done(|| false, now));
+        assert!(device.kernel_is_done(|_| false, now));
         assert!(!device.hear(&heard(Sender::Kernel, Action::Remove, "", 3), now), "it has gone");
         assert!(device.hear(&heard(Sender::Kernel, Action::Remove, "/1-4:1.0", 4), now));
     }
@@ -229,8 +233,8 @@ mod tests {
     #[test]
     fn who_hears_nothing_believes_sysfs_once_it_is_quiet() {
         let (mut device, now) = listening(true);
-        assert!(!device.kernel_is_done(|| true, now) && !device.kernel_is_done(|| false, now + QUIET));
-        assert!(device.kernel_is_done(|| true, now + QUIET));
+        assert!(!device.kernel_is_done(|_| true, now) && !device.kernel_is_done(|_| false, now + QUIET));
+        assert!(device.kernel_is_done(|_| true, now + QUIET));
         // In a container the kernel is heard and udev is not.
         device.hear(&heard(Sender::Kernel, Action::Other, "", 1), now);
         assert!(!device.udev_is_done(true, false, now));
@@ -239,11 +243,22 @@ mod tests {
     }
 
     #[test]
+    fn what_only_a_long_quiet_shows_is_looked_at_then() {
+        for hears_all in [true, false] {
+            let (device, now) = listening(hears_all);
+            let says_so = |is_long_quiet| is_long_quiet;
+            assert!(!device.kernel_is_done(says_so, now + QUIET), "{hears_all}");
+            let looks = device.looks().filter(|at| device.kernel_is_done(says_so, *at));
+            assert_eq!(looks.collect::<Vec<_>>(), [now + LONG_QUIET], "{hears_all}");
+        }
+    }
+
+    #[test]
     fn after_a_loss_udevs_rest_has_to_be_seen_once() {
         let (mut device, now) = listening(true);
         device.hear(&heard(Sender::Kernel, Action::Other, "", 1), now);
         device.lose();
-        assert!(device.kernel_is_done(|| true, now), "what sysfs says is all there is");
+        assert!(device.kernel_is_done(|_| true, now), "what sysfs says is all there is");
         assert!(!device.udev_is_done(false, true, now + QUIET));
         assert!(device.udev_is_done(true, true, now + QUIET));
         device.hear(&heard(Sender::Kernel, Action::Other, "", 2), now + QUIET);

@@ -59,8 +59,8 @@ pub(super) fn judge(tree: &Tree, expected: Expected, udev: &Udev, dev: &Path) ->
     let mut obstacles = Vec::new();
     let mut stands = |reason, detail: String| obstacles.push(Obstacle { reason, detail });
     if tree.interfaces.is_empty() {
-        let detail =
-            "it has no interfaces: is it authorized, and is there a configuration that the kernel can set?";
+        let detail = "it has no interfaces: it is being configured, or cannot be; is it authorized, and is there a configuration that \
+                      the kernel can set?";
         stands(Reason::NotConfigured, detail.into());
     }
     // A rule may be about one interface of many.

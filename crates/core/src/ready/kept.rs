@@ -66,7 +66,7 @@ mod tests {
     fn is_bound(kept: &mut Kept, now: Instant) -> bool {
         let mut listening = Listening::new(DEVICE.into(), true, now);
         kept.give(&mut listening, now);
-        listening.kernel_is_done(|| false, now)
+        listening.kernel_is_done(|_| false, now)
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Looks at the device in this folder, with which the kernel has finished: before that it may hold its lock, and keep waiting who reads
-    /// an attribute.
+    /// Looks at the device in this folder, with which the kernel has finished, as far as is known: where it still sets a configuration or a driver
+    /// probes, it may hold the device's lock, and keep waiting who reads an attribute.
     pub(super) fn read(folder: &Path) -> Self {
         let mut tree = Self::default();
         let mut left = MOST_FOLDERS;
@@ -93,15 +93,21 @@ impl Tree {
     }
 }
 
-/// Whether the device has a driver that hands out its interfaces, and as many of these are there as one of its configurations has, or none, as where
-/// no configuration can be set: such a one is not ready, whatever comes. Asks for nothing that the kernel could keep back.
-pub(super) fn is_whole(folder: &Path) -> bool {
+/// Whether the device has a driver that hands out its interfaces, and as many of these are there as one of its configurations has. None are there
+/// while the kernel sets a configuration, and after it could set none: after a long quiet, or where the device is not authorized, none is expected.
+/// Asks for nothing that the kernel could keep back.
+pub(super) fn is_whole(folder: &Path, is_long_quiet: bool) -> bool {
     if link_name(&folder.join("driver")).is_none() {
         return false;
     }
-    let Ok(own) = interfaces(folder) else { return false };
-    own.is_empty()
-        || fs::read(folder.join("descriptors")).is_ok_and(|raw| interface_counts(&raw).contains(&own.len()))
+    match interfaces(folder) {
+        Ok(own) if own.is_empty() => is_long_quiet || number::<u8>(folder, "authorized") == Some(0),
+        Ok(own) => {
+            let raw = fs::read(folder.join("descriptors"));
+            raw.is_ok_and(|raw| interface_counts(&raw).contains(&own.len()))
+        }
+        Err(_) => false,
+    }
 }
 
 /// An interface, if the folder is one's.
@@ -164,7 +170,10 @@ mod tests {
             let interfaces = numbers.iter().flat_map(|number| [9, 4, *number, 0, 0, 0xff, 0, 0, 0]);
             [9, 2, 0, 0, 1, 1, 0, 0, 0].into_iter().chain(interfaces).collect::<Vec<u8>>()
         };
-        let descriptors = |configurations: &[&[u8]]| [&[0; 18][..], &configurations.concat()].concat();
+        let descriptors = |configurations: &[&[u8]]| {
+            let count = configurations.len().to_le_bytes()[0];
+            [&[0; 17][..], &[count], &configurations.concat()].concat()
+        };
         let (one, two, none) = (configuration(&[0]), configuration(&[0, 1]), configuration(&[]));
         for (configurations, expected) in [
             (&[one.as_slice()][..], true),
@@ -178,12 +187,22 @@ mod tests {
             (&[&one, &[0, 4, 1]], true),
         ] {
             fs::write(folder.0.join("descriptors"), descriptors(configurations)).expect("written");
-            assert_eq!(is_whole(&folder.0), expected, "{configurations:?}");
+            assert_eq!(is_whole(&folder.0, false), expected, "{configurations:?}");
         }
-        fs::remove_dir_all(folder.0.join("1-4:1.0")).expect("removed");
-        assert!(is_whole(&folder.0), "one that is not configured has none");
         fs::remove_file(folder.0.join("driver")).expect("removed");
-        assert!(!is_whole(&folder.0), "nobody has handed out its interfaces");
+        assert!(!is_whole(&folder.0, true), "nobody has handed out its interfaces");
+    }
+
+    #[test]
+    fn a_device_without_interfaces_is_whole_once_none_can_be_expected() {
+        let folder =
+            Folder::with("empty", &[("driver", "->/sys/bus/usb/drivers/usb"), ("authorized", "1\n")]);
+        let no_interfaces = [&[0; 17][..], &[1], &[9, 2, 9, 0, 0, 1, 0, 0, 0]].concat();
+        fs::write(folder.0.join("descriptors"), no_interfaces).expect("written");
+        assert!(!is_whole(&folder.0, false), "the kernel may be setting its configuration");
+        assert!(is_whole(&folder.0, true), "it would have, by now");
+        folder.put("authorized", "0\n");
+        assert!(is_whole(&folder.0, false), "the kernel sets none");
     }
 
     #[test]

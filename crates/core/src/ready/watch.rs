@@ -203,7 +203,7 @@ impl Watching {
         let Some(folder) = device.folder() else { return false };
         let is_late = device.is_late(now);
         let listening = &mut device.listening;
-        if !listening.kernel_is_done(|| tree::is_whole(&folder), now) {
+        if !listening.kernel_is_done(|is_long_quiet| tree::is_whole(&folder, is_long_quiet), now) {
             if is_late {
                 device.is_told = true;
                 self.tell(device, Tree::default(), Judgement::of_a_busy_kernel());
