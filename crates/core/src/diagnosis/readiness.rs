@@ -116,7 +116,7 @@ mod tests {
                 .to_owned();
         for (shut, expected) in [
             (&[absent.clone()][..], "mount the host's /dev/bus/usb"),
-            (&[kept.clone()], "a member of the group"),
+            (std::slice::from_ref(&kept), "a member of the group"),
             (&[absent, kept], "a member of the group"),
         ] {
             let advice = rights(9, shut).advice;
