@@ -11,9 +11,6 @@ const HUB: u8 = 0x09;
 const CDC_DATA: u8 = 0x0a;
 const RNDIS: &str = "network:rndis";
 const VENDOR: &str = "vendor:other";
-const STILL_IMAGE: u8 = 0x06;
-const VENDOR_SPECIFIC: u8 = 0xff;
-const MTP: &str = "image:mtp";
 
 /// What these interfaces are for, each word once, in their order, and what the device has for some platforms. A device of which no
 /// interface says anything, as a hub that is not configured, is what it says at the top.
@@ -40,12 +37,6 @@ pub(crate) fn capabilities(
     }
     found.extend(functions.platforms.iter().map(|platform| platform.word()));
     found
-}
-
-/// What an interface of this class says by its string: MTP has no codes of its own. Microsoft's specification has it in vendor-specific interfaces,
-/// Android in those for still images as well, and both call the interface `MTP`.
-pub(crate) fn of_interface_string(class: u8, text: &str) -> Option<&'static str> {
-    (matches!(class, STILL_IMAGE | VENDOR_SPECIFIC) && text == "MTP").then_some(MTP)
 }
 
 /// It controls what flows through other interfaces, as CDC has it.
@@ -251,7 +242,7 @@ mod tests {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CAPABILITIES.md");
         let page = std::fs::read_to_string(page).expect("the page");
         let (attach, report) = page.split_once("## From HID report descriptors").expect("two lists");
-        let (report, strings) = report.split_once("## From interface strings").expect("three lists");
+        let (report, _) = report.split_once("## From interface strings").expect("three lists");
         let (_, attach) = attach.split_once("## At attach").expect("a list");
         let mut found: BTreeSet<_> = Platform::ALL.into_iter().map(Platform::word).collect();
         let mut last = None;
@@ -267,15 +258,6 @@ mod tests {
         let usages = (0..=u16::MAX)
             .flat_map(|page| [1, 2, 4, 5, 6, 7, 8, 0x80].map(|usage| hid_report::word(page, usage)));
         assert_eq!(listed(report), usages.collect());
-        assert!(listed(strings).contains(MTP), "{strings}");
-    }
-
-    #[test]
-    fn an_interface_is_mtps_by_its_string() {
-        assert_eq!([0xff, 0x06].map(|class| of_interface_string(class, "MTP")), [Some("image:mtp"); 2]);
-        for (class, text) in [(0xff, "ADB Interface"), (0xff, ""), (0xff, "MTP2"), (0x08, "MTP")] {
-            assert_eq!(of_interface_string(class, text), None, "{class:x} {text}");
-        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ mod given;
 mod hid_report;
 mod identify;
 mod identity;
+#[cfg(target_os = "linux")]
+mod interface_string;
 mod names;
 mod port_path;
 mod serial;
@@ -24,7 +26,7 @@ use sha2::{Digest, Sha256};
 
 #[cfg(target_os = "linux")]
 pub use bos::{Platform, Store, store};
-pub(crate) use capability::{capabilities, of_interface_string};
+pub(crate) use capability::capabilities;
 #[cfg(target_os = "linux")]
 pub use configuration::{Configurations, configurations, interface_counts, interface_descriptors};
 pub use descriptor::{DeviceDescriptor, InterfaceClass, Power};
@@ -32,6 +34,8 @@ pub use function::Functions;
 pub use hid_report::{ReportUsages, report_usages};
 pub use identify::{Identified, Reason};
 pub use identity::{Identity, SerialMemory, StableId};
+#[cfg(target_os = "linux")]
+pub(crate) use interface_string::of_interface_string;
 pub use names::KnownNames;
 pub use port_path::PortPath;
 pub use shared_serials::{SharedSerials, Unit};
