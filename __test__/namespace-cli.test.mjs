@@ -1,11 +1,12 @@
 // The command line on a USB tree with real uevents: list, watch and wait.
 
 import { join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
-import { findBinary, openNamespaceBed } from './beds/namespace/index.mjs';
+import { describe, expect, it } from 'vitest';
+import { findBinary } from './beds/namespace/index.mjs';
 import { Program } from './beds/namespace/program.mjs';
 import { stateFolder } from './command.mjs';
 import { packageRoot } from './daemon.mjs';
+import { openPlugged } from './plugged-bed.mjs';
 import { until } from './until.mjs';
 
 const usbDaemon = [process.execPath, join(packageRoot, 'bin', 'usb-daemon.js')];
@@ -19,14 +20,9 @@ const SERIAL = { kind: 'serial', controller: 1, port: '3' };
 const COLOR = /\u001b\[/;
 
 let bed;
-afterEach(async () => {
-  await bed?.close();
-  bed = undefined;
-});
 
 async function open(devices, options) {
-  bed = await openNamespaceBed({ controllers: BUSES, ...options });
-  for (const device of devices) await bed.plug(device);
+  bed = await openPlugged(devices, { controllers: BUSES, ...options });
 }
 
 /** Waits until what is connected has been told of, as the log says: root hubs, and `devices` on them. */

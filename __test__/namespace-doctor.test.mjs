@@ -5,10 +5,10 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterEach, expect, it, onTestFinished } from 'vitest';
-import { openNamespaceBed } from './beds/namespace/index.mjs';
+import { expect, it, onTestFinished } from 'vitest';
 import { stateFolder } from './command.mjs';
 import { packageRoot } from './daemon.mjs';
+import { openPlugged } from './plugged-bed.mjs';
 
 const program = join(packageRoot, 'bin', 'usb-daemon.js');
 const BUSES = 2;
@@ -16,14 +16,9 @@ const MOUSE = { kind: 'mouse', controller: 0, port: '2' };
 const SERIAL = { kind: 'serial', controller: 1, port: '3' };
 
 let bed;
-afterEach(async () => {
-  await bed?.close();
-  bed = undefined;
-});
 
 async function open(devices, options) {
-  bed = await openNamespaceBed({ controllers: BUSES, ...options });
-  for (const device of devices) await bed.plug(device);
+  bed = await openPlugged(devices, { controllers: BUSES, ...options });
 }
 
 /** What it finds; `of` gives the first finding about a subject. */
