@@ -4,15 +4,12 @@ use rustix::process::geteuid;
 
 use super::{Finding, Tell};
 use crate::config::Config;
-use crate::ready::{Survey, shut_out};
+use crate::ready::{ShutOut, Survey, shut_out};
 use crate::sysfs::Sysfs;
 
 const SUBJECT: &str = "readiness";
 /// So many devices are named.
 const NAMED: usize = 3;
-/// What the sentence about a device says of a node that is nowhere, and of one that is somebody's.
-const ABSENT: &str = "(absent)";
-const OF_A_USER: &str = ", user ";
 
 pub(super) fn heard(config: &Config, tell: Tell<'_>) {
     if !config.ready.enabled {
@@ -23,10 +20,8 @@ pub(super) fn heard(config: &Config, tell: Tell<'_>) {
     let Ok(entries) = Sysfs::new("/sys").scan(|_, _| false) else { return };
     let all = entries.len();
     let shut = shut_out(entries.into_iter().map(|entry| entry.name));
-    let sentences: Vec<String> =
-        shut.into_iter().map(|shut| format!("{}: {}", shut.device, shut.detail)).collect();
     if all > 0 {
-        tell(rights(all, &sentences));
+        tell(rights(all, &shut));
     }
 }
 
@@ -50,7 +45,7 @@ fn messages(survey: &Survey) -> Finding {
     }
 }
 
-fn rights(all: usize, shut: &[String]) -> Finding {
+fn rights(all: usize, shut: &[ShutOut]) -> Finding {
     let user = geteuid().as_raw();
     let count = shut.len();
     if count == 0 {
@@ -58,19 +53,18 @@ fn rights(all: usize, shut: &[String]) -> Finding {
     }
     let more = count.saturating_sub(NAMED);
     let rest = if more == 0 { String::new() } else { format!("; and {more} more") };
-    let advice = if shut.iter().all(|sentence| sentence.contains(ABSENT) && !sentence.contains(OF_A_USER)) {
+    let advice = if shut.iter().all(|shut| shut.is_absent) {
         "have udev or devtmpfs make the nodes in /dev, in a container mount the host's /dev/bus/usb and what else is to be opened, or leave it so: \
          the daemon opens none"
     } else {
         "make the user a member of the group that a node belongs to, have a rule of udev's give it to another one, or leave it so: the \
          daemon opens none"
     };
+    let named: Vec<String> =
+        shut.iter().take(NAMED).map(|shut| format!("{}: {}", shut.device, shut.detail)).collect();
     Finding::warn(
         SUBJECT,
-        format!(
-            "{count} of {all} devices cannot be opened by user {user}: {}{rest}",
-            shut[..count.min(NAMED)].join("; ")
-        ),
+        format!("{count} of {all} devices cannot be opened by user {user}: {}{rest}", named.join("; ")),
         advice,
     )
 }
@@ -94,9 +88,14 @@ mod tests {
         assert!(without.found.starts_with("no udev runs here"), "{without:?}");
     }
 
+    fn shut_out_of(port: u8, detail: &str, is_absent: bool) -> ShutOut {
+        ShutOut { device: format!("1-{port}"), detail: detail.to_owned(), is_absent }
+    }
+
     #[test]
     fn of_many_devices_that_cannot_be_opened_some_are_named() {
-        let shut: Vec<String> = (1..=5).map(|port| format!("1-{port}: none of /dev/x{port}")).collect();
+        let shut: Vec<ShutOut> =
+            (1..=5).map(|port| shut_out_of(port, &format!("none of /dev/x{port}"), false)).collect();
         let finding = rights(9, &shut);
         assert_eq!(finding.grade, Grade::Warn);
         let user = geteuid().as_raw();
@@ -110,10 +109,8 @@ mod tests {
 
     #[test]
     fn where_there_are_no_nodes_no_group_is_of_use() {
-        let absent = "1-1: the user with ID 0 may open none of /dev/bus/usb/001/002 (absent)".to_owned();
-        let kept =
-            "1-2: the user with ID 0 may open none of /dev/sda (absent), /dev/sda1 (0600, user 0, group 0)"
-                .to_owned();
+        let absent = shut_out_of(1, "none of /dev/bus/usb/001/002 (absent)", true);
+        let kept = shut_out_of(2, "none of /dev/sda (absent), /dev/sda1 (0600, user 0, group 0)", false);
         let both = [absent, kept];
         for (shut, expected) in [
             (&both[..1], "mount the host's /dev/bus/usb"),
@@ -121,7 +118,11 @@ mod tests {
             (&both, "a member of the group"),
         ] {
             let advice = rights(9, shut).advice;
-            assert!(advice.as_ref().is_some_and(|advice| advice.contains(expected)), "{shut:?}: {advice:?}");
+            assert!(
+                advice.as_ref().is_some_and(|advice| advice.contains(expected)),
+                "{}: {advice:?}",
+                shut[0].detail
+            );
         }
     }
 }

@@ -92,10 +92,15 @@ pub(super) fn judge(tree: &Tree, expected: Expected, udev: &Udev, dev: &Path) ->
 }
 
 /// The device's own node, which hardly anybody may write, counts where nothing else is there. A network interface is opened by nobody.
-fn permission(nodes: &[Node]) -> Option<Obstacle> {
+/// Those by which a device is used: its interfaces', or its own where they have none.
+pub(super) fn used(nodes: &[Node]) -> Vec<&Node> {
     let (own, others): (Vec<&Node>, Vec<&Node>) = nodes.iter().partition(|node| node.interface.is_none());
     let of_whom = if others.is_empty() { own } else { others };
-    let tried: Vec<&Node> = of_whom.into_iter().filter(|node| node.path.is_some()).collect();
+    of_whom.into_iter().filter(|node| node.path.is_some()).collect()
+}
+
+fn permission(nodes: &[Node]) -> Option<Obstacle> {
+    let tried = used(nodes);
     if tried.is_empty() || tried.iter().any(|node| node.access.is_some_and(|access| access != Access::None)) {
         return None;
     }
@@ -235,6 +240,7 @@ mod tests {
         let judgement = judge(&tree, DONE, &udev, &folder.0.join("nowhere"));
         assert_eq!(reasons(&judgement), [Reason::NoPermission]);
         assert!(judgement.obstacles[0].detail.contains("nowhere/sda (absent)"), "{judgement:?}");
+        assert!(used(&judgement.nodes).iter().all(|node| node.rights.is_none()));
         assert!(judgement.is_final(true) && !judgement.is_final(false));
     }
 

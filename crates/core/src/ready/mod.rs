@@ -45,7 +45,7 @@ pub(crate) use message::{Action, Heard};
 pub(crate) use readiness::Obstacle;
 pub use readiness::{Node, Readiness, Reason};
 #[cfg(target_os = "linux")]
-pub(crate) use survey::{Survey, shut_out};
+pub(crate) use survey::{ShutOut, Survey, shut_out};
 #[cfg(all(target_os = "linux", any(test, feature = "fuzzing")))]
 pub(crate) use udev::{MOST_LINKS, Stored};
 pub use watch::ReadyWatch;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use super::judgement::{Expected, judge};
+use super::judgement::{Expected, judge, used};
 use super::readiness::Reason;
 use super::socket::ReadySocket;
 use super::tree::Tree;
@@ -25,6 +25,8 @@ pub(crate) struct ShutOut {
     pub(crate) device: String,
     /// A sentence that names the nodes, and whose they are.
     pub(crate) detail: String,
+    /// There are none of these nodes.
+    pub(crate) is_absent: bool,
 }
 
 impl Survey {
@@ -41,7 +43,8 @@ pub(crate) fn shut_out(devices: impl Iterator<Item = String>) -> Vec<ShutOut> {
         let judgement = judge(&tree, Expected { is_done: true, driver: false }, &udev, Path::new(DEV));
         let mut obstacles = judgement.obstacles.into_iter();
         let obstacle = obstacles.find(|obstacle| obstacle.reason == Reason::NoPermission)?;
-        Some(ShutOut { device, detail: obstacle.detail })
+        let is_absent = used(&judgement.nodes).iter().all(|node| node.rights.is_none());
+        Some(ShutOut { device, detail: obstacle.detail, is_absent })
     };
     devices.filter_map(look).collect()
 }
