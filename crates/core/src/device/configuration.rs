@@ -17,7 +17,7 @@ const LEAST_LENGTH: usize = 9;
 const COUNT_AT: usize = 17;
 /// As many as Linux takes in a configuration, and with all their alternate settings.
 const MOST_INTERFACES: usize = 32;
-const MOST_CLASSES: usize = MOST_INTERFACES * 128;
+pub const MOST_CLASSES: usize = MOST_INTERFACES * 128;
 
 /// What the configurations say.
 #[derive(Debug, Default, PartialEq, Eq)]

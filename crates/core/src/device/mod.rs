@@ -28,7 +28,9 @@ use sha2::{Digest, Sha256};
 pub use bos::{Platform, Store, store};
 pub(crate) use capability::capabilities;
 #[cfg(target_os = "linux")]
-pub use configuration::{Configurations, configurations, interface_counts, interface_descriptors};
+pub use configuration::{
+    Configurations, MOST_CLASSES, configurations, interface_counts, interface_descriptors,
+};
 pub use descriptor::{DeviceDescriptor, InterfaceClass, Power};
 pub use function::Functions;
 pub use hid_report::{ReportUsages, report_usages};

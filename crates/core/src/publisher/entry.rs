@@ -27,6 +27,7 @@ impl<'a> Entries<'a> {
         let attachment = &*event.attachment;
         let device = &attachment.device;
         let descriptor = &device.descriptor;
+        let event_id = event.event_id();
         take("source", event.source());
         take("action", event.action.as_str());
         take("vendor_id", self.write(format_args!("{:x}", descriptor.id_vendor)));
@@ -40,7 +41,7 @@ impl<'a> Entries<'a> {
         take("port_path", self.write(&device.port_path));
         take("timestamp", self.write(event.timestamp_ms));
         take("device_descriptor", self.json(descriptor));
-        take("event_id", self.write(format_args!("{}:{}", event.producer, event.seq)));
+        take("event_id", &event_id);
         take("seq", self.write(event.seq));
         take("host", self.host);
         take("backend", event.backend.as_str());
@@ -62,7 +63,7 @@ impl<'a> Entries<'a> {
             take("tags", &attachment.tags.join(","));
         }
         if let Some(sampler) = self.traces {
-            take("traceparent", &traceparent(&event.event_id(), sampler));
+            take("traceparent", &traceparent(&event_id, sampler));
         }
     }
 

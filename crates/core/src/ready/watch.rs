@@ -203,21 +203,18 @@ impl Watching {
         let Some(folder) = device.folder() else { return false };
         let is_late = device.is_late(now);
         let listening = &mut device.listening;
-        if !listening.kernel_is_done(|is_long_quiet| tree::is_whole(&folder, is_long_quiet), now) {
+        let is_whole = |is_long_quiet| tree::is_whole(&folder, is_long_quiet);
+        let tree = listening
+            .kernel_is_done(is_whole, now)
+            .then(|| Tree::read(&folder))
+            .filter(|tree| !listening.is_probed(tree.driven.iter().map(String::as_str), now));
+        let Some(tree) = tree else {
             if is_late {
                 device.is_told = true;
                 self.tell(device, Tree::default(), Judgement::of_a_busy_kernel());
             }
             return true;
-        }
-        let tree = Tree::read(&folder);
-        if listening.is_probed(tree.driven.iter().map(String::as_str), now) {
-            if is_late {
-                device.is_told = true;
-                self.tell(device, Tree::default(), Judgement::of_a_busy_kernel());
-            }
-            return true;
-        }
+        };
         let is_at_rest = self.udev.is_at_rest();
         let is_done = !has_udev
             || (listening.udev_is_done(is_at_rest, self.hears_udev, now)

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::{Sysfs, number};
-use crate::device::{Address, Device, interface_descriptors};
+use crate::device::{Address, Device, MOST_CLASSES, interface_descriptors};
 use crate::platform::Hardware;
 
 /// The Linux Foundation's: the kernel gives its root hubs its own version as their release.
@@ -20,8 +20,6 @@ const RELEASE: std::ops::Range<usize> = 12..14;
 
 /// Descriptors: the kernel takes eight configurations of 64 KiB.
 const LARGEST_FILE: u64 = 1 << 20;
-/// More than Linux takes as one configuration's.
-const MOST_INTERFACES: usize = 32 * 128;
 
 impl Sysfs {
     /// `hub` is what it hangs on, where that is known.
@@ -35,7 +33,7 @@ impl Sysfs {
         Hardware {
             parent_hash,
             connect_type: connect_type(&folder),
-            interfaces: Some(interface_descriptors(&raw)).filter(|all| all.len() <= MOST_INTERFACES),
+            interfaces: Some(interface_descriptors(&raw)).filter(|all| all.len() <= MOST_CLASSES),
             hash: hash(device, raw),
         }
     }
@@ -112,6 +110,11 @@ mod tests {
         }
     }
 
+    /// What hangs on its port 5.
+    fn on_port_5() -> Device {
+        Device { address: Address { bus: 1, device: 7 }, port_path: PortPath::new(1, vec![5]), ..device() }
+    }
+
     /// A tree with this root hub and a device at its port 5, which is removed when it is dropped.
     struct Tree(PathBuf);
 
@@ -155,11 +158,7 @@ mod tests {
     #[test]
     fn a_device_has_its_hubs_hash_as_parent_hash() {
         let tree = Tree::new("device");
-        let device = Device {
-            address: Address { bus: 1, device: 7 },
-            port_path: PortPath::new(1, vec![5]),
-            ..device()
-        };
+        let device = on_port_5();
         let found = Sysfs::new(&tree.0).hardware(&device, Some(&root_hub()));
         assert_eq!(found.parent_hash.as_deref(), Some("jEP/6WzviqdJ5VSeTUY8PatCNBKeaREvo2OqdplND/o="));
         assert_eq!(found.connect_type.as_deref(), Some("hotplug"));
@@ -169,15 +168,7 @@ mod tests {
     #[test]
     fn without_its_strings_a_device_has_no_hash_and_a_hub_gives_none() {
         let tree = Tree::new("partial");
-        let [hub, device] = [
-            Device { partial: true, ..root_hub() },
-            Device {
-                address: Address { bus: 1, device: 7 },
-                port_path: PortPath::new(1, vec![5]),
-                partial: true,
-                ..device()
-            },
-        ];
+        let [hub, device] = [root_hub(), on_port_5()].map(|device| Device { partial: true, ..device });
         let found = Sysfs::new(&tree.0).hardware(&device, Some(&hub));
         assert_eq!((found.hash, found.parent_hash), (None, None));
         assert_eq!(found.connect_type.as_deref(), Some("hotplug"));
@@ -186,11 +177,7 @@ mod tests {
     #[test]
     fn of_a_device_that_has_gone_or_been_replaced_nothing_is_known() {
         let tree = Tree::new("gone");
-        let replaced = Device {
-            address: Address { bus: 1, device: 8 },
-            port_path: PortPath::new(1, vec![5]),
-            ..device()
-        };
+        let replaced = Device { address: Address { bus: 1, device: 8 }, ..on_port_5() };
         assert_eq!(Sysfs::new(&tree.0).hardware(&replaced, None), Hardware::default());
         let gone = Device { port_path: PortPath::new(1, vec![6]), ..replaced };
         assert_eq!(Sysfs::new(&tree.0).hardware(&gone, None), Hardware::default());
