@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -84,7 +84,8 @@ async function cargoTest(io) {
   const { failed, output } = await command('cargo', ['test', '--workspace', ...leftOut, '--quiet'], { capture: true, ...io });
   const results = [...output.matchAll(/^test result: \w+\. (\d+) passed; (\d+) failed/gm)];
   const sum = (at) => results.reduce((total, result) => total + Number(result[at]), 0);
-  return { passed: sum(1), failed: Math.max(sum(2), failed) };
+  const failures = [...output.matchAll(/^---- (.+) stdout ----$/gm)].map(([, name]) => name);
+  return { passed: sum(1), failed: Math.max(sum(2), failed), failures };
 }
 
 async function vitest(filters, { workers, ...io }) {
@@ -94,8 +95,8 @@ async function vitest(filters, { workers, ...io }) {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
     const parallel = workers ? ['--fileParallelism', `--maxWorkers=${workers}`] : [];
     const { failed } = await command('npx', ['--no-install', 'vitest', 'run', ...reporters, ...parallel, ...filters], io);
-    const { numPassedTests, numFailedTests } = JSON.parse(await readFile(report, 'utf8'));
-    return { passed: numPassedTests, failed: Math.max(numFailedTests, failed) };
+    const { numPassedTests, numFailedTests, testResults } = JSON.parse(await readFile(report, 'utf8'));
+    return { passed: numPassedTests, failed: Math.max(numFailedTests, failed), failures: testResults.flatMap(failuresOf) };
   } catch (error) {
     console.error(`vitest left no report: ${error.message}`);
     return { passed: 0, failed: 1 };
@@ -104,16 +105,25 @@ async function vitest(filters, { workers, ...io }) {
   }
 }
 
-const total = { passed: 0, failed: 0 };
+/** What failed in a test file: its tests, or the file itself, each with the first lines of what was said. */
+function failuresOf({ name, status, message, assertionResults }) {
+  const tests = assertionResults.filter((test) => test.status === 'failed');
+  const said = (text) => String(text ?? '').split('\n').slice(0, 4).join('\n      ');
+  if (tests.length > 0) return tests.map((test) => `${relative(checkout, name)}: ${test.fullName}\n      ${said(test.failureMessages[0])}`);
+  return status === 'failed' ? [`${relative(checkout, name)}: ${said(message)}`] : [];
+}
+
+const total = { passed: 0, failed: 0, failures: [] };
 
 /** Runs a suite, says how it went, and counts. */
 async function runSuite(suite, io) {
   const { run, countless = false } = SUITES[suite];
   const began = performance.now();
   console.log(`\n== ${suite}`);
-  const { passed, failed } = await run(io);
+  const { passed, failed, failures = [] } = await run(io);
   const empty = !countless && passed + failed === 0;
   if (empty) console.error(`error: suite ${suite} ran no test`);
+  if (failed > 0 || empty) total.failures.push(...(failures.length > 0 ? failures : [empty ? 'ran no test' : 'failed']).map((failure) => `${suite}: ${failure}`));
   total.passed += passed;
   total.failed += failed + Number(empty);
   console.log(`== ${suite}: ${passed} passed, ${failed} failed in ${((performance.now() - began) / 1000).toFixed(0)} s`);
@@ -138,5 +148,7 @@ const { steps, env } = Object.hasOwn(RUNS, names[0]) ? RUNS[names[0]] : { steps:
 Object.assign(process.env, env);
 if (names[0] === 'gate') for (const suite of FULL_ONLY) console.log(`== ${suite}: NOT RUN: npm run test:full does (or node scripts/test.mjs ${suite})`);
 for (const step of steps) await runStep(step);
+// Once more, at the end: what is kept of a long run's output is often its last part only.
+if (total.failures.length > 0) console.log(`\n== what failed\n${total.failures.map((failure) => `  ${failure}`).join('\n')}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed > 0 ? 1 : 0;
