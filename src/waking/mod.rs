@@ -1,16 +1,24 @@
 //! Waking a thread of JavaScript's from any other thread.
+//!
+//! By a handle on its event loop where the host is Node, by Node's threadsafe function elsewhere (docs/adr/0018).
+
+#[cfg(unix)]
+mod libuv;
+#[cfg(unix)]
+mod on_loop;
+mod threadsafe;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use napi::bindgen_prelude::{Function, JsValuesTupleIntoVec};
-use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use usb_daemon_core::Code;
 
 use crate::arguments::Handed;
 use crate::failure::Result;
 
-/// Calls a function of JavaScript's soon, and returns at once.
+/// Calls a function of JavaScript's soon, and returns at once. Calls that come before it has run may become one, and those whose caller goes
+/// before that none.
 pub(crate) type Waking = Arc<dyn Fn() + Send + Sync>;
 
 /// Has `function` called whenever the result is. Weak: whether anything keeps the process alive is the facade's to say, and to take
@@ -31,19 +39,19 @@ fn calling<Arguments: JsValuesTupleIntoVec + 'static>(
     function: Function<Arguments, ()>,
     arguments: impl Fn() -> Result<Arguments> + 'static,
 ) -> Result<Waking> {
-    let function = function
-        .build_threadsafe_function::<()>()
-        .weak::<true>()
-        .build_callback(move |_| {
-            // N-API calls this: a panic must not go through it.
-            let given = catch_unwind(AssertUnwindSafe(&arguments));
-            let given = given
-                .map_err(|_| napi::Error::from_reason("what waits could not be given: the addon panicked"))?;
-            given.map_err(|error| napi::Error::from_reason(error.reason.clone()))
-        })
-        .map_err(|error| napi::Error::new(Code::System, error.reason.clone()))?;
-    Ok(Arc::new(move || {
-        // Refused only while the environment is being torn down: nobody is left to be woken.
-        let _ = function.call((), ThreadsafeFunctionCallMode::NonBlocking);
-    }))
+    let give = move || {
+        // N-API calls this: a panic must not go through it.
+        let given = catch_unwind(AssertUnwindSafe(&arguments));
+        given.map_err(|_| panicked())?.map_err(|error| napi::Error::from_reason(error.reason.clone()))
+    };
+    let system = |error: napi::Error| napi::Error::new(Code::System, error.reason.clone());
+    #[cfg(unix)]
+    if let Some(libuv) = libuv::Libuv::of_host(&function) {
+        return on_loop::waking(&function, give, libuv).map_err(system);
+    }
+    threadsafe::waking(function, give).map_err(system)
+}
+
+fn panicked() -> napi::Error {
+    napi::Error::from_reason("what waits could not be given: the addon panicked")
 }
