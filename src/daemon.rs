@@ -50,11 +50,14 @@ impl NativeDaemon {
     pub fn new(config: String, hand: Function<Handed, ()>, log: &NativeLog) -> Result<Self> {
         let Reading { config, warnings } = Config::read(&config).map_err(failure)?;
         let outlet = Arc::new(Outlet::default());
-        let taking = Arc::clone(&outlet);
+        // Weakly: what waits there wakes by what is made of this.
+        let taking = Arc::downgrade(&outlet);
         Ok(Self {
             config,
             warnings,
-            wake: handing(hand, move || taking.hand())?,
+            wake: handing(hand, move || {
+                taking.upgrade().map_or_else(|| Ok(Handed::default()), |outlet| outlet.hand())
+            })?,
             outlet,
             log: log.shared(),
             run: Mutex::default(),
