@@ -19,7 +19,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(super) use desk::{Answer, Desk};
 
@@ -63,6 +63,7 @@ struct State {
 struct PutDown {
     engine: Running,
     turn: u64,
+    since: Instant,
     /// Where what is read comes if another one has taken the engine up by then.
     result: Receiver<Device>,
 }
@@ -149,7 +150,7 @@ impl Shared {
                 return follows;
             };
             drop(state);
-            self.alarm.still();
+            // The alarm goes off nevertheless, and finds nobody held up: to still it would be one more setting of a clock before the event is told.
             engine = mine.engine;
             self.desk.answer(Answer::Read(device));
         }
@@ -167,7 +168,9 @@ impl Shared {
             if state.is_over {
                 return None;
             }
-            if let Some(PutDown { engine, result, .. }) = state.put_down.take() {
+            // It may have been set for a turn before.
+            let held_up = state.put_down.take_if(|put_down| put_down.since.elapsed() >= AT_ONCE);
+            if let Some(PutDown { engine, result, .. }) = held_up {
                 state.has_follower = false;
                 self.desk.answer(Answer::Later(result));
                 return Some(engine);
@@ -221,7 +224,7 @@ impl Shared {
 impl State {
     fn put_down(&mut self, engine: Running, result: Receiver<Device>) -> u64 {
         self.turns += 1;
-        self.put_down = Some(PutDown { engine, turn: self.turns, result });
+        self.put_down = Some(PutDown { engine, turn: self.turns, since: Instant::now(), result });
         self.turns
     }
 

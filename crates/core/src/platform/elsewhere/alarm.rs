@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Goes off once, so long after it has been set, unless it is set again or stilled before.
+/// Goes off once, so long after it has been set, unless it is set again before.
 #[derive(Default)]
 pub(crate) struct Alarm {
     due: Mutex<Option<Instant>>,
@@ -22,11 +22,6 @@ impl Alarm {
     pub(crate) fn set(&self, after: Duration) {
         *self.lock() = Some(Instant::now() + after);
         self.set.notify_one();
-    }
-
-    /// It does not go off any more.
-    pub(crate) fn still(&self) {
-        *self.lock() = None;
     }
 
     /// Waits until it goes off.
@@ -56,16 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_goes_off_once_and_not_when_it_has_been_stilled() {
+    fn it_goes_off_once_and_not_before_it_is_set() {
         let alarm = Arc::new(Alarm::default());
-        alarm.set(Duration::ZERO);
-        alarm.still();
         let waiter = {
             let alarm = Arc::clone(&alarm);
             thread::spawn(move || alarm.wait())
         };
         thread::sleep(Duration::from_millis(20));
-        assert!(!waiter.is_finished(), "it was stilled");
+        assert!(!waiter.is_finished(), "it was not set");
         alarm.set(Duration::from_millis(1));
         waiter.join().expect("joined");
         assert!(alarm.lock().is_none());
