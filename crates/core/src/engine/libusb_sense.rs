@@ -32,16 +32,23 @@ pub(super) struct LibusbSense {
     hub: Hub,
     inbox: Arc<Inbox>,
     state: Libusb,
+    has_come_up: bool,
 }
 
 impl LibusbSense {
     pub(super) fn new(is_wanted: bool, hub: Hub, inbox: Arc<Inbox>) -> Self {
-        Self { is_wanted, hub, inbox, state: Libusb::Off }
+        Self { is_wanted, hub, inbox, state: Libusb::Off, has_come_up: false }
     }
 
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nobody else would have seen it"))]
     pub(super) fn is_alive(&self) -> bool {
         matches!(self.state, Libusb::Alive { .. })
+    }
+
+    /// Whether it has begun to listen since this was last asked.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is no order to be had"))]
+    pub(super) fn has_come_up(&mut self) -> bool {
+        std::mem::take(&mut self.has_come_up)
     }
 
     /// Whether it could not start, or has failed.
@@ -98,6 +105,7 @@ impl LibusbSense {
         match outcome {
             Ok(source) => {
                 self.replace(Libusb::Alive { _source: source });
+                self.has_come_up = true;
                 self.hub.tell_source(name::LIBUSB, SourceState::Up, "hotplug callbacks registered");
             }
             Err(reason) => self.cannot_start(&reason),

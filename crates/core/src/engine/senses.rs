@@ -18,6 +18,9 @@ use crate::source::name;
 use crate::source::netlink::{Received, UeventSocket};
 use crate::spool::SpoolWatch;
 
+/// So many waits at most are between two looks at a watch that nobody asks.
+const NOW_AND_THEN: u32 = 64;
+
 /// Which sources to listen to.
 #[derive(Clone, Debug)]
 pub struct SenseConfig {
@@ -39,6 +42,8 @@ pub(super) struct Senses {
     nodes: Option<NodeWatch>,
     libusb: LibusbSense,
     spool: Option<SpoolWatch>,
+    /// Since the watch of device nodes was looked at.
+    waits: u32,
 }
 
 /// What has ended a wait, beside a message and a uevent.
@@ -58,7 +63,7 @@ impl Senses {
         handed_over: Option<UeventSocket>,
     ) -> Self {
         let libusb = LibusbSense::new(config.libusb, hub.clone(), Arc::clone(&inbox));
-        Self { config, hub, inbox, handed_over, uevents: None, nodes: None, libusb, spool: None }
+        Self { config, hub, inbox, handed_over, uevents: None, nodes: None, libusb, spool: None, waits: 0 }
     }
 
     /// Opens all that can be opened. The uevent socket comes first: what it hears from here on is not missed.
@@ -118,28 +123,46 @@ impl Senses {
         (self.config.netlink && self.uevents.is_none()) || self.nodes.is_none() || self.libusb.is_dead()
     }
 
-    /// Waits for a file descriptor or the end of `timeout`.
-    pub(super) fn wait(&mut self, timeout: Duration) -> Woken {
+    /// Waits for a file descriptor or the end of `timeout`; for device nodes where they matter, which they do not once uevents are heard:
+    /// the kernel makes a node just before its uevent, and whoever is awake for the node is late for that.
+    pub(super) fn wait(&mut self, timeout: Duration, nodes_matter: bool) -> Woken {
+        if self.libusb.has_come_up() && self.uevents.as_mut().is_some_and(UeventSocket::go_first) {
+            return Woken::default();
+        }
+        let watched = self.nodes.as_ref().filter(|_| nodes_matter);
         let mut fds = vec![PollFd::new(self.inbox.bell(), PollFlags::IN)];
         fds.extend(
             self.uevents.as_ref().map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)),
         );
         let nodes_at = fds.len();
-        fds.extend(self.nodes.as_ref().map(|watch| PollFd::from_borrowed_fd(watch.as_fd(), PollFlags::IN)));
+        fds.extend(watched.map(|watch| PollFd::from_borrowed_fd(watch.as_fd(), PollFlags::IN)));
         let spool_at = fds.len();
         fds.extend(self.spool.as_ref().map(|watch| PollFd::from_borrowed_fd(watch.as_fd(), PollFlags::IN)));
         // What is too long for the kernel's clock has no end.
         let timeout = Timespec::try_from(timeout).ok();
         // Fails only when a signal interrupts it, which is a reason to look around like any other.
-        let _ = poll(&mut fds, timeout.as_ref());
+        let woken_by = poll(&mut fds, timeout.as_ref());
         let is_ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
-        let nodes_ready = self.nodes.is_some() && is_ready(nodes_at);
+        let nodes_ready = watched.is_some() && is_ready(nodes_at);
         let spool_ready = is_ready(spool_at);
         drop(fds);
         if spool_ready && !self.spool.as_ref().is_some_and(SpoolWatch::stands) {
             self.spool = None;
         }
+        if !nodes_matter {
+            self.pass_over_node_changes(woken_by == Ok(0));
+        }
         Woken { nodes: nodes_ready && self.take_node_changes(), spool: spool_ready }
+    }
+
+    /// What the kernel keeps for the watch stays small, and where its folder has gone that is seen: when there is nothing else to do, and
+    /// now and then where there always is.
+    fn pass_over_node_changes(&mut self, is_idle: bool) {
+        self.waits += 1;
+        if is_idle || self.waits >= NOW_AND_THEN {
+            self.waits = 0;
+            self.take_node_changes();
+        }
     }
 
     fn take_node_changes(&mut self) -> bool {

@@ -92,7 +92,7 @@ impl Senses {
     pub(super) fn forget_spool(&mut self) {}
 
     /// Waits for the inbox or the end of `timeout`. Nothing is heard beside that.
-    pub(super) fn wait(&mut self, timeout: Duration) -> Woken {
+    pub(super) fn wait(&mut self, timeout: Duration, _: bool) -> Woken {
         self.inbox.bell().wait(timeout);
         Woken::default()
     }

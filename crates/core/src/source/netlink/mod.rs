@@ -6,6 +6,8 @@
 #[cfg(target_os = "linux")]
 mod filter;
 #[cfg(target_os = "linux")]
+mod first;
+#[cfg(target_os = "linux")]
 pub(crate) mod multicast;
 mod received;
 #[cfg_attr(not(target_os = "linux"), path = "socket_elsewhere.rs")]

@@ -1,5 +1,6 @@
 //! The uevent socket: opened with the largest receive buffer allowed, read without ever blocking.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -18,10 +19,14 @@ pub type UeventHandle = OwnedFd;
 
 /// A socket in the kernel's uevent group.
 pub struct UeventSocket {
-    fd: OwnedFd,
+    pub(super) fd: OwnedFd,
     buffer: Vec<u8>,
-    receive_buffer: usize,
+    pub(super) receive_buffer: usize,
     handed_over: bool,
+    /// Received before what waits in the kernel.
+    pub(super) kept: VecDeque<Received>,
+    /// What has become of it while it went first.
+    pub(super) failure: Option<Errno>,
 }
 
 impl UeventSocket {
@@ -43,7 +48,7 @@ impl UeventSocket {
         keep_back_others(&fd);
         multicast::join(&fd, KERNEL_GROUP)?;
         let receive_buffer = sockopt::socket_recv_buffer_size(&fd)?;
-        Ok(Self { fd, buffer: vec![0; FIRST_MESSAGE_SIZE], receive_buffer, handed_over: false })
+        Ok(Self::of(fd, receive_buffer, false))
     }
 
     /// Takes a socket that whoever started this process has opened: what has waited in it is heard. Its buffer is left as it is.
@@ -71,7 +76,12 @@ impl UeventSocket {
         fcntl_setfd(&fd, FdFlags::CLOEXEC).map_err(system)?;
         keep_back_others(&fd);
         let receive_buffer = sockopt::socket_recv_buffer_size(&fd).map_err(system)?;
-        Ok(Self { fd, buffer: vec![0; FIRST_MESSAGE_SIZE], receive_buffer, handed_over: true })
+        Ok(Self::of(fd, receive_buffer, true))
+    }
+
+    fn of(fd: OwnedFd, receive_buffer: usize, handed_over: bool) -> Self {
+        let buffer = vec![0; FIRST_MESSAGE_SIZE];
+        Self { fd, buffer, receive_buffer, handed_over, kept: VecDeque::new(), failure: None }
     }
 
     /// Whether somebody else has opened it.
@@ -89,6 +99,12 @@ impl UeventSocket {
     /// # Errors
     /// Where the socket itself has failed and must be opened again.
     pub fn receive(&mut self) -> Result<Received, Errno> {
+        if let Some(received) = self.kept.pop_front() {
+            return Ok(received);
+        }
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
         let (length, actual, sender) = match recvfrom(&self.fd, self.buffer.as_mut_slice(), RecvFlags::TRUNC)
         {
             Ok(received) => received,
