@@ -1,8 +1,9 @@
 // The ways over which an event comes to JavaScript: alone as values, several as one text, out of the store. It is the same object each time.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { openDaemon } from './daemon.mjs';
+import { startRedis } from './redis-server.mjs';
 
 const mouse = {
   name: '200-1.2',
@@ -44,6 +45,22 @@ it.each(Object.entries(devices))('an event that comes alone is the one that is s
   daemon.simulateDetach(device.name);
   await daemon.heard.waitFor('device:detach');
   expect(told(daemon)).toStrictEqual(await stored(daemon, 2));
+});
+
+it.each(Object.entries(devices))('what Redis has acknowledged alone is what is stored: a device %s', async (_, device) => {
+  const server = await startRedis();
+  onTestFinished(() => server.close());
+  const daemon = openDaemon({ filters, redis: { host: '127.0.0.1', port: server.port } });
+  await daemon.start();
+  daemon.simulateAttach(device);
+  await daemon.heard.waitFor('event:published');
+  daemon.simulateDetach(device.name);
+  await daemon.heard.waitFor('event:published', { count: 2 });
+  const infos = await stored(daemon, 2);
+  const entries = await server.waitForEntries(2);
+  expect(daemon.heard.of('event:published')).toStrictEqual(
+    ['attach', 'detach'].map((action, at) => ({ eventId: infos[at].eventId, streamId: entries[at][0], action, device: infos[at] })),
+  );
 });
 
 it('several that come at once are those that are stored', async () => {

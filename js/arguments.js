@@ -3,7 +3,7 @@
 // What the addon calls with where an event comes alone, in the order of `src/arguments.rs`.
 
 /** @param {number[]} interfaces class, subclass and protocol in one number each */
-function attached(
+function deviceOf(
   type,
   vendorId,
   productId,
@@ -88,7 +88,7 @@ function attached(
   info.backend = backend;
   if (synthetic !== null) info.synthetic = synthetic;
   info.partial = partial;
-  return { type, info };
+  return info;
 }
 
 function interfaceOf(code) {
@@ -99,15 +99,21 @@ function left(type, signature, timestamp, eventId, backend, synthetic) {
   return { type, signature, changes: { timestamp, eventId, backend, synthetic } };
 }
 
-function injected(type, ticket) {
-  return { type, ticket };
-}
-
-const notices = { attach: attached, left, injected };
-
-/** The notice that they stand for. */
+/** The notice that they stand for, the first of them being its type. */
 function noticeOf(given) {
-  return Reflect.apply(notices[given[0]], undefined, given);
+  switch (given[0]) {
+    case 'attach':
+      return { type: 'attach', info: Reflect.apply(deviceOf, undefined, given) };
+    case 'published': {
+      const [action, streamId] = given.splice(1, 2);
+      const device = Reflect.apply(deviceOf, undefined, given);
+      return { type: 'published', eventId: device.eventId, streamId, action, device };
+    }
+    case 'left':
+      return Reflect.apply(left, undefined, given);
+    case 'injected':
+      return { type: 'injected', ticket: given[1] };
+  }
 }
 
 module.exports = { noticeOf };

@@ -16,6 +16,8 @@ pub enum Handed {
     Attached(Arc<Event>),
     /// A device that JavaScript knows has left.
     Left(Arc<Event>),
+    /// Redis has acknowledged an event, in an entry of this ID.
+    Published(Arc<Event>, String),
     /// What a program has reported is dealt with.
     Injected(Ticket),
 }
@@ -30,18 +32,24 @@ impl JsValuesTupleIntoVec for Handed {
     fn into_vec(self, env: napi_env) -> napi::Result<Vec<napi_value>> {
         match self {
             Self::Text(text) => Ok(vec![value(env, text)?]),
-            Self::Attached(event) => attached(env, &event),
+            Self::Attached(event) => device(env, vec![value(env, "attach")?], &event),
+            Self::Published(event, stream_id) => published(env, &event, stream_id),
             Self::Left(event) => left(env, &event),
             Self::Injected(ticket) => Ok(vec![value(env, "injected")?, value(env, number(ticket))?]),
         }
     }
 }
 
-fn attached(env: napi_env, event: &Event) -> napi::Result<Vec<napi_value>> {
+fn published(env: napi_env, event: &Event, stream_id: String) -> napi::Result<Vec<napi_value>> {
+    let names = vec![value(env, "published")?, value(env, event.action.as_str())?, value(env, stream_id)?];
+    device(env, names, event)
+}
+
+/// What is known of the event's device, behind what stands there.
+fn device(env: napi_env, mut arguments: Vec<napi_value>, event: &Event) -> napi::Result<Vec<napi_value>> {
     let info = event.info();
     let descriptor = info.device_descriptor;
-    let mut arguments = vec![
-        value(env, "attach")?,
+    arguments.extend([
         value(env, info.vendor_id)?,
         value(env, info.product_id)?,
         value(env, descriptor.b_length)?,
@@ -80,7 +88,7 @@ fn attached(env: napi_env, event: &Event) -> napi::Result<Vec<napi_value>> {
         value(env, info.backend.as_str())?,
         value(env, info.synthetic.map(Synthetic::as_str))?,
         value(env, info.partial)?,
-    ];
+    ]);
     for interface in info.interfaces {
         arguments.push(value(env, code(*interface))?);
     }

@@ -43,6 +43,11 @@ impl Wire {
         if let ([Notice::Injected { ticket, .. }], false) = (notices, more) {
             return Ok(Handed::Injected(*ticket));
         }
+        if let ([Notice::Published { event, stream_id, .. }], false) = (notices, more)
+            && is_short(event)
+        {
+            return Ok(Handed::Published(Arc::clone(event), stream_id.clone()));
+        }
         if let ([Notice::Transition(event) | Notice::Stayed(event)], false) = (notices, more) {
             let is_known = self.is_known(event);
             match event.action {
