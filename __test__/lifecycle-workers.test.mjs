@@ -10,6 +10,8 @@ import { median } from './median.mjs';
 import { fieldsOf, freePort, seqsOf, startRedis, upTo } from './redis-server.mjs';
 
 const ROUNDS = 100;
+/** They take 8 seconds, and two minutes where others want the processors as well. */
+const LONGEST_MS = 400_000;
 /** By now every path has been taken once, and what is made once in a process is there. */
 const SETTLED = 10;
 /** Sources of the machine, the HTTP server and the simulated source, without a pace. */
@@ -42,7 +44,7 @@ describe(`${ROUNDS} workers that are terminated with a busy daemon`, () => {
       await server.close();
       rmSync(folder, { recursive: true, force: true });
     }
-  });
+  }, LONGEST_MS);
 
   it('do not end the process: it goes on to its own end with 0', () => {
     const { code, signal, stderr, lines } = ended;
@@ -74,7 +76,7 @@ describe(`${ROUNDS} workers that are terminated with a busy daemon`, () => {
 });
 
 describe('workers that are terminated while Redis is away', () => {
-  it('leave no thread and no file descriptor either', async () => {
+  it('leave no thread and no file descriptor either', { timeout: LONGEST_MS }, async () => {
     const outbox = { path: join(outboxFolder(), 'outbox.db') };
     const redis = { host: '127.0.0.1', port: await freePort() };
     const { code, signal, stderr, lines } = await churn({ redis, outbox }, 30);
