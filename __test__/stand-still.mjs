@@ -6,6 +6,7 @@ import { readFile, readdir } from 'node:fs/promises';
 export async function standStill(process) {
   process.kill('SIGSTOP');
   const threads = `/proc/${process.pid}/task`;
-  const stands = async (thread) => (await readFile(`${threads}/${thread}/stat`, 'utf8')).includes(') T ');
+  // One that has ended meanwhile is not listed the next time.
+  const stands = (thread) => readFile(`${threads}/${thread}/stat`, 'utf8').then((stat) => stat.includes(') T '), () => false);
   while (!(await Promise.all((await readdir(threads)).map(stands))).every(Boolean));
 }
