@@ -2,7 +2,11 @@
 
 // What the addon calls with where an event comes alone, in the order of `src/arguments.rs`.
 
-/** @param {number[]} interfaces class, subclass and protocol in one number each */
+/**
+ * The device of a notice, given all of the notice's values.
+ *
+ * @param {number[]} interfaces class, subclass and protocol in one number each
+ */
 function deviceOf(
   type,
   vendorId,

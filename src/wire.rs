@@ -40,26 +40,26 @@ struct Changes {
 impl Wire {
     /// What JavaScript is called with: an event that comes alone is not worth a text.
     pub(crate) fn hand(&mut self, notices: &[Notice], more: bool) -> serde_json::Result<Handed> {
-        if let ([Notice::Injected { ticket, .. }], false) = (notices, more) {
-            return Ok(Handed::Injected(*ticket));
-        }
-        if let ([Notice::Published { event, stream_id, .. }], false) = (notices, more)
-            && is_short(event)
-        {
-            return Ok(Handed::Published(Arc::clone(event), stream_id.clone()));
-        }
-        if let ([Notice::Transition(event) | Notice::Stayed(event)], false) = (notices, more) {
-            let is_known = self.is_known(event);
-            match event.action {
-                // Labels and very many interfaces are rare, and a call is no place for them.
-                Action::Attach if is_short(event) => {
-                    return Ok(Handed::Attached(Arc::clone(event)));
-                }
-                Action::Detach if is_known => return Ok(Handed::Left(Arc::clone(event))),
-                _ => {}
+        let alone = if let ([notice], false) = (notices, more) { self.alone(notice) } else { None };
+        alone.map_or_else(|| self.write(notices, more).map(Handed::Text), Ok)
+    }
+
+    /// As values, where it can be told so.
+    fn alone(&mut self, notice: &Notice) -> Option<Handed> {
+        match notice {
+            Notice::Injected { ticket, .. } => Some(Handed::Injected(*ticket)),
+            Notice::Published { event, stream_id, .. } => {
+                is_short(event).then(|| Handed::Published(Arc::clone(event), stream_id.clone()))
             }
+            Notice::Transition(event) | Notice::Stayed(event) => {
+                let is_known = self.is_known(event);
+                match event.action {
+                    Action::Attach => is_short(event).then(|| Handed::Attached(Arc::clone(event))),
+                    Action::Detach => is_known.then(|| Handed::Left(Arc::clone(event))),
+                }
+            }
+            _ => None,
         }
-        self.write(notices, more).map(Handed::Text)
     }
 
     /// `{ more, notices }`.
@@ -92,7 +92,7 @@ impl Wire {
     }
 }
 
-/// Whether it is worth a call: without labels, with no more interfaces than a device has.
+/// Whether it is worth a call: without labels, with no more interfaces than a device has. Others are rare, and a call is no place for them.
 fn is_short(event: &Event) -> bool {
     let Attachment { tags, device, .. } = &*event.attachment;
     tags.is_empty() && device.interfaces.len() <= MOST_INTERFACES

@@ -39,11 +39,7 @@ fn calling<Arguments: JsValuesTupleIntoVec + 'static>(
     function: Function<Arguments, ()>,
     arguments: impl Fn() -> Result<Arguments> + 'static,
 ) -> Result<Waking> {
-    let give = move || {
-        // N-API calls this: a panic must not go through it.
-        let given = catch_unwind(AssertUnwindSafe(&arguments));
-        given.map_err(|_| panicked())?.map_err(|error| napi::Error::from_reason(error.reason.clone()))
-    };
+    let give = move || arguments().map_err(|error| napi::Error::from_reason(error.reason.clone()));
     let system = |error: napi::Error| napi::Error::new(Code::System, error.reason.clone());
     #[cfg(unix)]
     if let Some(libuv) = libuv::Libuv::of_host(&function) {
@@ -52,6 +48,9 @@ fn calling<Arguments: JsValuesTupleIntoVec + 'static>(
     threadsafe::waking(function, give).map_err(system)
 }
 
-fn panicked() -> napi::Error {
-    napi::Error::from_reason("what waits could not be given: the addon panicked")
+/// Gives what is called by the host: a panic must not go through that.
+fn guarded<Given>(give: impl FnOnce() -> napi::Result<Given>) -> napi::Result<Given> {
+    catch_unwind(AssertUnwindSafe(give)).unwrap_or_else(|_| {
+        Err(napi::Error::from_reason("what waits could not be given: the addon panicked"))
+    })
 }

@@ -5,7 +5,6 @@
 
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +15,7 @@ use napi::sys::{self, napi_async_cleanup_hook_handle, napi_async_context, napi_e
 use napi::{Error, JsError, JsValue, Result, Status};
 
 use super::libuv::{Handle, Libuv};
-use super::{Waking, panicked};
+use super::{Waking, guarded};
 
 /// In traces of the host's.
 const RESOURCE: &str = "usb-daemon";
@@ -59,11 +58,7 @@ pub(super) fn waking<Arguments: JsValuesTupleIntoVec + 'static>(
     give: impl Fn() -> Result<Arguments> + 'static,
     libuv: Libuv,
 ) -> Result<Waking> {
-    let give: Give = Box::new(move |env| {
-        // libuv calls this: a panic must not go through it.
-        let given = catch_unwind(AssertUnwindSafe(|| give()?.into_vec(env)));
-        given.unwrap_or_else(|_| Err(panicked()))
-    });
+    let give: Give = Box::new(move |env| guarded(|| give()?.into_vec(env)));
     let waker = open(function.value().env, function.value().value, give, libuv)?;
     Ok(Arc::new(move || waker.wake()))
 }

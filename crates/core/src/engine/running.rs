@@ -100,8 +100,8 @@ impl Engine {
             let next = if started || self.bus.has_listed() { next } else { next.min(started_by) };
             let next = self.missed.due().map_or(next, |due| due.min(next));
             self.announcer.hand_over();
-            let nodes_matter = self.registry.nodes_changed().is_some();
-            let woken = self.senses.wait(next.saturating_duration_since(now), nodes_matter);
+            let timeout = next.saturating_duration_since(now);
+            let woken = self.senses.wait(timeout, self.registry.nodes_matter());
             if woken.spool {
                 self.missed.look_soon();
             }

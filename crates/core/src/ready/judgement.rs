@@ -91,8 +91,8 @@ pub(super) fn judge(tree: &Tree, expected: Expected, udev: &Udev, dev: &Path) ->
     Judgement { obstacles, nodes }
 }
 
-/// The device's own node, which hardly anybody may write, counts where nothing else is there. A network interface is opened by nobody.
-/// Those by which a device is used: its interfaces', or its own where they have none.
+/// The nodes by which a device is used: its interfaces', or its own, which hardly anybody may write, where they have none. A network
+/// interface is opened by nobody.
 pub(super) fn used(nodes: &[Node]) -> Vec<&Node> {
     let (own, others): (Vec<&Node>, Vec<&Node>) = nodes.iter().partition(|node| node.interface.is_none());
     let of_whom = if others.is_empty() { own } else { others };

@@ -275,9 +275,14 @@ impl Registry {
     /// Device nodes have come or gone: reason for a snapshot as long as no uevent proves that they can be heard, and for another one
     /// after the time given: the kernel takes a device's node away before it takes the device out of sysfs.
     pub fn nodes_changed(&self) -> Option<Duration> {
+        self.nodes_matter().then_some(self.grace)
+    }
+
+    /// Whether device nodes that come and go are a reason for anything.
+    pub fn nodes_matter(&self) -> bool {
         match self.trust {
-            Trust::Uevents { heard: true } => None,
-            Trust::Uevents { heard: false } | Trust::NextSnapshot(_) | Trust::Snapshots => Some(self.grace),
+            Trust::Uevents { heard } => !heard,
+            Trust::NextSnapshot(_) | Trust::Snapshots => true,
         }
     }
 

@@ -20,24 +20,26 @@ impl UeventSocket {
         }
         // Where there is no other socket to be had, the place is not worth a gap.
         let Ok(mut stand_in) = Self::open(Some(self.receive_buffer / 2)) else { return false };
-        self.failure = self.join_anew().err();
+        let joined = self.join_anew();
         // What it has heard beside the other one is in both, and nothing more is needed of it from here on.
         let _ = stand_in.leave();
         let (own, failed) = drained(self);
-        self.failure = self.failure.or(failed);
         self.kept = merged(own, drained(&mut stand_in).0);
+        // Only now: from here on it is all that is received once what is kept has been.
+        self.failure = joined.err().or(failed);
         self.failure.is_some() || !self.kept.is_empty()
     }
 
     fn join_anew(&self) -> Result<(), Errno> {
-        let address = SocketAddrNetlink::try_from(getsockname(&self.fd)?)?;
-        self.leave()?;
+        let address = self.leave()?;
         bind(&self.fd, &address)
     }
 
-    fn leave(&self) -> Result<(), Errno> {
+    /// Gives the address by which it comes back.
+    fn leave(&self) -> Result<SocketAddrNetlink, Errno> {
         let address = SocketAddrNetlink::try_from(getsockname(&self.fd)?)?;
-        bind(&self.fd, &SocketAddrNetlink::new(address.pid(), 0))
+        bind(&self.fd, &SocketAddrNetlink::new(address.pid(), 0))?;
+        Ok(address)
     }
 }
 
