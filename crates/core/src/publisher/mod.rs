@@ -29,6 +29,7 @@ use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::hub::Hub;
 use crate::outbox::{Intake, Outbox};
+use crate::platform::thread::push_nobody_aside;
 use crate::redis_connection;
 use crate::telemetry::Sampler;
 use crate::threads;
@@ -114,6 +115,8 @@ impl Publisher {
         let pace = Pace::new(limits.per_second, Instant::now());
         let (limits, limited) = watch::channel(limits);
         let thread = threads::spawn("aw-outbox", move || {
+            // It is woken by whoever tells of an event, beside whom that is told to.
+            push_nobody_aside();
             let task = Task {
                 outbox: RefCell::new(outbox),
                 intake,

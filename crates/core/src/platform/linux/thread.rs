@@ -9,6 +9,11 @@ const NICENESS: i32 = 10;
 /// it from them when it is woken. On Linux this is the calling thread's alone; where it is refused, it is merely as eager as everybody.
 pub(crate) fn stand_back() {
     let _ = setpriority_process(None, NICENESS);
+    push_nobody_aside();
+}
+
+/// Has this thread, and those that it starts, take the processor from no other when it is woken. It gets as much of it as everybody.
+pub(crate) fn push_nobody_aside() {
     // Who is less eager than that by somebody's wish stays so.
     if policy() == libc::c_long::from(libc::SCHED_OTHER) {
         let priority: libc::c_int = 0;
@@ -25,6 +30,8 @@ fn policy() -> libc::c_long {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::getpriority_process;
+
     use super::*;
 
     #[test]
@@ -35,5 +42,16 @@ mod tests {
         });
         let batch = libc::c_long::from(libc::SCHED_BATCH);
         assert_eq!(stood_back.join().expect("no panic"), (batch, batch));
+    }
+
+    #[test]
+    fn who_pushes_nobody_aside_is_as_nice_as_before() {
+        let niceness = || getpriority_process(None).expect("a niceness");
+        let pushing = std::thread::spawn(move || {
+            let before = niceness();
+            push_nobody_aside();
+            (policy(), niceness() == before)
+        });
+        assert_eq!(pushing.join().expect("no panic"), (libc::c_long::from(libc::SCHED_BATCH), true));
     }
 }
