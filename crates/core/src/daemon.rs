@@ -47,6 +47,8 @@ pub struct Daemon {
     shutdown: Duration,
     demonstration: Option<Demonstration>,
     engine: Option<Crew>,
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nobody visits elsewhere"))]
+    hears_uevents: bool,
     publisher: Option<Publisher>,
     settings: Option<Arc<Settings>>,
     shared_serials: SharedSerials,
@@ -106,6 +108,7 @@ impl Daemon {
             shutdown: config.shutdown(),
             demonstration: None,
             engine: None,
+            hears_uevents: config.hears_uevents(),
             publisher: None,
             settings: None,
             shared_serials: earlier.shared_serials().clone(),
@@ -209,7 +212,7 @@ impl Daemon {
             earlier,
             stored,
             uevent_socket,
-        );
+        )?;
         self.engine = Some(engine.start()?);
         Ok(())
     }
@@ -247,6 +250,16 @@ impl Daemon {
         if let Some(publisher) = &self.publisher {
             publisher.ask()(after, limit, answer);
         }
+    }
+
+    /// For the event loop on which the subscriber is told: that it may hear by itself of a device that has left, without another thread in
+    /// between. Once; None where nothing could be heard so.
+    #[cfg(target_os = "linux")]
+    pub fn guest(&self) -> Option<crate::engine::Guest> {
+        if !self.hears_uevents {
+            return None;
+        }
+        with_default(&self.hearer, || self.engine.as_ref().and_then(Crew::guest))
     }
 
     /// What asks the daemon's threads for a sign of life.

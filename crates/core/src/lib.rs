@@ -70,6 +70,8 @@ pub use device::{
 pub use diagnosis::{Finding, Grade, diagnose};
 pub use driver::{driver_plan, serve_driver_requests};
 pub use driver_report::{AttemptOutcome, BoundInterface, DriverPlan, DriverReport, DriverState, DriverStep};
+#[cfg(target_os = "linux")]
+pub use engine::Guest;
 pub use error::{Code, Error};
 pub use event::{Action, Attachment, Backend, DeviceInfo, Event, Synthetic};
 pub use event_publisher::{EventPublisher, Reply};

@@ -131,6 +131,29 @@ fn many_notices_make_one_wake_up() {
 }
 
 #[test]
+fn a_subscriber_that_is_awake_for_another_reason_is_not_woken_and_told_whether_something_waits() {
+    let wakes = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&wakes);
+    let wake = move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+    };
+    let delivery = Arc::new(Delivery::new(100, Box::new(wake)));
+    let push = |seq| delivery.push(Notice::Transition(event(seq, Action::Attach, seq)));
+    assert!(!delivery.while_awake(|| ()), "nothing waits");
+    push(1);
+    assert_eq!(wakes.load(Ordering::Relaxed), 1, "it sleeps again");
+    assert_eq!(seqs(&drain(&delivery)), [1]);
+    assert!(delivery.while_awake(|| push(2)));
+    push(3);
+    assert_eq!(wakes.load(Ordering::Relaxed), 1, "it is to take what waits");
+    assert_eq!(seqs(&drain(&delivery)), [2, 3]);
+    // Woken, and not there yet.
+    push(4);
+    assert!(delivery.while_awake(|| push(5)));
+    assert_eq!((wakes.load(Ordering::Relaxed), seqs(&drain(&delivery))), (2, vec![4, 5]));
+}
+
+#[test]
 fn a_full_queue_keeps_the_order_of_start_and_stop_and_the_last_word_of_everybody() {
     let delivery = queue(1);
     let redis = |connected| {

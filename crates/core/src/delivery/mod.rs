@@ -58,6 +58,8 @@ struct State {
     awake: bool,
     /// How many notices the subscriber has taken.
     taken: u64,
+    /// How many threads wait for it to take some.
+    awaited: u32,
     /// Attachments that the subscriber has been told of, or will be by what is queued.
     told: HashSet<u64>,
     overflow: Option<Overflow>,
@@ -112,6 +114,16 @@ impl Delivery {
         }
     }
 
+    /// Does `work` on the subscriber's own thread, which is awake then. True where there is something to be taken after that.
+    pub fn while_awake(&self, work: impl FnOnce()) -> bool {
+        let before = std::mem::replace(&mut self.lock().awake, true);
+        work();
+        let mut state = self.lock();
+        let waits = !state.queue.is_empty();
+        state.awake = before || waits;
+        waits
+    }
+
     /// Takes up to `limit` notices. The flag says whether more are waiting; if not, whatever comes next wakes again.
     pub fn take(self: &Arc<Self>, limit: usize) -> (Vec<Notice>, bool) {
         let mut state = self.lock();
@@ -130,26 +142,32 @@ impl Delivery {
         let more = !state.queue.is_empty() || (state.overflow.is_some() && !is_asking);
         // What the store gives wakes the subscriber, whatever is pushed meanwhile does not.
         state.awake = more || is_asking;
+        let is_awaited = state.awaited > 0;
         drop(state);
-        self.read_on.notify_all();
+        // To notify nobody is a call to the kernel as well.
+        if is_awaited {
+            self.read_on.notify_all();
+        }
         (taken, more)
     }
 
     /// Waits until nothing is to be had from the store any more, as long as the subscriber takes something every `patience`.
     pub fn wait_until_caught_up(&self, patience: Duration) {
         let mut state = self.lock();
+        state.awaited += 1;
         while state.is_behind() {
             let before = state.taken;
             let (now, waited) = self
                 .read_on
                 .wait_timeout_while(state, patience, |state| state.is_behind() && state.taken == before)
                 .unwrap_or_else(PoisonError::into_inner);
+            state = now;
             if waited.timed_out() {
                 // What is left is told as a gap.
-                return;
+                break;
             }
-            state = now;
         }
+        state.awaited -= 1;
     }
 
     fn receive(&self, page: Result<Vec<Arc<Event>>, Error>) {

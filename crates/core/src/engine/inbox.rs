@@ -24,6 +24,9 @@ pub enum Message {
     /// What the operating system lists, or that it lists something new. Linux is looked at instead.
     #[cfg_attr(target_os = "linux", allow(dead_code, reason = "other systems list on a thread of their own"))]
     Bus(News),
+    /// A guest has left the engine with something to do.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nobody visits elsewhere"))]
+    Left,
     /// Strings that had to be waited for have been read.
     StringsRead,
     /// A simulated device comes or goes.

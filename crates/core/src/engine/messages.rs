@@ -37,6 +37,8 @@ impl Engine {
                 Message::Injected(injection) => self.inject(injection),
                 Message::Ready(instance, readiness) => self.announcer.tell_ready(instance, readiness),
                 Message::Filters(filters) => self.announcer.set_filters(filters),
+                // Whoever reads this does it.
+                Message::Left => {}
                 Message::Ping(answer) => drop(answer.try_send(())),
                 Message::Stop => return false,
             }

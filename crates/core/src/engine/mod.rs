@@ -19,6 +19,8 @@ mod schedule;
 mod senses;
 mod strings;
 mod uevents;
+#[cfg_attr(not(target_os = "linux"), path = "watch_elsewhere.rs")]
+mod watch;
 mod witnesses;
 
 pub use announcing::Announcing;
@@ -27,12 +29,13 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::clock::{self, Moment};
+use crate::clock::Moment;
 use crate::device::Device;
+use crate::error::Error;
 use crate::event::{Backend, Synthetic};
 use crate::filter::Filters;
 use crate::hub::Hub;
-use crate::notice::{Gap, GapCause, Notice, SourceState};
+use crate::notice::{GapCause, SourceState};
 use crate::onlooker::Fact;
 use crate::outbox::{Earlier, Intake};
 use crate::platform::Entry;
@@ -46,6 +49,8 @@ pub use alone::Alone;
 use announcer::{Announcer, Cause, Fate, Key};
 pub use crew::Crew;
 use crew::Desk;
+#[cfg(target_os = "linux")]
+pub use crew::Guest;
 pub use inbox::{Inbox, Message};
 use missed::Missed;
 pub use missed::SpoolConfig;
@@ -54,6 +59,7 @@ pub use senses::SenseConfig;
 use senses::Senses;
 use strings::Strings;
 use uevents::Heard;
+use watch::Watch;
 
 /// What the engine needs to know.
 #[derive(Clone, Debug)]
@@ -79,6 +85,7 @@ pub struct Engine {
     config: EngineConfig,
     hub: Hub,
     inbox: Arc<Inbox>,
+    watch: Arc<Watch>,
     bus: Bus,
     senses: Senses,
     registry: Registry,
@@ -102,13 +109,20 @@ impl Engine {
         earlier: Earlier,
         stored: SettledBoard,
         uevent_socket: Option<UeventSocket>,
-    ) -> Self {
+    ) -> Result<Self, Error> {
+        let watch = Arc::new(Watch::new(&inbox)?);
         let missed =
             Missed::new(config.spool.clone(), (earlier.settled().clone(), earlier.claims().clone()), stored);
-        let senses = Senses::new(config.senses.clone(), hub.clone(), Arc::clone(&inbox), uevent_socket);
+        let senses = Senses::new(
+            config.senses.clone(),
+            hub.clone(),
+            Arc::clone(&inbox),
+            Arc::clone(&watch),
+            uevent_socket,
+        );
         let news = Arc::clone(&inbox);
         let desk = Desk::default();
-        Self {
+        Ok(Self {
             bus: Bus::open(config.snapshot, move |told| news.send(Message::Bus(told))),
             announcer: Announcer::new(hub.clone(), intake, earlier, Arc::clone(&config.filters)),
             schedule: Schedule::new(config.interval),
@@ -121,8 +135,9 @@ impl Engine {
             config,
             hub,
             inbox,
+            watch,
             senses,
-        }
+        })
     }
 
     /// Something was missed: what sysfs shows decides, and subscribers are told of the gap before what it brings.
@@ -160,7 +175,7 @@ impl Engine {
             }
         };
         self.hub.tell_source(name::SNAPSHOT, SourceState::Up, bus::COMPARES);
-        self.drain();
+        self.drain(usize::MAX);
         let touched: HashSet<&str> = self.pending.iter().map(|heard| heard.uevent.name()).collect();
         let verdict = self.registry.snapshot(&scan, &touched, Instant::now());
         // What an earlier run has told of and is not there has left meanwhile.
@@ -168,22 +183,6 @@ impl Engine {
         let libusb_alive = self.senses.libusb_is_alive();
         self.announcer.end_absent(|name| fate(name, &scan, &touched, bus), libusb_alive);
         verdict
-    }
-
-    fn tell_gap(&self, cause: GapCause, synthesized: usize) {
-        tracing::warn!(
-            source = name::NETLINK,
-            cause = cause.as_str(),
-            synthesized,
-            "gap: events were missed"
-        );
-        self.hub.tell(&Notice::Gap(Gap {
-            source: name::NETLINK,
-            cause,
-            lost: None,
-            timestamp: clock::now_ms(),
-            synthesized: synthesized as u64,
-        }));
     }
 
     async fn carry_out(&mut self, verdict: Verdict, at: Moment, uevent: Option<&Uevent>) {
@@ -205,6 +204,7 @@ impl Engine {
             let seqnum = uevent.filter(|_| place == last).map(|uevent| uevent.seqnum);
             match transition {
                 Transition::Attach { name, address, backend, synthetic } => {
+                    self.desk.home().await;
                     if uevent.is_none() {
                         self.missed.claim(&name, address);
                     }
@@ -229,6 +229,8 @@ impl Engine {
                         self.announce(name.clone(), device, came);
                     }
                     self.announcer.detach(&Key::Kernel(name), cause);
+                    // A guest has come for this alone.
+                    self.desk.home().await;
                 }
             }
         }

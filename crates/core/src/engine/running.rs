@@ -32,16 +32,23 @@ impl Engine {
             let tell = move |instance, readiness| inbox.send(Message::Ready(instance, readiness));
             self.announcer.look_for_readiness(ready, Box::new(tell))?;
         }
-        let (desk, inbox, hub) = (self.desk.clone(), Arc::clone(&self.inbox), self.hub.clone());
-        let mut running = Box::pin(self.run());
+        let (desk, inbox, watch) = (self.desk.clone(), Arc::clone(&self.inbox), Arc::clone(&self.watch));
+        let hub = self.hub.clone();
+        let mut running = Some(Box::pin(self.run()));
         let guarded = poll_fn(move |context| {
-            let polled = catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(context)));
-            polled.unwrap_or_else(|_| {
+            // Whoever it has ended for may not be whom that concerns, who asks again.
+            let Some(engine) = &mut running else { return Poll::Ready(()) };
+            let polled = catch_unwind(AssertUnwindSafe(|| engine.as_mut().poll(context)));
+            let polled = polled.unwrap_or_else(|_| {
                 tell_panicked(&hub);
                 Poll::Ready(())
-            })
+            });
+            if polled.is_ready() {
+                running = None;
+            }
+            polled
         });
-        Crew::start(guarded, desk, inbox)
+        Crew::start(guarded, desk, inbox, watch)
     }
 
     /// Listens until told to stop. Whoever polls this is held up while it waits; what is left to others is the reading of strings.
@@ -60,6 +67,7 @@ impl Engine {
         let started_by = Instant::now() + bus::FIRST_LISTING + strings::PATIENCE;
         loop {
             let idle = self.handle(BURST).await;
+            self.desk.home().await;
             if !self.take_messages().await {
                 return self.finish().await;
             }
@@ -101,11 +109,15 @@ impl Engine {
             let next = self.missed.due().map_or(next, |due| due.min(next));
             self.announcer.hand_over();
             let timeout = next.saturating_duration_since(now);
-            let woken = self.senses.wait(timeout, self.registry.nodes_matter());
-            if woken.spool {
+            if !self.senses.settle(self.registry.nodes_matter()) {
+                continue;
+            }
+            let woken = self.desk.rest(timeout).await;
+            let news = self.senses.look_after(woken);
+            if news.spool {
                 self.missed.look_soon();
             }
-            if woken.nodes {
+            if news.nodes {
                 self.hub.note(&Fact::Reported { source: bus::HINTS });
                 if let Some(delay) = self.registry.nodes_changed() {
                     self.schedule.snapshot_now_and_after(delay);

@@ -1,16 +1,13 @@
 //! The engine's senses: every source it listens to, opened, waited on, and tried again where it cannot start.
 
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::time::Timespec;
 
 use super::inbox::Inbox;
 use super::libusb_sense::LibusbSense;
+use super::watch::{Watch, Watched, Woken};
 use crate::hub::Hub;
 use crate::notice::SourceState;
 use crate::source::devnodes::{DEVICE_NODES, NodeWatch};
@@ -35,20 +32,22 @@ pub struct SenseConfig {
 pub(super) struct Senses {
     config: SenseConfig,
     hub: Hub,
-    inbox: Arc<Inbox>,
+    watch: Arc<Watch>,
     /// Opened by whoever has started this process.
     handed_over: Option<UeventSocket>,
     uevents: Option<UeventSocket>,
     nodes: Option<NodeWatch>,
+    /// Whether nodes that come and go end a rest.
+    nodes_matter: bool,
     libusb: LibusbSense,
     spool: Option<SpoolWatch>,
     /// Since the watch of device nodes was looked at.
     waits: u32,
 }
 
-/// What has ended a wait, beside a message and a uevent.
+/// What a rest has brought beside messages and uevents.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Woken {
+pub(super) struct News {
     /// Device nodes came or went.
     pub(super) nodes: bool,
     /// The helper of udev has written something down.
@@ -60,10 +59,21 @@ impl Senses {
         config: SenseConfig,
         hub: Hub,
         inbox: Arc<Inbox>,
+        watch: Arc<Watch>,
         handed_over: Option<UeventSocket>,
     ) -> Self {
-        let libusb = LibusbSense::new(config.libusb, hub.clone(), Arc::clone(&inbox));
-        Self { config, hub, inbox, handed_over, uevents: None, nodes: None, libusb, spool: None, waits: 0 }
+        Self {
+            libusb: LibusbSense::new(config.libusb, hub.clone(), inbox),
+            config,
+            hub,
+            watch,
+            handed_over,
+            uevents: None,
+            nodes: None,
+            nodes_matter: true,
+            spool: None,
+            waits: 0,
+        }
     }
 
     /// Opens all that can be opened. The uevent socket comes first: what it hears from here on is not missed.
@@ -92,13 +102,17 @@ impl Senses {
     }
 
     pub(super) fn close_uevents(&mut self) {
-        self.uevents = None;
+        // One that was handed over somebody else has open, too.
+        if let Some(socket) = self.uevents.take() {
+            self.watch.remove(&socket);
+        }
     }
 
     /// Has records that come end a wait, where the folder is there.
     pub(super) fn watch_spool(&mut self, path: &Path) {
         if self.spool.is_none() {
-            self.spool = SpoolWatch::open(path).ok();
+            let opened = SpoolWatch::open(path).ok();
+            self.spool = opened.filter(|watch| self.watch.add(watch, Watched::Spool).is_ok());
         }
     }
 
@@ -123,36 +137,47 @@ impl Senses {
         (self.config.netlink && self.uevents.is_none()) || self.nodes.is_none() || self.libusb.is_dead()
     }
 
-    /// Waits for a file descriptor or the end of `timeout`; for device nodes where they matter, which they do not once uevents are heard:
-    /// the kernel makes a node just before its uevent, and whoever is awake for the node is late for that.
-    pub(super) fn wait(&mut self, timeout: Duration, nodes_matter: bool) -> Woken {
-        if self.libusb.has_come_up() && self.uevents.as_mut().is_some_and(UeventSocket::go_first) {
-            return Woken::default();
+    /// Makes ready for a rest. False where there is something to be heard already. Device nodes end it where they matter, which they do not
+    /// once uevents are heard: the kernel makes a node just before its uevent, and whoever is awake for the node is late for that.
+    pub(super) fn settle(&mut self, nodes_matter: bool) -> bool {
+        if self.libusb.has_come_up() {
+            let has_heard = self.uevents.as_mut().is_some_and(UeventSocket::go_first);
+            // Before that one: who hears of this tells it to whom it is told in the end.
+            if let Some(departures) = self.watch.departures() {
+                departures.go_first();
+            }
+            if has_heard {
+                return false;
+            }
         }
-        let watched = self.nodes.as_ref().filter(|_| nodes_matter);
-        let mut fds = vec![PollFd::new(self.inbox.bell(), PollFlags::IN)];
-        fds.extend(
-            self.uevents.as_ref().map(|socket| PollFd::from_borrowed_fd(socket.as_fd(), PollFlags::IN)),
-        );
-        let nodes_at = fds.len();
-        fds.extend(watched.map(|watch| PollFd::from_borrowed_fd(watch.as_fd(), PollFlags::IN)));
-        let spool_at = fds.len();
-        fds.extend(self.spool.as_ref().map(|watch| PollFd::from_borrowed_fd(watch.as_fd(), PollFlags::IN)));
-        // What is too long for the kernel's clock has no end.
-        let timeout = Timespec::try_from(timeout).ok();
-        // Fails only when a signal interrupts it, which is a reason to look around like any other.
-        let woken_by = poll(&mut fds, timeout.as_ref());
-        let is_ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
-        let nodes_ready = watched.is_some() && is_ready(nodes_at);
-        let spool_ready = is_ready(spool_at);
-        drop(fds);
-        if spool_ready && !self.spool.as_ref().is_some_and(SpoolWatch::stands) {
+        if self.nodes_matter != nodes_matter {
+            self.nodes_matter = nodes_matter;
+            self.heed_nodes();
+        }
+        true
+    }
+
+    /// Taken out altogether: what is watched without being waited for wakes for a moment all the same.
+    fn heed_nodes(&mut self) {
+        let Some(nodes) = &self.nodes else { return };
+        if !self.nodes_matter {
+            self.watch.remove(nodes);
+        } else if self.watch.add(nodes, Watched::Nodes).is_err() {
+            self.nodes = None;
+        }
+    }
+
+    /// Looks what has ended a rest.
+    pub(super) fn look_after(&mut self, woken: Woken) -> News {
+        let spool = woken.by(Watched::Spool);
+        if spool && !self.spool.as_ref().is_some_and(SpoolWatch::stands) {
             self.spool = None;
         }
-        if !nodes_matter {
-            self.pass_over_node_changes(woken_by == Ok(0));
+        // Of which a guest is to take no note.
+        if !self.nodes_matter && woken != Woken::BY_GUEST {
+            self.pass_over_node_changes(woken.by_nothing());
         }
-        Woken { nodes: nodes_ready && self.take_node_changes(), spool: spool_ready }
+        News { nodes: woken.by(Watched::Nodes) && self.take_node_changes(), spool }
     }
 
     /// What the kernel keeps for the watch stays small, and where its folder has gone that is seen: when there is nothing else to do, and
@@ -187,7 +212,8 @@ impl Senses {
             self.hub.tell_source(name::NETLINK, SourceState::Off, "switched off by configuration");
             return;
         }
-        match handed_over.map_or_else(|| UeventSocket::open(self.config.receive_buffer), Ok) {
+        let opened = handed_over.map_or_else(|| UeventSocket::open(self.config.receive_buffer), Ok);
+        match opened.and_then(|socket| self.watch.add(&socket, Watched::Uevents).map(|()| socket)) {
             Ok(socket) => {
                 self.uevents = Some(socket);
                 self.tell_uevents(false);
@@ -214,8 +240,12 @@ impl Senses {
     }
 
     fn open_nodes(&mut self) {
-        match NodeWatch::open(Path::new(DEVICE_NODES)) {
+        let opened = NodeWatch::open(Path::new(DEVICE_NODES));
+        match opened.and_then(|watch| Ok(self.watch.add(&watch, Watched::Nodes).map(|()| watch)?)) {
             Ok(watch) => {
+                if !self.nodes_matter {
+                    self.watch.remove(&watch);
+                }
                 self.nodes = Some(watch);
                 self.hub.tell_source(name::INOTIFY, SourceState::Up, format!("watches {DEVICE_NODES}"));
             }

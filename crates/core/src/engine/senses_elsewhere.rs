@@ -2,12 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::inbox::Inbox;
 use super::libusb_sense::LibusbSense;
+use super::watch::{Watch, Woken};
 use crate::hub::Hub;
 use crate::notice::SourceState;
 use crate::source::name;
@@ -28,22 +28,27 @@ pub struct SenseConfig {
 pub(super) struct Senses {
     config: SenseConfig,
     hub: Hub,
-    inbox: Arc<Inbox>,
     libusb: LibusbSense,
 }
 
-/// What has ended a wait, beside a message: neither of these is here.
+/// What a rest has brought beside messages and uevents: neither of these is here.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Woken {
+pub(super) struct News {
     pub(super) nodes: bool,
     pub(super) spool: bool,
 }
 
 #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the face of Linux's senses")]
 impl Senses {
-    pub(super) fn new(config: SenseConfig, hub: Hub, inbox: Arc<Inbox>, _: Option<UeventSocket>) -> Self {
-        let libusb = LibusbSense::new(config.libusb, hub.clone(), Arc::clone(&inbox));
-        Self { config, hub, inbox, libusb }
+    pub(super) fn new(
+        config: SenseConfig,
+        hub: Hub,
+        inbox: Arc<Inbox>,
+        _: Arc<Watch>,
+        _: Option<UeventSocket>,
+    ) -> Self {
+        let libusb = LibusbSense::new(config.libusb, hub.clone(), inbox);
+        Self { config, hub, libusb }
     }
 
     pub(super) fn open(&mut self) {
@@ -91,10 +96,13 @@ impl Senses {
 
     pub(super) fn forget_spool(&mut self) {}
 
-    /// Waits for the inbox or the end of `timeout`. Nothing is heard beside that.
-    pub(super) fn wait(&mut self, timeout: Duration, _: bool) -> Woken {
-        self.inbox.bell().wait(timeout);
-        Woken::default()
+    /// Nothing is heard but the inbox.
+    pub(super) fn settle(&mut self, _: bool) -> bool {
+        true
+    }
+
+    pub(super) fn look_after(&mut self, _: Woken) -> News {
+        News::default()
     }
 
     pub(super) fn tell_uevents(&self, _: bool) {}

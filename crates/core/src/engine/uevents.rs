@@ -6,15 +6,18 @@ use rustix::io::Errno;
 
 use super::Engine;
 use super::announcer::Cause;
-use crate::clock::Moment;
+use crate::clock::{self, Moment};
 use crate::event::{Backend, Synthetic};
-use crate::notice::{GapCause, SourceState};
+use crate::notice::{Gap, GapCause, Notice, SourceState};
 use crate::onlooker::Fact;
 use crate::source::name;
 use crate::source::netlink::{Change, Received, Uevent};
 
 /// So many uevents are handled before the inbox is looked at: a flood must not keep the engine from stopping.
 pub(super) const BURST: usize = 1024;
+
+/// So many a guest handles at most.
+const A_MOMENT: usize = 8;
 
 /// A uevent that waits to be handled.
 pub(super) struct Heard {
@@ -30,8 +33,12 @@ impl Engine {
 
     /// Drains the socket, handles one uevent, and so on, `limit` times at the most. True once nothing waits.
     pub(super) async fn handle(&mut self, limit: usize) -> bool {
-        for _ in 0..limit {
-            self.drain();
+        for handled in 0..limit {
+            if handled >= A_MOMENT {
+                self.desk.home().await;
+            }
+            // What waits is for those to keep from overflowing who have the time.
+            self.drain(if self.desk.has_guest() { 1 } else { usize::MAX });
             let Some(heard) = self.pending.pop_front() else { return true };
             self.handle_one(heard).await;
         }
@@ -53,8 +60,9 @@ impl Engine {
         self.carry_out(verdict, at, Some(&uevent)).await;
     }
 
-    pub(super) fn drain(&mut self) {
-        loop {
+    /// Takes what the socket has, until so many uevents wait here.
+    pub(super) fn drain(&mut self, most: usize) {
+        while self.pending.len() < most {
             match self.senses.receive() {
                 Ok(Received::Uevent(uevent)) => {
                     let (first, last) = self.missed.hear(uevent.seqnum);
@@ -86,6 +94,22 @@ impl Engine {
                 }
             }
         }
+    }
+
+    pub(super) fn tell_gap(&self, cause: GapCause, synthesized: usize) {
+        tracing::warn!(
+            source = name::NETLINK,
+            cause = cause.as_str(),
+            synthesized,
+            "gap: events were missed"
+        );
+        self.hub.tell(&Notice::Gap(Gap {
+            source: name::NETLINK,
+            cause,
+            lost: None,
+            timestamp: clock::now_ms(),
+            synthesized: synthesized as u64,
+        }));
     }
 
     fn lose_socket(&mut self, error: Errno) {

@@ -5,9 +5,15 @@
 //! puts the engine down meanwhile; where the read takes too long, an alarm wakes the follower, who takes it up and leads from
 //! there. Whoever was held up follows next, once the kernel has answered.
 //!
-//! The engine is a future, and this is what polls it. There is one thing that it waits for: [`Desk::read`].
+//! While there is nothing to do the engine rests, and nobody has it. A [`Guest`] may take it up then, who hears of something before its own
+//! threads do: the thread that is to be told in the end. It does what is done in a moment, and leaves the rest to them.
+//!
+//! The engine is a future, and this is what polls it. What it waits for is what it asks of its [`Desk`].
 
 mod desk;
+#[cfg(target_os = "linux")]
+mod guest;
+mod place;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
 
@@ -21,9 +27,14 @@ use std::task::{Context, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use desk::Request;
 pub(super) use desk::{Answer, Desk};
+#[cfg(target_os = "linux")]
+pub use guest::Guest;
+use place::Place;
 
 use super::inbox::{Inbox, Message};
+use super::watch::Watch;
 use crate::device::Device;
 use crate::error::{Code, Error};
 use crate::platform::alarm::Alarm;
@@ -42,8 +53,10 @@ pub struct Crew(Arc<Shared>);
 
 struct Shared {
     inbox: Arc<Inbox>,
+    watch: Arc<Watch>,
     desk: Desk,
     alarm: Alarm,
+    place: Place,
     state: Mutex<State>,
     /// The engine has ended.
     over: Condvar,
@@ -83,16 +96,24 @@ impl Crew {
         engine: impl Future<Output = ()> + Send + 'static,
         desk: Desk,
         inbox: Arc<Inbox>,
+        watch: Arc<Watch>,
     ) -> Result<Self, Error> {
         let alarm = Alarm::new()
             .map_err(|error| Error::new(Code::System, format!("no timer for the engine: {error}")))?;
-        let shared = Arc::new(Shared { inbox, desk, alarm, state: Mutex::default(), over: Condvar::new() });
+        let (place, state, over) = (Place::default(), Mutex::default(), Condvar::new());
+        let shared = Arc::new(Shared { inbox, watch, desk, alarm, place, state, over });
         let engine: Running = Box::pin(engine);
         let work = |shared: &Arc<Shared>, reads: &AtomicBool| shared.serve(Some(engine), reads);
         shared
             .add(&mut shared.state(), work)
             .map_err(|error| Error::new(Code::System, format!("no thread for the engine: {error}")))?;
         Ok(Self(shared))
+    }
+
+    /// For the one thread that may run the engine for a moment.
+    #[cfg(target_os = "linux")]
+    pub fn guest(&self) -> Option<Guest> {
+        Guest::of(self)
     }
 
     /// Waits until the engine has ended, and for every thread that waits for no driver.
@@ -128,7 +149,15 @@ impl Shared {
     /// Runs the engine until it has ended or another thread has taken it up. True where this one follows now.
     fn lead(self: &Arc<Self>, mut engine: Running, reads: &AtomicBool) -> bool {
         while engine.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-            let Some(strings) = self.desk.question() else { continue };
+            let strings = match self.desk.request() {
+                // Left by a guest before it could take its time.
+                None => continue,
+                Some(Request::Rest(timeout)) => {
+                    engine = self.rest(engine, timeout);
+                    continue;
+                }
+                Some(Request::Read(strings)) => strings,
+            };
             if !self.has_follower() {
                 self.desk.answer(self.refuse(strings));
                 continue;
@@ -158,6 +187,17 @@ impl Shared {
         self.state().is_over = true;
         self.over.notify_all();
         false
+    }
+
+    /// Waits for something to do without the engine, which a guest may run meanwhile.
+    fn rest(&self, engine: Running, timeout: Duration) -> Running {
+        self.place.put(engine);
+        let woken = self.watch.wait(timeout);
+        let (engine, has_rested) = self.place.take_back(woken.may_leave_it_to_a_guest());
+        if has_rested {
+            self.desk.wake(woken);
+        }
+        engine
     }
 
     /// Waits until the leader is held up, and takes the engine from it; or until the engine has ended.

@@ -27,7 +27,8 @@ fn crew<F: Future<Output = ()> + Send + 'static>(
 ) -> (Crew, Arc<Inbox>) {
     let (inbox, desk) = (Arc::new(Inbox::new().expect("an inbox")), Desk::default());
     let engine = work(desk.clone(), Arc::clone(&inbox));
-    (Crew::start(engine, desk, Arc::clone(&inbox)).expect("a crew"), inbox)
+    let watch = Arc::new(Watch::new(&inbox).expect("a watch"));
+    (Crew::start(engine, desk, Arc::clone(&inbox), watch).expect("a crew"), inbox)
 }
 
 fn thread() -> std::thread::ThreadId {
@@ -132,4 +133,106 @@ fn an_end_waits_for_no_driver() {
     assert!(over.try_recv().is_err(), "the engine is gone, and what it held");
     writer.end();
     wait_for_message(&inbox);
+}
+
+/// An engine that, woken from a rest by whoever it is, tells on which thread it runs before it has come home and after.
+async fn tell_threads(desk: Desk, inbox: Arc<Inbox>, told: Sender<[std::thread::ThreadId; 2]>) {
+    loop {
+        desk.rest(Duration::from_secs(60)).await;
+        let woken = thread();
+        desk.home().await;
+        inbox.take();
+        if told.send([woken, thread()]).is_err() {
+            return;
+        }
+    }
+}
+
+/// Visits once the engine rests.
+fn visit(guest: &Guest, crew: &Crew) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !crew.0.place.rests() {
+        assert!(Instant::now() < deadline, "the engine never rests");
+        std::thread::yield_now();
+    }
+    guest.visit();
+}
+
+#[test]
+fn a_guest_runs_a_resting_engine_as_far_as_that_may_and_its_own_thread_goes_on() {
+    let (told, heard) = channel();
+    let (crew, inbox) = crew(move |desk, inbox| tell_threads(desk, inbox, told));
+    let guest = crew.guest().expect("a guest");
+    assert!(crew.guest().is_none(), "there is one");
+    for _ in 0..100 {
+        visit(&guest, &crew);
+        assert!(heard.try_recv().is_err(), "it has not come home");
+        guest.leave(false);
+        let [woken, home] = heard.recv().expect("told");
+        assert_eq!(woken, thread());
+        assert_ne!(home, thread());
+    }
+    drop(heard);
+    inbox.send(Message::Left);
+    crew.join();
+    // There is nothing to run any more.
+    guest.visit();
+    guest.leave(false);
+}
+
+#[test]
+fn without_a_guest_the_engine_is_woken_by_its_own_thread() {
+    let (told, heard) = channel();
+    let (crew, inbox) = crew(move |desk, inbox| tell_threads(desk, inbox, told));
+    let _never_comes = crew.guest().expect("a guest");
+    inbox.send(Message::Left);
+    let [woken, home] = heard.recv().expect("told");
+    assert!(woken == home && home != thread());
+    drop(heard);
+    inbox.send(Message::Left);
+    crew.join();
+}
+
+#[test]
+fn what_a_guest_cannot_do_is_left_to_the_engines_thread() {
+    let (tree, sysfs) = Tree::with("crew-guest", b"x\n");
+    let (told, heard) = channel();
+    let (crew, _inbox) = crew(move |desk, _| async move {
+        desk.rest(Duration::from_secs(60)).await;
+        let woken = thread();
+        let Answer::Read(device) = desk.read(to_read(&sysfs)).await else { panic!("nothing holds it up") };
+        told.send((woken, thread(), device.product)).expect("heard");
+    });
+    let guest = crew.guest().expect("a guest");
+    visit(&guest, &crew);
+    guest.leave(false);
+    let (woken, read, product) = heard.recv().expect("told");
+    assert_eq!((woken, product.as_deref()), (thread(), Some("x")));
+    assert_ne!(read, thread());
+    crew.join();
+    drop(tree);
+}
+
+#[test]
+fn what_a_guest_leaves_is_found_before_it_goes_even_by_a_thread_that_has_stopped_waiting_for_it() {
+    let (told, heard) = channel();
+    let (crew, inbox) = crew(move |desk, inbox| tell_threads(desk, inbox, told));
+    let guest = crew.guest().expect("a guest");
+    let departures = crew.0.watch.departures().expect("a socket");
+    for _ in 0..20 {
+        // The guest does not come: the engine's own thread goes on, and counts on it no more.
+        if !departures.pretend() {
+            break;
+        }
+        let [woken, home] = heard.recv().expect("told");
+        assert!(woken == home && home != thread());
+        visit(&guest, &crew);
+        let [woken, home] =
+            heard.recv_timeout(Duration::from_secs(60)).expect("nobody has to wait until it goes");
+        assert!(woken == thread() && home != thread());
+        guest.leave(true);
+    }
+    drop(heard);
+    inbox.send(Message::Left);
+    crew.join();
 }

@@ -47,7 +47,7 @@ impl Engine {
             format!("records are taken from {}", spool.path().display()),
         );
         // Whatever has been written down by now was sent before that.
-        self.drain();
+        self.drain(usize::MAX);
         self.tell_bad(&spool, &listing);
         let (heard, missed): (Vec<Record>, Vec<Record>) =
             listing.records.into_iter().partition(|record| self.missed.known.contains(record.seqnum));

@@ -37,6 +37,14 @@ pub(super) fn attach(socket: impl AsFd) -> Result<(), Errno> {
     attach_largest(socket, program)
 }
 
+/// Has the kernel keep from this socket all but what says that a USB device has left.
+///
+/// # Errors
+/// Where the kernel has no such filters, or no memory for the least one: everything comes then.
+pub(super) fn attach_departures(socket: impl AsFd) -> Result<(), Errno> {
+    attach_largest(socket, departures)
+}
+
 /// Has the kernel keep from this socket what hangs on no USB bus, of whichever subsystem it is, and whoever of the kernel and udev says it.
 /// Without such filters all comes, and is passed over where it is read.
 pub(crate) fn keep_back_what_is_not_below_a_bus(socket: impl AsFd) {
@@ -93,6 +101,24 @@ fn below_a_bus(places: u32) -> Vec<libc::sock_filter> {
 
 /// Lets through what has `\0SUBSYSTEM=usb\0` at one of so many places, and what is longer than that.
 fn program(places: u32) -> Vec<libc::sock_filter> {
+    of_subsystem(places, &[])
+}
+
+/// Of that, a `remove`, and of something that has a number of its own, as devices have and their interfaces have not. The kernel says the
+/// number right behind the subsystem.
+fn departures(places: u32) -> Vec<libc::sock_filter> {
+    let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
+    let mut program = vec![
+        statement(LOAD_WORD_AT, 0),
+        libc::sock_filter { code: IF_EQUAL, jt: 1, jf: 0, k: u32::from_be_bytes(*b"remo") },
+        statement(RETURN, NOTHING),
+    ];
+    program.extend(of_subsystem(places, &[(15, u32::from_be_bytes(*b"MAJO"))]));
+    program
+}
+
+/// `further`: which words stand where behind the place at which the key begins.
+fn of_subsystem(places: u32, further: &[(u32, u32)]) -> Vec<libc::sock_filter> {
     const AT_PLACE: u32 = 4;
     let word = |text: &[u8; 4]| u32::from_be_bytes(*text);
     let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
@@ -106,7 +132,7 @@ fn program(places: u32) -> Vec<libc::sock_filter> {
         program.push(statement(GO_ON, (places - at - 1) * AT_PLACE + 1));
     }
     program.push(statement(RETURN, WHOLE));
-    let checks = [(4, word(b"SYST")), (8, word(b"EM=u")), (11, word(b"usb\0"))];
+    let checks = [&[(4, word(b"SYST")), (8, word(b"EM=u")), (11, word(b"usb\0"))], further].concat();
     let count = checks.len();
     for (at, (offset, expected)) in checks.into_iter().enumerate() {
         program.push(statement(LOAD_WORD_FROM_INDEX, offset));
@@ -172,6 +198,30 @@ mod tests {
         // Of udev's messages, where the path comes later.
         let of_udev = [&[7; 300][..], &message(path, "block")].concat();
         assert!(passes_through(below_a_bus, &of_udev));
+    }
+
+    #[test]
+    fn of_departures_only_those_of_devices_come_through() {
+        let path = "/devices/pci0000:00/0000:00:14.0/usb1/1-4";
+        let says = |action: &str, path: &str, rest: &str| {
+            format!("{action}@{path}\0ACTION={action}\0DEVPATH={path}\0SUBSYSTEM={rest}\0SEQNUM=1\0")
+                .into_bytes()
+        };
+        let device = "usb\0MAJOR=189\0MINOR=4\0DEVNAME=bus/usb/001/005\0DEVTYPE=usb_device";
+        let interface = "usb\0DEVTYPE=usb_interface\0PRODUCT=46d/c077/7200";
+        let passes = |message: &[u8]| passes_through(departures, message);
+        assert!(passes(&says("remove", path, device)));
+        for length in (0..1_100).step_by(97) {
+            let path = format!("/devices/{}", "p".repeat(length));
+            assert!(passes(&says("remove", &path, device)), "a path of {} bytes", path.len());
+        }
+        for action in ["add", "change", "bind", "unbind", "move"] {
+            assert!(!passes(&says(action, path, device)), "{action}");
+        }
+        assert!(!passes(&says("remove", &format!("{path}/1-4:1.0"), interface)));
+        assert!(!passes(&says("remove", path, "block\0MAJOR=8\0MINOR=0")));
+        assert!(!passes(b"remove@/devices/virtual/x\0ACTION=remove\0"), "without a subsystem");
+        assert!(!passes(b""), "nothing");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! for it. On a busy machine who is woken first runs first. libusb's own socket joins late and only confirms, so ours joins once more.
 
 use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
@@ -20,27 +21,28 @@ impl UeventSocket {
         }
         // Where there is no other socket to be had, the place is not worth a gap.
         let Ok(mut stand_in) = Self::open(Some(self.receive_buffer / 2)) else { return false };
-        let joined = self.join_anew();
+        let joined = join_anew(&self.fd);
         // What it has heard beside the other one is in both, and nothing more is needed of it from here on.
-        let _ = stand_in.leave();
+        let _ = leave(&stand_in.fd);
         let (own, failed) = drained(self);
         self.kept = merged(own, drained(&mut stand_in).0);
         // Only now: from here on it is all that is received once what is kept has been.
         self.failure = joined.err().or(failed);
         self.failure.is_some() || !self.kept.is_empty()
     }
+}
 
-    fn join_anew(&self) -> Result<(), Errno> {
-        let address = self.leave()?;
-        bind(&self.fd, &address)
-    }
+/// Leaves the socket's groups and joins them again. What is said meanwhile it does not hear.
+pub(super) fn join_anew(socket: &OwnedFd) -> Result<(), Errno> {
+    let address = leave(socket)?;
+    bind(socket, &address)
+}
 
-    /// Gives the address by which it comes back.
-    fn leave(&self) -> Result<SocketAddrNetlink, Errno> {
-        let address = SocketAddrNetlink::try_from(getsockname(&self.fd)?)?;
-        bind(&self.fd, &SocketAddrNetlink::new(address.pid(), 0))?;
-        Ok(address)
-    }
+/// Gives the address by which it comes back.
+fn leave(socket: &OwnedFd) -> Result<SocketAddrNetlink, Errno> {
+    let address = SocketAddrNetlink::try_from(getsockname(socket)?)?;
+    bind(socket, &SocketAddrNetlink::new(address.pid(), 0))?;
+    Ok(address)
 }
 
 /// What waits in a socket, and why it gives no more.

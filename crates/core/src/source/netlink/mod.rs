@@ -4,6 +4,8 @@
 //! a device. Any process may be sent a datagram on such a socket, so the sender is checked on each one.
 
 #[cfg(target_os = "linux")]
+mod departures;
+#[cfg(target_os = "linux")]
 mod filter;
 #[cfg(target_os = "linux")]
 mod first;
@@ -14,6 +16,8 @@ mod received;
 mod socket;
 mod uevent;
 
+#[cfg(target_os = "linux")]
+pub(crate) use departures::Departures;
 #[cfg(target_os = "linux")]
 pub(crate) use filter::keep_back_what_is_not_below_a_bus;
 pub use received::Received;
