@@ -19,7 +19,7 @@ const { optionsOf } = require('./options.js');
 const { sameUnitAs } = require('./same-unit.js');
 const { statsOf, statusOf } = require('./status.js');
 const { currentTelemetry } = require('./telemetry.js');
-const { apart, tell } = require('./tell.js');
+const { apart, tell, throwLater } = require('./tell.js');
 const { waitForDevice, waitForReady } = require('./waiting.js');
 
 /** The longest delay that a timer takes: it is there to hold the process, not to tick. */
@@ -298,8 +298,15 @@ class USBDaemon extends EventEmitter {
 
   /** A batch of notices as a text, or an event that comes alone. */
   #take(given) {
-    if (given.length === 1) this.#pump(given[0]);
-    else apart(() => this.#handle(noticeOf(given)));
+    if (given.length === 1) {
+      this.#pump(given[0]);
+      return;
+    }
+    try {
+      this.#handle(noticeOf(given));
+    } catch (error) {
+      throwLater(error);
+    }
   }
 
   /** Handles a batch of notices as the addon gives it: an empty text where there is no run. */

@@ -13,11 +13,13 @@ use usb_daemon_core::{
 };
 
 use crate::arguments::Handed;
+#[cfg(target_os = "linux")]
+use crate::attending::attend;
 use crate::failure::{Result, answer_json, failure};
 use crate::log::NativeLog;
 use crate::outlet::Outlet;
 use crate::telemetry::NativeTelemetry;
-use crate::waking::{Waking, handing};
+use crate::waking::{Handing, handing};
 
 const ADDRESSES: u16 = 126;
 
@@ -26,7 +28,7 @@ const ADDRESSES: u16 = 126;
 pub struct NativeDaemon {
     config: Config,
     warnings: Vec<String>,
-    wake: Waking,
+    handing: Handing,
     outlet: Arc<Outlet>,
     log: Arc<Log>,
     // Behind a lock, because a stop under way shares this object with the calls that come meanwhile.
@@ -55,7 +57,7 @@ impl NativeDaemon {
         Ok(Self {
             config,
             warnings,
-            wake: handing(hand, move || {
+            handing: handing(hand, move || {
                 taking.upgrade().map_or_else(|| Ok(Handed::default()), |outlet| outlet.hand())
             })?,
             outlet,
@@ -124,9 +126,9 @@ impl NativeDaemon {
     /// Starts every thread; the notices say when all that is present has been announced. What happens is told to `telemetry`.
     #[napi(catch_unwind)]
     pub fn start(&self, telemetry: Option<&NativeTelemetry>) -> Result<()> {
-        let wake = Arc::clone(&self.wake);
+        let wake = Arc::clone(&self.handing.wake);
         let delivery = Arc::new(Delivery::new(self.config.outbox.max_events, Box::new(move || wake())));
-        let wake = Arc::clone(&self.wake);
+        let wake = Arc::clone(&self.handing.wake);
         // Whoever is woken takes what waits, even where that is nothing: a sign of life.
         let event_loop = Arc::new(EventLoop::new(Box::new(move || wake())));
         let host = Host {
@@ -143,6 +145,8 @@ impl NativeDaemon {
             failure(error)
         })?;
         run.shared_serials = daemon.shared_serials().clone();
+        #[cfg(target_os = "linux")]
+        attend(&self.handing, &daemon, &delivery);
         run.daemon = Some(daemon);
         Ok(())
     }
@@ -162,6 +166,8 @@ impl NativeDaemon {
     /// Stops and joins every thread, off JavaScript's own.
     #[napi(catch_unwind)]
     pub fn stop(&self) -> AsyncTask<Stop> {
+        #[cfg(target_os = "linux")]
+        self.handing.withdraw();
         AsyncTask::new(Stop { daemon: self.run().daemon.take(), log: Arc::clone(&self.log) })
     }
 

@@ -3,6 +3,8 @@
 #![expect(clippy::needless_pass_by_value, reason = "N-API hands over owned strings")]
 
 mod arguments;
+#[cfg(target_os = "linux")]
+mod attending;
 mod cli;
 mod consumer;
 mod daemon;

@@ -7,11 +7,16 @@ use napi::bindgen_prelude::{Function, JsObjectValue, JsValuesTupleIntoVec, Objec
 use napi::sys::{napi_env, napi_get_and_clear_last_exception, napi_status, uv_loop_s};
 use napi::{Env, JsValue};
 
-/// `UV_ASYNC` of `uv_handle_type`.
-const ASYNC: c_int = 1;
+/// Kinds of `uv_handle_type`.
+pub(super) const ASYNC: c_int = 1;
+pub(super) const POLL: c_int = 8;
+/// `UV_READABLE` of `uv_poll_event`.
+pub(super) const READABLE: c_int = 1;
 
 pub(super) type Handle = c_void;
 pub(super) type OnHandle = unsafe extern "C" fn(*mut Handle);
+/// With a status, and what there is.
+pub(super) type OnPoll = unsafe extern "C" fn(*mut Handle, c_int, c_int);
 
 /// Functions of libuv 1, whose ABI does not change.
 #[derive(Clone, Copy)]
@@ -19,6 +24,8 @@ pub(super) struct Libuv {
     handle_size: unsafe extern "C" fn(c_int) -> usize,
     pub(super) async_init: unsafe extern "C" fn(*mut uv_loop_s, *mut Handle, OnHandle) -> c_int,
     pub(super) async_send: unsafe extern "C" fn(*mut Handle) -> c_int,
+    pub(super) poll_init: unsafe extern "C" fn(*mut uv_loop_s, *mut Handle, c_int) -> c_int,
+    pub(super) poll_start: unsafe extern "C" fn(*mut Handle, c_int, OnPoll) -> c_int,
     pub(super) close: unsafe extern "C" fn(*mut Handle, OnHandle),
     pub(super) unref: unsafe extern "C" fn(*mut Handle),
     pub(super) loop_of: unsafe extern "C" fn(napi_env, *mut *mut uv_loop_s) -> napi_status,
@@ -41,10 +48,11 @@ impl Libuv {
         (version? == found).then_some(libuv)
     }
 
-    /// Bytes of a handle for waking a loop.
-    pub(super) fn size_of_async(self) -> usize {
+    /// Room for a handle of this kind, a box's: whoever has it gives it back once libuv has done with it.
+    pub(super) fn room_for(self, kind: c_int) -> *mut [u64] {
         // SAFETY: looks into a table.
-        unsafe { (self.handle_size)(ASYNC) }
+        let size = unsafe { (self.handle_size)(kind) };
+        Box::into_raw(vec![0; size.div_ceil(size_of::<u64>())].into_boxed_slice())
     }
 
     /// With its version.
@@ -56,6 +64,8 @@ impl Libuv {
                 handle_size: symbol(c"uv_handle_size")?,
                 async_init: symbol(c"uv_async_init")?,
                 async_send: symbol(c"uv_async_send")?,
+                poll_init: symbol(c"uv_poll_init")?,
+                poll_start: symbol(c"uv_poll_start")?,
                 close: symbol(c"uv_close")?,
                 unref: symbol(c"uv_unref")?,
                 loop_of: symbol(c"napi_get_uv_event_loop")?,

@@ -3,10 +3,14 @@
 //! By a handle on its event loop where the host is Node, by Node's threadsafe function elsewhere (docs/adr/0018).
 
 #[cfg(unix)]
+mod called;
+#[cfg(unix)]
 mod libuv;
 #[cfg(unix)]
 mod on_loop;
 mod threadsafe;
+#[cfg(unix)]
+mod visits;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -21,31 +25,72 @@ use crate::failure::Result;
 /// before that none.
 pub(crate) type Waking = Arc<dyn Fn() + Send + Sync>;
 
+/// What an event loop does when it looks in: it is given what gives what waits.
+#[cfg(unix)]
+pub(crate) type Visit = Box<dyn Fn(&dyn Fn())>;
+
+/// What wakes a thread of JavaScript's, and what that thread may look in for by itself.
+pub(crate) struct Handing {
+    pub(crate) wake: Waking,
+    /// None where the loop takes no handles of ours.
+    #[cfg(unix)]
+    on_loop: Option<on_loop::OnLoop>,
+}
+
+#[cfg(unix)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing there is worth a visit"))]
+impl Handing {
+    /// Whether the event loop can look in by itself.
+    pub(crate) fn takes_visits(&self) -> bool {
+        self.on_loop.is_some()
+    }
+
+    /// Has the event loop look in by `visit` whenever `watched` is readable, until it is to do so no more. On that loop's thread.
+    pub(crate) fn attend(&self, watched: impl std::os::fd::AsFd + 'static, visit: Visit) {
+        if let Some(on_loop) = &self.on_loop {
+            on_loop.attend(Box::new(watched), visit);
+        }
+    }
+
+    /// On that loop's thread.
+    pub(crate) fn withdraw(&self) {
+        if let Some(on_loop) = &self.on_loop {
+            on_loop.withdraw();
+        }
+    }
+}
+
 /// Has `function` called whenever the result is. Weak: whether anything keeps the process alive is the facade's to say, and to take
 /// back.
 pub(crate) fn waking(function: Function<(), ()>) -> Result<Waking> {
-    calling(function, || Ok(()))
+    calling(function, || Ok(())).map(|handing| handing.wake)
 }
 
 /// The same, with what `give` gives on the thread of JavaScript's: to ask for it from there would be another way back and forth.
 pub(crate) fn handing(
     function: Function<Handed, ()>,
     give: impl Fn() -> Result<Handed> + 'static,
-) -> Result<Waking> {
+) -> Result<Handing> {
     calling(function, give)
 }
 
 fn calling<Arguments: JsValuesTupleIntoVec + 'static>(
     function: Function<Arguments, ()>,
     arguments: impl Fn() -> Result<Arguments> + 'static,
-) -> Result<Waking> {
+) -> Result<Handing> {
     let give = move || arguments().map_err(|error| napi::Error::from_reason(error.reason.clone()));
     let system = |error: napi::Error| napi::Error::new(Code::System, error.reason.clone());
     #[cfg(unix)]
     if let Some(libuv) = libuv::Libuv::of_host(&function) {
-        return on_loop::waking(&function, give, libuv).map_err(system);
+        let (wake, on_loop) = on_loop::waking(&function, give, libuv).map_err(system)?;
+        return Ok(Handing { wake, on_loop: Some(on_loop) });
     }
-    threadsafe::waking(function, give).map_err(system)
+    let wake = threadsafe::waking(function, give).map_err(system)?;
+    Ok(Handing {
+        wake,
+        #[cfg(unix)]
+        on_loop: None,
+    })
 }
 
 /// Gives what is called by the host: a panic must not go through that.

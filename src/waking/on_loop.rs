@@ -3,24 +3,21 @@
 //! Node's threadsafe function wakes JavaScript's thread under a lock that this thread takes next. Where both share a processor, whoever is
 //! woken runs at once, finds the lock taken and goes back to sleep, behind all that waits for the processor by then.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr::null_mut;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
-use napi::bindgen_prelude::{Function, JsValuesTupleIntoVec, ToNapiValue};
-use napi::sys::{self, napi_async_cleanup_hook_handle, napi_async_context, napi_env, napi_ref, napi_value};
-use napi::{Error, JsError, JsValue, Result, Status};
+use napi::bindgen_prelude::{Function, JsValuesTupleIntoVec};
+use napi::sys::{self, napi_async_cleanup_hook_handle, napi_env, napi_value};
+use napi::{Error, JsValue, Result};
 
-use super::libuv::{Handle, Libuv};
-use super::{Waking, guarded};
-
-/// In traces of the host's.
-const RESOURCE: &str = "usb-daemon";
-
-type Give = Box<dyn Fn(napi_env) -> Result<Vec<napi_value>>>;
+use super::called::{Called, Give, check};
+use super::libuv::{ASYNC, Handle, Libuv};
+use super::visits::{Visits, Watched};
+use super::{Visit, Waking, guarded};
 
 /// What both sides have.
 struct Shared {
@@ -44,23 +41,61 @@ struct Waker(Arc<Shared>);
 /// The side that is woken: the handle's data, of the loop's thread alone.
 struct Woken {
     shared: Arc<Shared>,
-    env: napi_env,
-    function: napi_ref,
-    context: napi_async_context,
-    hook: Cell<napi_async_cleanup_hook_handle>,
-    give: Give,
+    called: Called,
     /// The handle itself: libuv's, who writes there.
     room: *mut [u64],
+    visits: RefCell<Option<Rc<Visits>>>,
+    /// Last: the environment waits for it.
+    hook: Hook,
 }
+
+/// What tells that the environment ends.
+struct Hook(Cell<napi_async_cleanup_hook_handle>);
 
 pub(super) fn waking<Arguments: JsValuesTupleIntoVec + 'static>(
     function: &Function<Arguments, ()>,
     give: impl Fn() -> Result<Arguments> + 'static,
     libuv: Libuv,
-) -> Result<Waking> {
+) -> Result<(Waking, OnLoop)> {
     let give: Give = Box::new(move |env| guarded(|| give()?.into_vec(env)));
-    let waker = open(function.value().env, function.value().value, give, libuv)?;
-    Ok(Arc::new(move || waker.wake()))
+    let (waker, on_loop) = open(function.value().env, function.value().value, give, libuv)?;
+    Ok((Arc::new(move || waker.wake()), on_loop))
+}
+
+/// The side that is woken, for others on its thread.
+pub(super) struct OnLoop(Weak<Woken>);
+
+impl OnLoop {
+    /// Looks in whenever `watched` is readable, in the place of what it looked for before. Where there is something to be given, that is
+    /// given as if it had been woken.
+    pub(super) fn attend(&self, watched: Watched, visit: Visit) {
+        let Some(woken) = self.0.upgrade() else { return };
+        woken.withdraw();
+        if woken.shared.handle().is_none() {
+            return;
+        }
+        let mut event_loop = null_mut();
+        // SAFETY: an environment that is there as long as the handle is, on its thread.
+        if unsafe { check((woken.shared.libuv.loop_of)(woken.called.env, &raw mut event_loop)) }.is_err() {
+            return;
+        }
+        let who = Rc::downgrade(&woken);
+        let visit = Box::new(move || {
+            if let Some(woken) = who.upgrade() {
+                visit(&|| woken.called.call());
+            }
+        });
+        // SAFETY: that environment's loop.
+        let visits = unsafe { Visits::open(woken.shared.libuv, event_loop, watched, visit) };
+        woken.visits.replace(visits);
+    }
+
+    /// Looks in no more.
+    pub(super) fn withdraw(&self) {
+        if let Some(woken) = self.0.upgrade() {
+            woken.withdraw();
+        }
+    }
 }
 
 impl Waker {
@@ -87,27 +122,21 @@ impl Shared {
     }
 }
 
-fn open(env: napi_env, function: napi_value, give: Give, libuv: Libuv) -> Result<Waker> {
+fn open(env: napi_env, function: napi_value, give: Give, libuv: Libuv) -> Result<(Waker, OnLoop)> {
     let shared = Arc::new(Shared { libuv, handle: RwLock::new(None), is_released: AtomicBool::new(false) });
-    let room = vec![0; libuv.size_of_async().div_ceil(size_of::<u64>())].into_boxed_slice();
-    let mut woken = Woken {
-        shared: Arc::clone(&shared),
-        env,
-        function: null_mut(),
-        context: null_mut(),
-        hook: Cell::new(null_mut()),
-        give,
-        room: Box::into_raw(room),
-    };
     let mut event_loop = null_mut();
-    // SAFETY: `env` and `function` are those of the call that this is part of, on its thread.
-    unsafe {
+    // SAFETY: `env` and `function` are those of the call that this is part of, on its thread. The hook has the environment wait.
+    let called = unsafe {
         check((libuv.loop_of)(env, &raw mut event_loop))?;
-        check(sys::napi_create_reference(env, function, 1, &raw mut woken.function))?;
-        let name = ToNapiValue::to_napi_value(env, RESOURCE)?;
-        // `AsyncLocalStorage` has for a listener what it had for whoever has made the object.
-        check(sys::napi_async_init(env, null_mut(), name, &raw mut woken.context))?;
-    }
+        Called::new(env, function, give)?
+    };
+    let woken = Woken {
+        shared: Arc::clone(&shared),
+        called,
+        room: libuv.room_for(ASYNC),
+        visits: RefCell::default(),
+        hook: Hook(Cell::new(null_mut())),
+    };
     let handle: *mut Handle = woken.room.cast();
     // SAFETY: a loop that runs, on its own thread, and room for a handle that stays where it is until that is closed.
     if unsafe { (libuv.async_init)(event_loop, handle, on_woken) } != 0 {
@@ -120,13 +149,13 @@ fn open(env: napi_env, function: napi_value, give: Give, libuv: Libuv) -> Result
         *handle.cast::<*const Woken>() = Rc::into_raw(Rc::clone(&woken));
         (libuv.unref)(handle);
         let data = Rc::as_ptr(&woken).cast_mut().cast();
-        let added = sys::napi_add_async_cleanup_hook(env, Some(on_end), data, woken.hook.as_ptr());
+        let added = sys::napi_add_async_cleanup_hook(env, Some(on_end), data, woken.hook.0.as_ptr());
         if let Err(error) = check(added) {
             woken.close();
             return Err(error);
         }
     }
-    Ok(Waker(shared))
+    Ok((Waker(shared), OnLoop(Rc::downgrade(&woken))))
 }
 
 /// Of a handle of `open`'s: the first of a handle's fields is its owner's.
@@ -149,7 +178,7 @@ unsafe extern "C" fn on_woken(handle: *mut Handle) {
     if woken.shared.is_released.load(Ordering::Acquire) {
         woken.close();
     } else {
-        woken.call();
+        woken.called.call();
     }
 }
 
@@ -168,6 +197,7 @@ unsafe extern "C" fn on_closed(handle: *mut Handle) {
 impl Woken {
     /// Once: whoever comes later finds it closed.
     fn close(&self) {
+        self.withdraw();
         let open = self.shared.handle().take();
         if let Some(Open(handle)) = open {
             // SAFETY: it was open, nobody wakes by it any more, and this is the loop's thread.
@@ -175,86 +205,25 @@ impl Woken {
         }
     }
 
-    /// As Node's threadsafe function calls: what is thrown is thrown within the callback's scope, and ticks come at its end.
-    fn call(&self) {
-        let env = self.env;
-        let (mut handles, mut scope, mut resource) = (null_mut(), null_mut(), null_mut());
-        // SAFETY: on the loop's thread, with an environment that waits for this handle to be closed before it goes.
-        unsafe {
-            if sys::napi_open_handle_scope(env, &raw mut handles) != sys::Status::napi_ok {
-                return;
-            }
-            sys::napi_get_global(env, &raw mut resource);
-            let opened = sys::napi_open_callback_scope(env, resource, self.context, &raw mut scope);
-            if opened == sys::Status::napi_ok {
-                if let Err(thrown) = self.call_within(resource) {
-                    // Refused where JavaScript runs no more.
-                    sys::napi_fatal_exception(env, thrown);
-                }
-                sys::napi_close_callback_scope(env, scope);
-            }
-            sys::napi_close_handle_scope(env, handles);
+    fn withdraw(&self) {
+        if let Some(visits) = self.visits.take() {
+            visits.close();
         }
-    }
-
-    /// What is thrown is the error.
-    ///
-    /// # Safety
-    /// On the loop's thread, within a scope for handles and one for a callback.
-    unsafe fn call_within(&self, this: napi_value) -> std::result::Result<(), napi_value> {
-        let env = self.env;
-        let (mut function, mut returned, mut thrown) = (null_mut(), null_mut(), null_mut());
-        // SAFETY: as the caller says; what has been got is looked at before it is used.
-        unsafe {
-            let arguments = (self.give)(env).map_err(|error| {
-                // One that is pending would let nobody be called any more.
-                sys::napi_get_and_clear_last_exception(env, &raw mut thrown);
-                JsError::from(error).into_value(env)
-            })?;
-            sys::napi_get_reference_value(env, self.function, &raw mut function);
-            if function.is_null() {
-                return Ok(());
-            }
-            let status = sys::napi_call_function(
-                env,
-                this,
-                function,
-                arguments.len(),
-                arguments.as_ptr(),
-                &raw mut returned,
-            );
-            if status == sys::Status::napi_pending_exception
-                && sys::napi_get_and_clear_last_exception(env, &raw mut thrown) == sys::Status::napi_ok
-            {
-                return Err(thrown);
-            }
-        }
-        Ok(())
     }
 }
 
 impl Drop for Woken {
     fn drop(&mut self) {
-        // SAFETY: on the loop's thread, of an environment that is there until its hook is removed, which comes last; `room` is a box's,
-        // and libuv has done with it.
-        unsafe {
-            drop(Box::from_raw(self.room));
-            if !self.function.is_null() {
-                sys::napi_delete_reference(self.env, self.function);
-            }
-            if !self.context.is_null() {
-                sys::napi_async_destroy(self.env, self.context);
-            }
-            if !self.hook.get().is_null() {
-                sys::napi_remove_async_cleanup_hook(self.hook.get());
-            }
-        }
+        // SAFETY: a box's, and libuv has done with it.
+        drop(unsafe { Box::from_raw(self.room) });
     }
 }
 
-fn check(status: sys::napi_status) -> Result<()> {
-    if status == sys::Status::napi_ok {
-        return Ok(());
+impl Drop for Hook {
+    fn drop(&mut self) {
+        if !self.0.get().is_null() {
+            // SAFETY: on the loop's thread, of an environment that is there until then.
+            unsafe { sys::napi_remove_async_cleanup_hook(self.0.get()) };
+        }
     }
-    Err(Error::new(Status::from(status), "the event loop cannot be called from other threads"))
 }
