@@ -106,9 +106,10 @@ describe('being watched', () => {
   const cost = () => median(times.watched.map((ms, at) => ms / times.alone[at]));
 
   beforeAll(async () => {
-    for (let at = 0; at < ROUNDS || (at < ROUNDS * 3 && cost() > LIMIT); at += 1) {
-      await round(false);
-      await round(true);
+    // The same daemon's rounds differ by half on a machine that is shared: the median of few of them says little, and neither is always first.
+    for (let at = 0; at < ROUNDS || (at < ROUNDS * 7 && cost() > LIMIT); at += 1) {
+      await round(at % 2 === 1);
+      await round(at % 2 === 0);
     }
     const row = (name) => `${name.padEnd(8)} ${times[name].map((ms) => ms.toFixed(3)).join(' ')}`;
     console.log(['median ms from uevent to acknowledgement, per round', row('alone'), row('watched'), `ratio ${cost().toFixed(3)}`].join('\n'));
