@@ -4,7 +4,7 @@
 //   heard: what its listeners got since this was last asked, and how often the event loop has told of it by itself
 //   busy MS: nothing else runs so long
 //   busyListener MS: from now on each tenth event keeps JavaScript busy so long
-//   blockingListener MS: from now on each event does
+//   blockingListener MS: from now on each event does, and says so before in a line of its own
 //   handles: what watches descriptors on the event loop
 //   stop
 
@@ -27,7 +27,10 @@ function busy(ms) {
 function note(action, { location: { busNumber, deviceAddress }, synthetic }) {
   if (synthetic === 'startup') return;
   heard.push(`${action} ${busNumber}:${deviceAddress}`);
-  if (heard.length % every === 0) busy(listenerMs);
+  if (heard.length % every !== 0 || listenerMs === 0) return;
+  // Of a pipe, this waits until it is written.
+  if (every === 1) process.stdout.write('{"keeps":true}\n');
+  busy(listenerMs);
 }
 
 daemon.on('device:attach', (info) => note('add', info)).on('device:detach', (info) => note('remove', info));
