@@ -1,11 +1,11 @@
 //! A socket that says only that some device has left: whoever waits for that alone is not woken for the rest.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv, sockopt};
 
-use super::multicast::{self, KERNEL_GROUP};
+use super::multicast::{self, KERNEL_GROUP, set_option};
 use super::{filter, first};
 
 /// It is read to be emptied; what it has no room for is heard elsewhere.
@@ -43,21 +43,8 @@ impl Departures {
 /// What it has no room for is no error, by which an event loop would give it up.
 fn pass_over_losses(socket: &OwnedFd) -> Result<(), Errno> {
     let yes: libc::c_int = 1;
-    let size = libc::socklen_t::try_from(size_of_val(&yes)).map_err(|_| Errno::INVAL)?;
-    // SAFETY: the option takes one number of this size.
-    let done = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_NETLINK,
-            libc::NETLINK_NO_ENOBUFS,
-            (&raw const yes).cast(),
-            size,
-        )
-    };
-    if done == 0 {
-        return Ok(());
-    }
-    Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL))
+    // SAFETY: the option takes one such number.
+    unsafe { set_option(socket, libc::SOL_NETLINK, libc::NETLINK_NO_ENOBUFS, &yes) }
 }
 
 impl AsFd for Departures {

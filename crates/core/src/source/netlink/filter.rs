@@ -4,9 +4,11 @@
 //! A uevent is `add@DEVPATH\0ACTION=add\0DEVPATH=DEVPATH\0SUBSYSTEM=usb\0…`, and such a filter knows no loops: it looks at one place after
 //! the other for the key. What is so long that the key may lie beyond the last of these places is let through.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 
 use rustix::io::Errno;
+
+use super::multicast::set_option;
 
 /// Before that there is no room for the shortest device path.
 const FIRST_PLACE: u32 = 24;
@@ -67,22 +69,8 @@ fn attach_largest(socket: impl AsFd, program: fn(u32) -> Vec<libc::sock_filter>)
 fn set(socket: impl AsFd, program: &mut [libc::sock_filter]) -> Result<(), Errno> {
     let len = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
     let program = libc::sock_fprog { len, filter: program.as_mut_ptr() };
-    let size = libc::socklen_t::try_from(size_of_val(&program)).map_err(|_| Errno::INVAL)?;
-    // SAFETY: the option takes one `sock_fprog` of this size, whose pointer and length are those of a slice that outlives the call; the
-    // kernel copies both.
-    let done = unsafe {
-        libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ATTACH_FILTER,
-            (&raw const program).cast(),
-            size,
-        )
-    };
-    if done == 0 {
-        return Ok(());
-    }
-    Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL))
+    // SAFETY: the option takes one `sock_fprog`, whose pointer and length are those of a slice that outlives the call; the kernel copies both.
+    unsafe { set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program) }
 }
 
 /// Lets through what has `/usb` at one of so many places, as the path of every bus has, and what is longer than that.

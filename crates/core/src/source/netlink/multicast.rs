@@ -1,6 +1,6 @@
 //! Sockets on which uevents are multicast: netlink protocol 15, where the kernel has a group and udev another one.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::netlink::{KOBJECT_UEVENT, SocketAddrNetlink};
@@ -49,6 +49,29 @@ pub(crate) fn open() -> Result<OwnedFd, Errno> {
 /// What the kernel answers.
 pub(crate) fn join(socket: impl AsFd, groups: u32) -> Result<(), Errno> {
     bind(socket, &SocketAddrNetlink::new(0, groups))
+}
+
+/// Sets an option that has no safe name here.
+///
+/// # Errors
+/// What the kernel answers.
+///
+/// # Safety
+/// The option takes one `Value`, and what that points to is as the option has it.
+pub(super) unsafe fn set_option<Value>(
+    socket: impl AsFd,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: &Value,
+) -> Result<(), Errno> {
+    let size = libc::socklen_t::try_from(size_of::<Value>()).map_err(|_| Errno::INVAL)?;
+    let value: *const Value = value;
+    // SAFETY: as the caller says; the value outlives the call, and this is its size.
+    let done = unsafe { libc::setsockopt(socket.as_fd().as_raw_fd(), level, option, value.cast(), size) };
+    if done == 0 {
+        return Ok(());
+    }
+    Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL))
 }
 
 #[cfg(test)]
