@@ -3,11 +3,11 @@
 use std::cell::Cell;
 use std::ffi::c_int;
 use std::os::fd::{AsFd, AsRawFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use napi::sys::uv_loop_s;
 
+use super::guarded;
 use super::libuv::{Handle, Libuv, POLL, READABLE};
 
 /// What is watched, which stays open as long as the handle.
@@ -91,7 +91,10 @@ unsafe extern "C" fn on_readable(handle: *mut Handle, status: c_int, _: c_int) {
         Rc::from_raw(data)
     };
     // What panics has been reported, and must not go through libuv.
-    let _ = catch_unwind(AssertUnwindSafe(|| (visits.visit)()));
+    let _ = guarded(|| {
+        (visits.visit)();
+        Ok(())
+    });
     // libuv watches no more what had an error.
     if status < 0 && visits.is_open.get() {
         visits.begin();

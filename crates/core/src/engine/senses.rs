@@ -240,12 +240,14 @@ impl Senses {
     }
 
     fn open_nodes(&mut self) {
-        let opened = NodeWatch::open(Path::new(DEVICE_NODES));
-        match opened.and_then(|watch| Ok(self.watch.add(&watch, Watched::Nodes).map(|()| watch)?)) {
+        let opened = NodeWatch::open(Path::new(DEVICE_NODES)).and_then(|watch| {
+            if self.nodes_matter {
+                self.watch.add(&watch, Watched::Nodes)?;
+            }
+            Ok(watch)
+        });
+        match opened {
             Ok(watch) => {
-                if !self.nodes_matter {
-                    self.watch.remove(&watch);
-                }
                 self.nodes = Some(watch);
                 self.hub.tell_source(name::INOTIFY, SourceState::Up, format!("watches {DEVICE_NODES}"));
             }

@@ -1,4 +1,4 @@
-//! Where the engine leaves what is to be read, and finds what has become of it.
+//! Where the engine leaves what is to be done for it, and finds what has become of that.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};

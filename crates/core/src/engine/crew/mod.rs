@@ -88,7 +88,7 @@ struct Member {
 }
 
 impl Crew {
-    /// Has a thread run the engine, which leaves what is to be read at this desk.
+    /// Has a thread run the engine, which leaves at this desk what is to be done for it.
     ///
     /// # Errors
     /// `ERR_USB_SYSTEM` where the process can have no thread or file descriptor more.
