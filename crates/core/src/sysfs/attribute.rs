@@ -1,6 +1,7 @@
 //! The files of one device's directory, each read through the directory that is open.
 
 use std::ffi::OsStr;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -49,25 +50,22 @@ pub(super) fn text(directory: &OwnedFd, file: &str) -> Option<String> {
 
 pub(super) fn read_file(directory: &OwnedFd, file: &str) -> Option<Vec<u8>> {
     let fd = openat(directory, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-    let mut bytes = vec![0; FIRST_READ];
-    let mut length = 0;
+    // Not on the heap: what is kept of an attribute would keep all that there was room for.
+    let mut room = [MaybeUninit::uninit(); FIRST_READ];
+    let mut bytes = Vec::new();
     loop {
-        match read(&fd, &mut bytes[length..]) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(Errno::INTR) => {}
+        match read(&fd, &mut room) {
+            Ok(([], _)) => return Some(bytes),
+            Ok((read, _)) => bytes.extend_from_slice(read),
+            Err(Errno::INTR) => continue,
             Err(_) => return None,
         }
-        if length == bytes.len() {
-            if length >= LARGEST_FILE {
-                return None;
-            }
-            bytes.resize(length * 4, 0);
-        } else if length < FIRST_READ / 2 {
-            // A short read of an attribute is its end; asking again costs a system call an attribute.
-            break;
+        // A short read of an attribute is its end; asking again costs a system call an attribute.
+        if bytes.len() < FIRST_READ / 2 {
+            return Some(bytes);
+        }
+        if bytes.len() > LARGEST_FILE {
+            return None;
         }
     }
-    bytes.truncate(length);
-    Some(bytes)
 }

@@ -217,6 +217,15 @@ mod tests {
     }
 
     #[test]
+    fn a_device_keeps_no_more_memory_than_its_texts_take() {
+        let (_tree, sysfs) = Tree::with("kept", b"USB Optical Mouse\n");
+        let device = whole(sysfs.describe_uevent(&Tree::uevent(5)));
+        for text in [device.product, device.manufacturer, device.speed].map(|text| text.expect("a text")) {
+            assert!(text.capacity() <= 2 * text.len() + 8, "{} bytes for {text:?}", text.capacity());
+        }
+    }
+
+    #[test]
     fn a_device_object_store_is_read_where_there_may_be_one() {
         let (tree, sysfs) = Tree::with("store", b"x\n");
         let capabilities = || whole(sysfs.describe_uevent(&Tree::uevent(5))).capabilities();
