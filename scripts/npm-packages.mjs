@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { OLDEST_NODE, PLATFORMS, checkout, fileOf, packageOf } from './addons.mjs';
 
 /** A platform's package, unpacked: see docs/adr/0005. */
-export const MAX_BYTES = 7_400_000;
+export const MAX_BYTES = 7_500_000;
 
 const SYSTEMS = { linux: 'Linux', darwin: 'macOS', win32: 'Windows' };
 /** What the checkout's package.json says to those who work on it only. */
