@@ -10,8 +10,8 @@ use rustix::io::{Errno, read};
 
 use crate::device::Address;
 
-/// sysfs gives at most a page per text attribute; raw descriptors may be up to 64 KiB a configuration.
-const FIRST_READ: usize = 4 << 10;
+/// sysfs gives at most a page at a time. A text attribute has no more than that; raw descriptors may be up to 64 KiB a configuration.
+const AT_A_TIME: usize = 4 << 10;
 const LARGEST_FILE: usize = 1 << 20;
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
@@ -51,7 +51,7 @@ pub(super) fn text(directory: &OwnedFd, file: &str) -> Option<String> {
 pub(super) fn read_file(directory: &OwnedFd, file: &str) -> Option<Vec<u8>> {
     let fd = openat(directory, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     // Not on the heap: what is kept of an attribute would keep all that there was room for.
-    let mut room = [MaybeUninit::uninit(); FIRST_READ];
+    let mut room = [MaybeUninit::uninit(); AT_A_TIME];
     let mut bytes = Vec::new();
     loop {
         match read(&fd, &mut room) {
@@ -61,11 +61,35 @@ pub(super) fn read_file(directory: &OwnedFd, file: &str) -> Option<Vec<u8>> {
             Err(_) => return None,
         }
         // A short read of an attribute is its end; asking again costs a system call an attribute.
-        if bytes.len() < FIRST_READ / 2 {
+        if bytes.len() < AT_A_TIME / 2 {
             return Some(bytes);
         }
-        if bytes.len() > LARGEST_FILE {
+        if bytes.len() >= LARGEST_FILE {
             return None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rustix::fs::CWD;
+
+    use super::*;
+    use crate::sysfs::test_tree::Tree;
+
+    #[test]
+    fn a_file_is_read_whole_or_not_at_all() {
+        let (tree, _) = Tree::with("sizes", b"x\n");
+        let directory = open_directory(CWD, &tree.directory()).expect("a directory");
+        for length in [0, 1, AT_A_TIME / 2, AT_A_TIME - 1, AT_A_TIME, AT_A_TIME + 1, LARGEST_FILE - 1] {
+            fs::write(tree.directory().join("raw"), vec![7; length]).expect("written");
+            assert_eq!(read_file(&directory, "raw").map(|bytes| bytes.len()), Some(length));
+        }
+        for length in [LARGEST_FILE, LARGEST_FILE + 1] {
+            fs::write(tree.directory().join("raw"), vec![7; length]).expect("written");
+            assert_eq!(read_file(&directory, "raw"), None, "{length} bytes");
         }
     }
 }
