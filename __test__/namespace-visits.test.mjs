@@ -42,6 +42,9 @@ async function listen(config = {}) {
   };
 }
 
+/** Entries of a stream that are about these ports. */
+const entriesAt = async (stream, ports) => (await server.entries(stream)).map(fieldsOf).filter(({ port_path }) => ports.includes(port_path));
+
 const shown = (uevents) => uevents.map(({ action, busnum, devnum }) => `${action} ${busnum}:${devnum}`);
 
 /** What a listener got by the time that it is so many events. */
@@ -71,7 +74,7 @@ it('hears of a departure by itself, and of nothing else', async () => {
 it('keeps no departure from being published while it is busy', async () => {
   const listener = await listen({ redis: { path: join(folder, 'redis.sock'), stream: 'aw:hotplug:busy' }, outbox: { path: join(folder, 'busy.db') } });
   const ports = ['4', '5', '6'];
-  const entries = async () => (await server.entries('aw:hotplug:busy')).map(fieldsOf).filter(({ port_path }) => ports.includes(port_path));
+  const entries = () => entriesAt('aw:hotplug:busy', ports);
   const devices = [];
   for (const port of ports) devices.push(await bed.plug({ kind: 'mouse', controller: 0, port }));
   await until(async () => (await entries()).length === 3, 'three entries');
@@ -91,7 +94,7 @@ it('keeps no departure from being published while it is busy', async () => {
 
 it('has a departure of which it tells by itself published while its listener keeps it', async () => {
   const listener = await listen({ redis: { path: join(folder, 'redis.sock'), stream: 'aw:hotplug:kept' }, outbox: { path: join(folder, 'kept.db') }, performance: { max_events_per_second: 0 } });
-  const entries = async () => (await server.entries('aw:hotplug:kept')).map(fieldsOf).filter(({ port_path }) => ['8', '9'].includes(port_path));
+  const entries = () => entriesAt('aw:hotplug:kept', ['8', '9']);
   for (let round = 1; round <= 2; round += 1) {
     const devices = [await bed.plug({ kind: 'mouse', controller: 0, port: '8' }), await bed.plug({ kind: 'mouse', controller: 0, port: '9' })];
     await until(async () => (await entries()).length === round * 4 - 2, 'the attaches');
