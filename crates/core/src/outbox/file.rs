@@ -13,10 +13,11 @@ use crate::platform::private_file::{self, Refusal as NoLock};
 
 /// `AWUS`: what SQLite keeps for telling whose file it is.
 const APPLICATION_ID: i32 = 0x4157_5553;
-const VERSION: i32 = 5;
-/// What it was while records had a descriptor's fields by their names: they are read still.
-const WITH_FIELDS: i32 = 4;
-/// What it was before it knew which serial numbers are shared.
+const VERSION: i32 = 6;
+/// What it was while each commit wrote all tables.
+const WITHOUT_JOURNAL: i32 = 5;
+/// What it was before it knew which serial numbers are shared. (In 4 records had a descriptor's fields by their names: they are read
+/// still.)
 const WITHOUT_SHARED: i32 = 3;
 /// What it was before it knew which uevents are settled.
 const WITHOUT_SETTLED: i32 = 2;
@@ -25,7 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 const SCHEMA: &str = "
 CREATE TABLE event (
-    position INTEGER PRIMARY KEY, producer TEXT NOT NULL, seq INTEGER NOT NULL, record TEXT NOT NULL
+    position INTEGER PRIMARY KEY, producer TEXT NOT NULL, seq INTEGER NOT NULL, record TEXT NOT NULL,
+    key TEXT, last_seq INTEGER, published_position INTEGER, published_seq INTEGER, is_trusted INTEGER, settles TEXT
 ) STRICT;
 CREATE TABLE attached (
     key TEXT PRIMARY KEY, position INTEGER NOT NULL, boot_id TEXT NOT NULL, record TEXT NOT NULL
@@ -135,7 +137,7 @@ fn verify(connection: &Connection) -> Result<bool, Refusal> {
     let tables: i32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (application, version, tables) {
         (0, 0, 0) => Ok(false),
-        (APPLICATION_ID, VERSION | WITH_FIELDS | WITHOUT_SHARED | WITHOUT_SETTLED, _) => Ok(true),
+        (APPLICATION_ID, WITHOUT_SETTLED..=VERSION, _) => Ok(true),
         (APPLICATION_ID, other, _) => Err(Refusal::Foreign(format!(
             "it has version {other}, this daemon knows version {VERSION}: use the daemon that made it, or another \
              outbox.path"
@@ -170,6 +172,16 @@ fn upgrade(connection: &Connection) -> Result<(), rusqlite::Error> {
     }
     if version <= WITHOUT_SHARED {
         transaction.execute_batch(shared::TABLE)?;
+    }
+    if version <= WITHOUT_JOURNAL {
+        // What lay beyond the last place had been renumbered, and nobody looked there.
+        transaction.execute_batch(
+            "ALTER TABLE event ADD COLUMN key TEXT; ALTER TABLE event ADD COLUMN last_seq INTEGER; \
+             ALTER TABLE event ADD COLUMN published_position INTEGER; \
+             ALTER TABLE event ADD COLUMN published_seq INTEGER; ALTER TABLE event ADD COLUMN is_trusted INTEGER; \
+             ALTER TABLE event ADD COLUMN settles TEXT; \
+             DELETE FROM event WHERE position > (SELECT last_position FROM state);",
+        )?;
     }
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()

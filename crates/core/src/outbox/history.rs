@@ -57,8 +57,8 @@ impl History {
         let next = match since {
             Since::Seq(seq) => connection
                 .query_row(
-                    "SELECT coalesce(min(position), 1 + (SELECT last_position FROM state)) FROM event \
-                     WHERE seq >= ?1 AND producer = (SELECT producer FROM state)",
+                    "SELECT coalesce(min(position), 1 + (SELECT max(last_position, coalesce((SELECT max(position) FROM \
+                     event), 0)) FROM state)) FROM event WHERE seq >= ?1 AND producer = (SELECT producer FROM state)",
                     // No event has a number beyond.
                     [i64::try_from(seq).unwrap_or(i64::MAX)],
                     |row| row.get(0),

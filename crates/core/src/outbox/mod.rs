@@ -15,6 +15,7 @@ mod faults;
 mod file;
 mod history;
 mod intake;
+mod journal;
 #[cfg(test)]
 pub(crate) mod laws;
 mod log_lines;
@@ -22,6 +23,8 @@ mod log_lines;
 mod opening;
 mod publishing;
 pub(crate) mod record;
+#[cfg(test)]
+mod replaying;
 mod saving;
 mod series;
 mod shared;
@@ -63,6 +66,8 @@ pub struct Outbox {
     shared: Vec<Unit>,
     /// The last place that the file holds.
     saved: i64,
+    /// The last place of which all tables know; none before this run's first commit, which says in which boot it is.
+    told: Option<i64>,
     /// Up to where, when it was opened, its numbers were known not to have been given before.
     opened: Mark,
     /// Since then it has been compared with what Redis knows.
@@ -162,6 +167,7 @@ impl Outbox {
         let path = config.file().unwrap_or(Path::new(":memory:"));
         let damaged = |error: rusqlite::Error| unusable(path, &explain(&error));
         let store = Store::new(file, boot_id.to_owned());
+        store.replay().map_err(damaged)?;
         let (progress, last_boot_id) = store.progress().map_err(damaged)?;
         let attached = store.attached().map_err(damaged)?;
         let shared = store.shared_serials().map_err(damaged)?;
@@ -187,6 +193,7 @@ impl Outbox {
             changes: Changes::new(),
             shared: Vec::new(),
             saved: progress.last,
+            told: None,
             opened: progress.trusted,
             is_trusted: false,
             accounts: Accounts {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::laws::{Folder, config, filled};
+use super::laws::{Folder, WITHOUT_JOURNAL, config, filled};
 use super::*;
 use crate::device::DeviceDescriptor;
 use crate::event::Action;
@@ -88,6 +88,7 @@ fn records_of_the_version_before_have_the_descriptors_fields() {
         let found: i64 = database.query_row(&sought, [&fields], |row| row.get(0)).expect("a count");
         assert_eq!(found, 3, "{table} has the fields");
     }
+    database.execute_batch(WITHOUT_JOURNAL).expect("the version before the last");
     database.pragma_update(None, "user_version", 4).expect("the version before");
     drop(database);
     let config = OutboxConfig { path: Some(folder.file()), required: true, ..OutboxConfig::default() };
@@ -109,6 +110,7 @@ fn a_file_of_an_earlier_version_is_taken_over_with_all_that_it_holds() {
     filled(&folder, 3);
     rusqlite::Connection::open(folder.file())
         .and_then(|database| {
+            database.execute_batch(WITHOUT_JOURNAL)?;
             database.execute_batch(
                 "DROP TABLE shared_serial; ALTER TABLE state DROP COLUMN settled; ALTER TABLE state DROP COLUMN claims; \
                  PRAGMA user_version = 2;",

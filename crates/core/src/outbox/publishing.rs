@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::journey::Step;
 
 /// So many events are told of to the file, or forgotten, in one go.
-const IN_ONE_GO: i64 = 256;
+pub(super) const IN_ONE_GO: i64 = 256;
 
 /// So many events, at least, are read from the file in one go, before they are asked for.
 const AHEAD: usize = 256;
@@ -189,8 +189,9 @@ impl Outbox {
             return;
         }
         let keep_from = self.keep_from();
-        match self.store.advance(&self.progress, keep_from) {
+        match self.store.advance(&self.changes, &self.progress, keep_from) {
             Ok(()) => {
+                self.note_told();
                 self.has_progress = false;
                 self.stored_published = self.progress.published;
                 self.kept_from = keep_from;

@@ -5,24 +5,29 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::file::{explain, unusable};
+use super::journal::Entries;
 use super::log_lines::log_refused;
+use super::publishing::IN_ONE_GO;
 use super::{Incoming, Outbox, Placed, Taken};
 use crate::config::WhenFull;
 use crate::device::{SharedSerials, Unit};
 use crate::error::{Code, Error};
-use crate::event::{Action, Backend};
+use crate::event::Action;
 use crate::journey::Step;
 
 /// So many of the newest events are at hand without a look into the file.
 const AT_HAND: usize = 1024;
+/// A commit of more events writes all tables: their pages are few among its own, and the journal's columns cost more than they do.
+const FEW: usize = 16;
 /// How long a file that could not be written is left alone.
 const RETRY: Duration = Duration::from_secs(1);
 
 impl Outbox {
     /// Takes events in and stores them: one commit for all.
     pub fn append(&mut self, taken: Taken) {
-        let Taken { events, refused, last_seq, filtered, settled, shared, .. } = taken;
-        self.progress.settled.extend(&settled);
+        let Taken { events, refused, last_seq, filtered, mut settled, shared, .. } = taken;
+        let are_few = events.len() <= FEW;
+        let (mut keys, mut have_all_room) = (Vec::new(), true);
         self.take_shared(shared);
         self.drop_events(refused);
         self.accounts.seen += refused + filtered;
@@ -31,15 +36,15 @@ impl Outbox {
         for Incoming { key, event, settles } in events {
             self.accounts.seen += 1;
             if let Some(number) = settles {
-                self.progress.settled.insert(number, number);
+                settled.insert(number, number);
             }
-            if event.action == Action::Attach && event.backend == Backend::Snapshot {
-                self.progress.claims.add(&key, event.attachment.device.address, event.timestamp_ms);
-            }
+            self.progress.claim(&key, &event);
             let has_room = self.make_room();
             if has_room {
                 self.progress.last += 1;
+                keys.extend(are_few.then(|| key.clone()));
             } else {
+                have_all_room = false;
                 log_refused(&event);
                 self.drop_events(1);
             }
@@ -50,8 +55,11 @@ impl Outbox {
                 self.recent.push_back(placed);
             }
         }
+        self.progress.settled.extend(&settled);
         self.move_trust();
-        self.save();
+        let entries = Entries { keys, settles: settled, are_trusted: self.is_trusted };
+        // One that found no room has no row, but its device is attached all the same, or gone.
+        self.save((are_few && have_all_room).then_some(&entries));
     }
 
     /// Whether one more event may wait. If not, it is the one to go.
@@ -82,25 +90,36 @@ impl Outbox {
     /// Stores all that is not stored yet, and forgets what need not be kept any longer.
     pub fn save_all(&mut self) {
         if self.retry_at.is_some() {
-            self.save();
+            self.save(None);
         }
         if self.has_progress {
             self.save_progress();
         }
     }
 
-    /// Stores what is not stored yet.
-    pub fn save(&mut self) {
+    /// Stores what is not stored yet: as entries of the journal, if those are all there is to be said.
+    pub(super) fn save(&mut self, entries: Option<&Entries>) {
         let mut is_saved = false;
+        let entries = entries.filter(|entries| self.is_for_the_journal(entries));
         if self.retry_at.is_none_or(|at| Instant::now() >= at) {
             let unsaved = self.recent.iter().filter(|placed| placed.position > self.saved);
             let mut progress = self.progress.clone();
             if !self.settings.publishes {
                 progress.published = progress.last;
             }
-            match self.store.save(unsaved, &self.changes, &self.shared, &progress) {
+            let saved = match entries {
+                Some(entries) => self.store.append(unsaved, entries, &self.shared, &progress),
+                None => self.store.save(unsaved, &self.changes, &self.shared, &progress),
+            };
+            match saved {
                 Ok(()) => {
                     self.stored_published = progress.published;
+                    if entries.is_some() {
+                        // In an idle moment the other tables follow.
+                        self.has_progress = true;
+                    } else {
+                        self.note_told();
+                    }
                     self.note_saved();
                     is_saved = true;
                 }
@@ -120,6 +139,19 @@ impl Outbox {
             // Whoever sees that a record is dealt with sees as well that its event waits.
             self.settled_board.set(&self.progress.settled);
         }
+    }
+
+    /// Whether a commit may consist of these alone: nothing older is still to be stored, and not too many wait for the other tables.
+    fn is_for_the_journal(&self, entries: &Entries) -> bool {
+        let unsaved = usize::try_from(self.progress.last - self.saved).unwrap_or_default();
+        let waiting = self.told.map_or(IN_ONE_GO, |told| self.progress.last - told);
+        unsaved > 0 && entries.keys.len() == unsaved && self.retry_at.is_none() && waiting < IN_ONE_GO
+    }
+
+    /// All tables know of everything.
+    pub(super) fn note_told(&mut self) {
+        self.changes.clear();
+        self.told = Some(self.progress.last);
     }
 
     /// Kept until they are stored; no more of them than will be remembered.
@@ -159,7 +191,6 @@ impl Outbox {
             stored.push(Arc::clone(&placed.event));
         }
         self.saved = self.progress.last;
-        self.changes.clear();
         self.shared.clear();
         if self.retry_at.take().is_some() {
             self.reason = None;

@@ -73,6 +73,6 @@ impl Outbox {
         self.saved = self.saved.min(self.progress.published);
         self.recent = events.into();
         self.ahead.clear();
-        self.save();
+        self.save(None);
     }
 }

@@ -46,7 +46,7 @@ pub(super) struct Mark {
     pub(super) seq: u64,
 }
 
-/// What has become of an attachment since the last commit: begun by this event, or ended.
+/// What has become of an attachment since the table of them was written: begun by this event, or ended.
 pub(super) type Changes = BTreeMap<String, Option<Placed>>;
 
 pub(super) struct Store {
@@ -63,14 +63,28 @@ impl Store {
         self.file.is_new
     }
 
-    fn connection(&self) -> &Connection {
+    pub(super) fn connection(&self) -> &Connection {
         &self.file.connection
     }
 
-    /// How far it had come, and in which boot of the machine.
+    pub(super) fn file(&self) -> &OutboxFile {
+        &self.file
+    }
+
+    /// How far it had come, and in which boot of the machine. Numbers of another boot say nothing about this one's, and are left out.
     pub(super) fn progress(&self) -> Result<(Progress, String), rusqlite::Error> {
+        let (mut progress, boot_id) = self.state()?;
+        if boot_id != self.boot_id || boot_id.is_empty() {
+            (progress.settled, progress.claims) = (Settled::default(), Claims::default());
+        }
+        Ok((progress, boot_id))
+    }
+
+    /// What the table `state` says, of whichever boot.
+    pub(super) fn state(&self) -> Result<(Progress, String), rusqlite::Error> {
         self.connection().query_row("SELECT * FROM state", [], |row| {
             let producer: String = row.get("producer")?;
+            let (settled, claims): (String, String) = (row.get("settled")?, row.get("claims")?);
             let series = Series { producer: producer.into(), last_seq: unsigned(row, "last_seq")? };
             let progress = Progress {
                 series,
@@ -79,19 +93,10 @@ impl Store {
                 published_seq: unsigned(row, "published_seq")?,
                 trusted: Mark { position: row.get("trusted_position")?, seq: unsigned(row, "trusted_seq")? },
                 unfenced: row.get("unfenced")?,
-                settled: Settled::default(),
-                claims: Claims::default(),
+                settled: Settled::parse(&settled),
+                claims: Claims::parse(&claims),
             };
-            let boot_id: String = row.get("boot_id")?;
-            let settled: String = row.get("settled")?;
-            // Numbers of another boot say nothing about this one's.
-            let claims: String = row.get("claims")?;
-            let progress = if boot_id == self.boot_id && !boot_id.is_empty() {
-                Progress { settled: Settled::parse(&settled), claims: Claims::parse(&claims), ..progress }
-            } else {
-                progress
-            };
-            Ok((progress, boot_id))
+            Ok((progress, row.get("boot_id")?))
         })
     }
 
@@ -108,7 +113,8 @@ impl Store {
         shared::read(self.connection())
     }
 
-    /// One commit: events, what became of attachments, which serial numbers identify nothing, and how far the outbox has come.
+    /// One commit of all there is: events, what became of attachments since the last such commit, which serial numbers identify
+    /// nothing, and how far the outbox has come.
     pub(super) fn save<'a>(
         &self,
         events: impl Iterator<Item = &'a Placed>,
@@ -118,8 +124,9 @@ impl Store {
     ) -> Result<(), rusqlite::Error> {
         let transaction = self.connection().unchecked_transaction()?;
         {
-            let mut insert =
-                transaction.prepare_cached("INSERT OR REPLACE INTO event VALUES (?1, ?2, ?3, ?4)")?;
+            let mut insert = transaction.prepare_cached(
+                "INSERT OR REPLACE INTO event (position, producer, seq, record) VALUES (?1, ?2, ?3, ?4)",
+            )?;
             for Placed { position, event } in events {
                 insert.execute(params![
                     position,
@@ -128,60 +135,32 @@ impl Store {
                     record(event)?
                 ])?;
             }
-            let mut begun =
-                transaction.prepare_cached("INSERT OR REPLACE INTO attached VALUES (?1, ?2, ?3, ?4)")?;
-            let mut ended = transaction.prepare_cached("DELETE FROM attached WHERE key = ?1")?;
-            for (key, change) in changes {
-                match change {
-                    Some(Placed { position, event }) => {
-                        begun.execute(params![key, position, self.boot_id, record(event)?])?;
-                    }
-                    None => {
-                        ended.execute([key])?;
-                    }
-                }
-            }
-            shared::write(&transaction, shared)?;
-            self.write_progress(&transaction, progress)?;
         }
+        // Where events have got other places, those that are beyond now are nobody's.
+        transaction.prepare_cached("DELETE FROM event WHERE position > ?1")?.execute([progress.last])?;
+        write_changes(&transaction, changes, &self.boot_id)?;
+        shared::write(&transaction, shared)?;
+        write_progress(&transaction, progress, &self.boot_id)?;
         transaction.commit()?;
         self.file.note_commit();
         Ok(())
     }
 
-    /// One commit: how far the outbox has come; what lies before `keep_from` is forgotten.
-    pub(super) fn advance(&self, progress: &Progress, keep_from: i64) -> Result<(), rusqlite::Error> {
+    /// One commit: what became of attachments since the last such commit, and how far the outbox has come; what lies before
+    /// `keep_from` is forgotten.
+    pub(super) fn advance(
+        &self,
+        changes: &Changes,
+        progress: &Progress,
+        keep_from: i64,
+    ) -> Result<(), rusqlite::Error> {
         let transaction = self.connection().unchecked_transaction()?;
-        self.write_progress(&transaction, progress)?;
+        write_changes(&transaction, changes, &self.boot_id)?;
+        write_progress(&transaction, progress, &self.boot_id)?;
         transaction.prepare_cached("DELETE FROM event WHERE position < ?1")?.execute([keep_from])?;
         transaction.commit()?;
         self.file.note_commit();
         Ok(())
-    }
-
-    fn write_progress(&self, connection: &Connection, progress: &Progress) -> Result<(), rusqlite::Error> {
-        let Progress { series, last, published, published_seq, trusted, unfenced, settled, claims } =
-            progress;
-        connection
-            .prepare_cached(
-                "UPDATE state SET producer = ?1, last_seq = ?2, last_position = ?3, published_position = ?4, \
-                 published_seq = ?5, boot_id = ?6, trusted_position = ?7, trusted_seq = ?8, unfenced = ?9, \
-                 settled = ?10, claims = ?11",
-            )?
-            .execute(params![
-                &*series.producer,
-                series.last_seq.cast_signed(),
-                last,
-                published,
-                published_seq.cast_signed(),
-                self.boot_id,
-                trusted.position,
-                trusted.seq.cast_signed(),
-                unfenced,
-                settled.to_string(),
-                claims.to_string()
-            ])
-            .map(drop)
     }
 
     /// Reads the tables' pages, and so finds out whether they can be read.
@@ -251,6 +230,53 @@ impl Store {
         )?;
         Ok(first.map(|first| first - 1))
     }
+}
+
+/// Attachments that began in this boot, or ended.
+pub(super) fn write_changes(
+    connection: &Connection,
+    changes: &Changes,
+    boot_id: &str,
+) -> Result<(), rusqlite::Error> {
+    let mut begun = connection.prepare_cached("INSERT OR REPLACE INTO attached VALUES (?1, ?2, ?3, ?4)")?;
+    let mut ended = connection.prepare_cached("DELETE FROM attached WHERE key = ?1")?;
+    for (key, change) in changes {
+        match change {
+            Some(Placed { position, event }) => {
+                begun.execute(params![key, position, boot_id, record(event)?])?
+            }
+            None => ended.execute([key])?,
+        };
+    }
+    Ok(())
+}
+
+pub(super) fn write_progress(
+    connection: &Connection,
+    progress: &Progress,
+    boot_id: &str,
+) -> Result<(), rusqlite::Error> {
+    let Progress { series, last, published, published_seq, trusted, unfenced, settled, claims } = progress;
+    connection
+        .prepare_cached(
+            "UPDATE state SET producer = ?1, last_seq = ?2, last_position = ?3, published_position = ?4, \
+             published_seq = ?5, boot_id = ?6, trusted_position = ?7, trusted_seq = ?8, unfenced = ?9, \
+             settled = ?10, claims = ?11",
+        )?
+        .execute(params![
+            &*series.producer,
+            series.last_seq.cast_signed(),
+            last,
+            published,
+            published_seq.cast_signed(),
+            boot_id,
+            trusted.position,
+            trusted.seq.cast_signed(),
+            unfenced,
+            settled.to_string(),
+            claims.to_string()
+        ])
+        .map(drop)
 }
 
 fn unsigned(row: &Row<'_>, column: &str) -> Result<u64, rusqlite::Error> {

@@ -1,0 +1,127 @@
+//! The journal: a commit writes rows of `event` and nothing else, which is one page of the file as a rule. What the tables `attached` and
+//! `state` make of them is written with a later one, and made up for where the process did not live to do so: rows beyond the last
+//! place of `state` are what they do not know of yet.
+
+use rusqlite::{Row, params};
+
+use super::intake::Series;
+use super::record::{Reader, record};
+use super::shared;
+use super::store::{Changes, Mark, Placed, Progress, Store, write_changes, write_progress};
+use crate::device::Unit;
+use crate::event::{Action, Backend, Event};
+use crate::spool::Settled;
+
+/// What the events of a commit bring along that is not in their records.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    /// The name of each one's attachment, in their order.
+    pub(super) keys: Vec<String>,
+    /// Uevents that are dealt with once they are stored.
+    pub(super) settles: Settled,
+    /// Their numbers are known not to have been given before.
+    pub(super) are_trusted: bool,
+}
+
+impl Store {
+    /// One commit of events alone, at least one. Serial numbers that identify nothing have a table of their own.
+    pub(super) fn append<'a>(
+        &self,
+        events: impl Iterator<Item = &'a Placed>,
+        entries: &Entries,
+        shared: &[Unit],
+        progress: &Progress,
+    ) -> Result<(), rusqlite::Error> {
+        let transaction = self.connection().unchecked_transaction()?;
+        {
+            let mut insert = transaction.prepare_cached(
+                "INSERT OR REPLACE INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?;
+            for (Placed { position, event }, key) in events.zip(&entries.keys) {
+                // The commit is whole or not there: what concerns all of it stands in its last row.
+                let is_last = *position == progress.last;
+                insert.execute(params![
+                    position,
+                    &*event.producer,
+                    event.seq.cast_signed(),
+                    record(event)?,
+                    key,
+                    is_last.then_some(progress.series.last_seq.cast_signed()),
+                    is_last.then_some(progress.published),
+                    is_last.then_some(progress.published_seq.cast_signed()),
+                    is_last.then_some(entries.are_trusted),
+                    is_last.then(|| entries.settles.to_string()),
+                ])?;
+            }
+        }
+        shared::write(&transaction, shared)?;
+        transaction.commit()?;
+        self.file().note_commit();
+        Ok(())
+    }
+
+    /// Has the tables know what the journal says. To be done before anything is read from them.
+    pub(super) fn replay(&self) -> Result<(), rusqlite::Error> {
+        let (mut progress, boot_id) = self.state()?;
+        let before = progress.last;
+        let mut changes = Changes::new();
+        {
+            let mut statement = self
+                .connection()
+                .prepare("SELECT record, * FROM event WHERE position > ?1 ORDER BY position")?;
+            let (mut rows, mut reader) = (statement.query([before])?, Reader::default());
+            while let Some(row) = rows.next()? {
+                // One that cannot be read is lost. Its device is compared with what is there, as if it had never come.
+                if let Ok(event) = reader.read(row, 0) {
+                    note_change(row, event, &mut changes, &mut progress)?;
+                }
+                note_progress(row, &mut progress)?;
+            }
+        }
+        if progress.last == before {
+            return Ok(());
+        }
+        let transaction = self.connection().unchecked_transaction()?;
+        write_changes(&transaction, &changes, &boot_id)?;
+        write_progress(&transaction, &progress, &boot_id)?;
+        transaction.commit()
+    }
+}
+
+fn note_change(
+    row: &Row<'_>,
+    event: Event,
+    changes: &mut Changes,
+    progress: &mut Progress,
+) -> Result<(), rusqlite::Error> {
+    let Some(key) = row.get::<_, Option<String>>("key")? else { return Ok(()) };
+    progress.claim(&key, &event);
+    let position = row.get("position")?;
+    let begins = event.action == Action::Attach;
+    changes.insert(key, begins.then(|| Placed { position, event: event.into() }));
+    Ok(())
+}
+
+fn note_progress(row: &Row<'_>, progress: &mut Progress) -> Result<(), rusqlite::Error> {
+    progress.last = row.get("position")?;
+    let Some(last_seq) = row.get::<_, Option<i64>>("last_seq")? else { return Ok(()) };
+    let producer: String = row.get("producer")?;
+    progress.series = Series { producer: producer.into(), last_seq: last_seq.cast_unsigned() };
+    progress.published = row.get("published_position")?;
+    progress.published_seq = row.get::<_, i64>("published_seq")?.cast_unsigned();
+    if row.get("is_trusted")? {
+        progress.trusted = Mark { position: progress.last, seq: progress.series.last_seq };
+    }
+    let settles: String = row.get("settles")?;
+    progress.settled.extend(&Settled::parse(&settles));
+    Ok(())
+}
+
+impl Progress {
+    /// Remembers that a snapshot has told of this attachment, if one has.
+    pub(super) fn claim(&mut self, key: &str, event: &Event) {
+        if event.action == Action::Attach && event.backend == Backend::Snapshot {
+            self.claims.add(key, event.attachment.device.address, event.timestamp_ms);
+        }
+    }
+}
