@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use crate::threads;
 
-/// Commits between two checkpoints: about as often as SQLite itself would.
+/// Commits between two checkpoints, most of them of a page or two: somewhat more often than SQLite itself would.
 const EVERY: u32 = 256;
 /// A log of so many pages (64 MB) is worth that commits wait until it begins anew.
 const LARGE: i64 = 16_384;

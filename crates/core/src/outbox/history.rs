@@ -145,7 +145,8 @@ fn log(path: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use super::super::laws::{Folder, filled};
+    use super::super::Outbox;
+    use super::super::laws::{Folder, config, filled, taken};
     use super::*;
 
     #[test]
@@ -161,6 +162,17 @@ mod tests {
         for beyond in [6, u64::MAX - 1, u64::MAX] {
             assert_eq!(seqs(Since::Seq(beyond)), Vec::<u64>::new(), "{beyond}");
         }
+    }
+
+    #[test]
+    fn nor_where_only_the_journal_knows_how_far_numbers_have_come() {
+        let folder = Folder::new();
+        let mut outbox = Outbox::open(&config(folder.file()), true, "test", "boot").expect("new").outbox;
+        for seq in 1..=3 {
+            outbox.append(taken(seq..=seq));
+        }
+        let mut history = History::open(&folder.file(), Since::Seq(4)).expect("an outbox");
+        assert_eq!(history.read(10).expect("read"), []);
     }
 
     #[test]

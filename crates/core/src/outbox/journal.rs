@@ -1,15 +1,16 @@
-//! The journal: a commit writes rows of `event` and nothing else, which is one page of the file as a rule. What the tables `attached` and
-//! `state` make of them is written with a later one, and made up for where the process did not live to do so: rows beyond the last
-//! place of `state` are what they do not know of yet.
+//! The journal: a small commit writes rows of `event` only, which is one page of the file as a rule, and leaves the tables `attached` and
+//! `state` to a later one. Rows beyond the last place of `state` are what these do not know of yet; where the process did not live to
+//! tell them, whoever opens the file next reads it from there.
 
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::intake::Series;
 use super::record::{Reader, record};
 use super::shared;
-use super::store::{Changes, Mark, Placed, Progress, Store, write_changes, write_progress};
+use super::state::{Mark, Progress};
+use super::store::{Changes, Placed, Store};
 use crate::device::Unit;
-use crate::event::{Action, Backend, Event};
+use crate::event::{Action, Event};
 use crate::spool::Settled;
 
 /// What the events of a commit bring along that is not in their records.
@@ -24,8 +25,8 @@ pub(super) struct Entries {
 }
 
 impl Store {
-    /// One commit of events alone, at least one. Serial numbers that identify nothing have a table of their own.
-    pub(super) fn append<'a>(
+    /// One commit of events, at least one, as rows of the journal; and of serial numbers that identify nothing, of which there seldom are any.
+    pub(super) fn journal<'a>(
         &self,
         events: impl Iterator<Item = &'a Placed>,
         entries: &Entries,
@@ -59,33 +60,22 @@ impl Store {
         self.file().note_commit();
         Ok(())
     }
+}
 
-    /// Has the tables know what the journal says. To be done before anything is read from them.
-    pub(super) fn replay(&self) -> Result<(), rusqlite::Error> {
-        let (mut progress, boot_id) = self.state()?;
-        let before = progress.last;
-        let mut changes = Changes::new();
-        {
-            let mut statement = self
-                .connection()
-                .prepare("SELECT record, * FROM event WHERE position > ?1 ORDER BY position")?;
-            let (mut rows, mut reader) = (statement.query([before])?, Reader::default());
-            while let Some(row) = rows.next()? {
-                // One that cannot be read is lost. Its device is compared with what is there, as if it had never come.
-                if let Ok(event) = reader.read(row, 0) {
-                    note_change(row, event, &mut changes, &mut progress)?;
-                }
-                note_progress(row, &mut progress)?;
-            }
+/// What the journal adds to `progress`, and which attachments it has begun or ended.
+pub(super) fn replay(connection: &Connection, progress: &mut Progress) -> Result<Changes, rusqlite::Error> {
+    let mut changes = Changes::new();
+    let mut statement =
+        connection.prepare("SELECT record, * FROM event WHERE position > ?1 ORDER BY position")?;
+    let (mut rows, mut reader) = (statement.query([progress.last])?, Reader::default());
+    while let Some(row) = rows.next()? {
+        // One that cannot be read is lost. Its device is compared with what is there, as if it had never come.
+        if let Ok(event) = reader.read(row, 0) {
+            note_change(row, event, &mut changes, progress)?;
         }
-        if progress.last == before {
-            return Ok(());
-        }
-        let transaction = self.connection().unchecked_transaction()?;
-        write_changes(&transaction, &changes, &boot_id)?;
-        write_progress(&transaction, &progress, &boot_id)?;
-        transaction.commit()
+        note_progress(row, progress)?;
     }
+    Ok(changes)
 }
 
 fn note_change(
@@ -115,13 +105,4 @@ fn note_progress(row: &Row<'_>, progress: &mut Progress) -> Result<(), rusqlite:
     let settles: String = row.get("settles")?;
     progress.settled.extend(&Settled::parse(&settles));
     Ok(())
-}
-
-impl Progress {
-    /// Remembers that a snapshot has told of this attachment, if one has.
-    pub(super) fn claim(&mut self, key: &str, event: &Event) {
-        if event.action == Action::Attach && event.backend == Backend::Snapshot {
-            self.claims.add(key, event.attachment.device.address, event.timestamp_ms);
-        }
-    }
 }

@@ -26,7 +26,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (1..9_u64, prop_oneof![3 => Just(0_u64), 1 => 1..3_u64]).prop_map(|(count, refused)| Step::Append(count, refused)),
+        4 => (prop_oneof![5 => 1..9_u64, 1 => 9..40_u64], prop_oneof![3 => Just(0_u64), 1 => 1..3_u64]).prop_map(|(count, refused)| Step::Append(count, refused)),
         4 => (1..9_usize).prop_map(Step::Publish),
         1 => (1..9_u64).prop_map(Step::Rewind),
         1 => Just(Step::Idle),
@@ -70,10 +70,16 @@ struct Model {
     /// The last number that is no longer kept.
     forgotten: u64,
     attached: BTreeMap<String, u64>,
-    /// Events have been published since the last commit, which nobody but Redis would know of.
-    is_ahead: bool,
+    /// What waited, and what was published and kept, at the last commit: of what was published since nobody but Redis would know.
+    stored: (VecDeque<u64>, VecDeque<u64>),
     /// Nothing has been published since the file was opened: what could be forgotten is when something is.
     is_fresh: bool,
+}
+
+impl Model {
+    fn note_commit(&mut self) {
+        self.stored = (self.waiting.clone(), self.published.clone());
+    }
 }
 
 struct Run {
@@ -128,9 +134,9 @@ impl Run {
             }
         }
         self.model.has_dropped |= self.model.dropped > 0;
-        self.model.is_ahead = false;
         let last_seq = self.model.last_seq;
         self.outbox().append(Taken { events: incoming.into(), refused, last_seq, ..Taken::default() });
+        self.model.note_commit();
     }
 
     fn publish(&mut self, limit: usize) {
@@ -139,7 +145,6 @@ impl Run {
         assert_eq!(seqs(&batch), expected, "a batch is the first of those that wait");
         self.model.published.extend(self.model.waiting.drain(..batch.len()));
         self.outbox().acknowledge(&batch);
-        self.model.is_ahead |= !batch.is_empty();
         self.model.is_fresh &= batch.is_empty();
         let kept = usize::try_from(self.config.retained()).expect("small");
         if let Some(at) = self.model.published.len().checked_sub(kept + 1) {
@@ -163,16 +168,15 @@ impl Run {
         while self.model.published.back().is_some_and(|published| *published > seq) {
             self.model.published.pop_back();
         }
+        self.model.note_commit();
     }
 
     fn reopen(&mut self) {
         if self.config.file().is_none() {
             return;
         }
-        if self.model.is_ahead {
-            self.outbox().save_all();
-        }
-        // As after kill -9: nothing else is said to the file at its end.
+        // As after kill -9: nothing is said to the file at its end.
+        (self.model.waiting, self.model.published) = self.model.stored.clone();
         drop(self.outbox.take());
         let Opened { outbox, mut earlier, fault } =
             Outbox::open(&self.config, true, "other", "boot").expect("the same file");
@@ -193,7 +197,7 @@ impl Run {
 
     fn idle(&mut self) {
         self.outbox().save_all();
-        self.model.is_ahead = false;
+        self.model.note_commit();
         let Some(path) = self.config.file() else { return };
         let kept = History::open(path, Since::Beginning).and_then(|mut history| history.read(usize::MAX));
         let bound = self.config.retained() + self.model.waiting.len() as u64;

@@ -28,6 +28,7 @@ mod replaying;
 mod saving;
 mod series;
 mod shared;
+mod state;
 mod store;
 
 use std::collections::VecDeque;
@@ -48,7 +49,8 @@ use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::spool::SettledBoard;
 use file::{OutboxFile, explain, unusable};
-use store::{Changes, Mark, Progress, Store};
+use state::{Mark, Progress};
+use store::{Changes, Store};
 
 /// The store of events.
 pub struct Outbox {
@@ -67,7 +69,7 @@ pub struct Outbox {
     /// The last place that the file holds.
     saved: i64,
     /// The last place of which all tables know; none before this run's first commit, which says in which boot it is.
-    told: Option<i64>,
+    tabled: Option<i64>,
     /// Up to where, when it was opened, its numbers were known not to have been given before.
     opened: Mark,
     /// Since then it has been compared with what Redis knows.
@@ -75,7 +77,7 @@ pub struct Outbox {
     accounts: Accounts,
     /// Dropped since this was last asked.
     lost: u64,
-    /// Publishing has come further than the file knows.
+    /// Publishing has come further than the file knows, or not all of its tables know of all that has been stored.
     has_progress: bool,
     /// So far as the file knows.
     stored_published: i64,
@@ -166,9 +168,7 @@ impl Outbox {
     ) -> Result<Opened, Error> {
         let path = config.file().unwrap_or(Path::new(":memory:"));
         let damaged = |error: rusqlite::Error| unusable(path, &explain(&error));
-        let store = Store::new(file, boot_id.to_owned());
-        store.replay().map_err(damaged)?;
-        let (progress, last_boot_id) = store.progress().map_err(damaged)?;
+        let (store, progress, last_boot_id) = Store::open(file, boot_id.to_owned()).map_err(damaged)?;
         let attached = store.attached().map_err(damaged)?;
         let shared = store.shared_serials().map_err(damaged)?;
         store.check().map_err(damaged)?;
@@ -193,7 +193,7 @@ impl Outbox {
             changes: Changes::new(),
             shared: Vec::new(),
             saved: progress.last,
-            told: None,
+            tabled: None,
             opened: progress.trusted,
             is_trusted: false,
             accounts: Accounts {
@@ -202,7 +202,7 @@ impl Outbox {
                 ..Accounts::default()
             },
             lost: 0,
-            has_progress: false,
+            has_progress: store.owes(),
             stored_published: progress.published,
             kept_from: 0,
             reason: None,

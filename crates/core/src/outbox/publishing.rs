@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::file::{explain, is_beyond_repair, unusable};
-use super::store::{Mark, Placed};
+use super::state::Mark;
+use super::store::Placed;
 use crate::error::{Code, Error};
 use crate::event::Event;
 use crate::journey::Step;
@@ -191,7 +192,7 @@ impl Outbox {
         let keep_from = self.keep_from();
         match self.store.advance(&self.changes, &self.progress, keep_from) {
             Ok(()) => {
-                self.note_told();
+                self.note_tabled();
                 self.has_progress = false;
                 self.stored_published = self.progress.published;
                 self.kept_from = keep_from;

@@ -2,6 +2,7 @@
 
 use super::laws::{Folder, WITHOUT_JOURNAL, config, filled, taken};
 use super::*;
+use crate::device::Unit;
 use crate::event::{Action, Backend};
 use crate::spool::Settled;
 use crate::test_support::event;
@@ -94,8 +95,10 @@ fn what_a_killed_process_had_not_told_the_other_tables_is_made_up_for() {
     assert_eq!(earlier.settled().to_string(), "7-9,1001-1004");
     assert_eq!((outbox.waiting(), outbox.published_seq()), (2, 2));
     assert_eq!((outbox.series().last_seq, outbox.opened_seq()), (5, 5), "its numbers are good");
-    drop((outbox, earlier));
-    assert_eq!(places(&folder), (4, 4), "and that is known from now on");
+    assert_eq!(places(&folder), (0, 4), "nothing has been written for that");
+    let mut outbox = outbox;
+    outbox.save_all();
+    assert_eq!(places(&folder), (4, 4), "an idle moment writes it");
 }
 
 #[test]
@@ -212,4 +215,86 @@ fn events_that_closed_up_leave_no_row_behind() {
     assert_eq!((outbox.series(), outbox.waiting()), (Series { producer: "other".into(), last_seq: 5 }, 5));
     drop(outbox);
     assert_eq!(places(&folder), (5, 5), "nothing is where the sixth one was");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_any_more_is_opened_with_all_that_it_holds() {
+    let folder = Folder::new();
+    let mut outbox = open(&folder, true).outbox;
+    for seq in 1..=4 {
+        outbox.append(taken(seq..=seq));
+    }
+    drop(outbox);
+    by_hand(
+        &folder,
+        "CREATE TRIGGER full BEFORE UPDATE ON state BEGIN SELECT RAISE(FAIL, 'the disk is full'); END",
+    );
+    let Opened { mut outbox, earlier, .. } = open(&folder, true);
+    assert_eq!((outbox.waiting(), outbox.series().last_seq, earlier.addresses().count()), (4, 4, 4));
+    outbox.save_all();
+    assert!(!outbox.is_durable(), "the fault shows");
+    outbox.append(taken(5..=5));
+    by_hand(&folder, "DROP TRIGGER full");
+    outbox.retry_at = Some(Instant::now());
+    outbox.append(taken(6..=6));
+    assert!(outbox.is_durable());
+    drop(outbox);
+    assert_eq!((places(&folder), attached(&folder).len()), ((6, 6), 6));
+}
+
+#[test]
+fn what_is_owed_is_written_as_of_the_boot_in_which_it_was() {
+    let folder = Folder::new();
+    let mut outbox = open(&folder, true).outbox;
+    for seq in 1..=3 {
+        outbox.append(taken(seq..=seq));
+    }
+    drop(outbox);
+    let reopened = |boot| Outbox::open(&config(folder.file()), true, "other", boot).expect("opened");
+    reopened("another").outbox.save_all();
+    assert_eq!(places(&folder), (3, 3));
+    assert_eq!(reopened("another").earlier.addresses().count(), 0);
+    assert_eq!(reopened("boot").earlier.addresses().count(), 3);
+}
+
+#[test]
+fn a_publication_without_a_watermark_outlives_a_fault() {
+    let folder = Folder::new();
+    let mut outbox = open(&folder, true).outbox;
+    outbox.append(taken(1..=1));
+    outbox.retry_at = Some(Instant::now());
+    outbox.set_unfenced(true);
+    outbox.append(taken(2..=2));
+    drop(outbox);
+    assert!(open(&folder, true).outbox.is_unfenced());
+}
+
+#[test]
+fn a_serial_number_that_is_shared_comes_with_its_event() {
+    let folder = Folder::new();
+    let mut outbox = open(&folder, true).outbox;
+    outbox.append(taken(1..=1));
+    let unit = Unit { vendor: 0x0403, product: 0x6001, serial: "7".into() };
+    outbox.append(Taken { shared: vec![unit.clone()], ..taken(2..=2) });
+    drop(outbox);
+    assert_eq!(places(&folder), (1, 2));
+    let connection = rusqlite::Connection::open(folder.file()).expect("the file");
+    assert_eq!(shared::read(&connection).expect("read"), [unit]);
+}
+
+#[test]
+fn what_found_no_room_stays_behind_what_did() {
+    let folder = Folder::new();
+    let config = OutboxConfig { max_events: 1, when_full: WhenFull::DropNewest, ..config(folder.file()) };
+    let mut outbox = Outbox::open(&config, true, "test", "boot").expect("new").outbox;
+    let events = ["z", "y", "x"].iter().zip(1..).map(|(key, seq)| Incoming {
+        key: (*key).to_owned(),
+        event: event(seq, Action::Attach, seq),
+        settles: None,
+    });
+    outbox.append(Taken { events: events.collect(), last_seq: 3, ..Taken::default() });
+    drop(outbox);
+    let mut earlier = open(&folder, true).earlier;
+    let last_first: Vec<_> = earlier.take_where(|_, _| true).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(last_first, ["x", "y", "z"]);
 }

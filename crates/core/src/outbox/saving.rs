@@ -108,7 +108,7 @@ impl Outbox {
                 progress.published = progress.last;
             }
             let saved = match entries {
-                Some(entries) => self.store.append(unsaved, entries, &self.shared, &progress),
+                Some(entries) => self.store.journal(unsaved, entries, &self.shared, &progress),
                 None => self.store.save(unsaved, &self.changes, &self.shared, &progress),
             };
             match saved {
@@ -118,7 +118,7 @@ impl Outbox {
                         // In an idle moment the other tables follow.
                         self.has_progress = true;
                     } else {
-                        self.note_told();
+                        self.note_tabled();
                     }
                     self.note_saved();
                     is_saved = true;
@@ -144,14 +144,14 @@ impl Outbox {
     /// Whether a commit may consist of these alone: nothing older is still to be stored, and not too many wait for the other tables.
     fn is_for_the_journal(&self, entries: &Entries) -> bool {
         let unsaved = usize::try_from(self.progress.last - self.saved).unwrap_or_default();
-        let waiting = self.told.map_or(IN_ONE_GO, |told| self.progress.last - told);
-        unsaved > 0 && entries.keys.len() == unsaved && self.retry_at.is_none() && waiting < IN_ONE_GO
+        let is_tabled = self.tabled.is_some_and(|tabled| self.progress.last - tabled < IN_ONE_GO);
+        unsaved > 0 && entries.keys.len() == unsaved && self.retry_at.is_none() && is_tabled
     }
 
     /// All tables know of everything.
-    pub(super) fn note_told(&mut self) {
+    pub(super) fn note_tabled(&mut self) {
         self.changes.clear();
-        self.told = Some(self.progress.last);
+        self.tabled = Some(self.progress.last);
     }
 
     /// Kept until they are stored; no more of them than will be remembered.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Outbox;
 use super::intake::{Intake, Series, Taken};
-use super::store::Mark;
+use super::state::Mark;
 use crate::event::Event;
 
 impl Outbox {

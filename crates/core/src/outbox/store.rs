@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::file::OutboxFile;
-use super::intake::Series;
+use super::journal::replay;
 use super::record::{Reader, event, record};
-use super::shared;
+use super::state::Progress;
+use super::{shared, state};
 use crate::device::Unit;
 use crate::event::Event;
 use crate::spool::{Claims, Settled};
@@ -22,41 +23,37 @@ pub struct Placed {
     pub event: Arc<Event>,
 }
 
-/// How far the outbox has come.
-#[derive(Clone, Debug)]
-pub(super) struct Progress {
-    pub(super) series: Series,
-    pub(super) last: i64,
-    pub(super) published: i64,
-    pub(super) published_seq: u64,
-    /// Up to here its numbers are known not to have been given before.
-    pub(super) trusted: Mark,
-    /// Something was published without moving the watermark.
-    pub(super) unfenced: bool,
-    /// Which uevents of this boot have been dealt with.
-    pub(super) settled: Settled,
-    /// Of which instances snapshots have told of late.
-    pub(super) claims: Claims,
-}
-
-/// A place and the number of the event there.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Mark {
-    pub(super) position: i64,
-    pub(super) seq: u64,
-}
-
 /// What has become of an attachment since the table of them was written: begun by this event, or ended.
 pub(super) type Changes = BTreeMap<String, Option<Placed>>;
 
 pub(super) struct Store {
     file: OutboxFile,
     boot_id: String,
+    /// What a process that was killed has not written into the table of attachments. The next commit of all there is writes it first.
+    owed: Changes,
+    /// In which boot that was.
+    owed_boot_id: String,
 }
 
 impl Store {
-    pub(super) fn new(file: OutboxFile, boot_id: String) -> Self {
-        Self { file, boot_id }
+    /// The store, how far it had come, and in which boot of the machine. Only reads: a disk that is full is no reason not to open it.
+    pub(super) fn open(
+        file: OutboxFile,
+        boot_id: String,
+    ) -> Result<(Self, Progress, String), rusqlite::Error> {
+        let (mut progress, last_boot_id) = state::read(&file.connection)?;
+        let owed = replay(&file.connection, &mut progress)?;
+        // Numbers of another boot say nothing about this one's.
+        if last_boot_id != boot_id || last_boot_id.is_empty() {
+            (progress.settled, progress.claims) = (Settled::default(), Claims::default());
+        }
+        let store = Self { file, boot_id, owed, owed_boot_id: last_boot_id.clone() };
+        Ok((store, progress, last_boot_id))
+    }
+
+    /// Whether a process that was killed has left something to be written.
+    pub(super) fn owes(&self) -> bool {
+        !self.owed.is_empty()
     }
 
     pub(super) fn is_new(&self) -> bool {
@@ -71,41 +68,21 @@ impl Store {
         &self.file
     }
 
-    /// How far it had come, and in which boot of the machine. Numbers of another boot say nothing about this one's, and are left out.
-    pub(super) fn progress(&self) -> Result<(Progress, String), rusqlite::Error> {
-        let (mut progress, boot_id) = self.state()?;
-        if boot_id != self.boot_id || boot_id.is_empty() {
-            (progress.settled, progress.claims) = (Settled::default(), Claims::default());
-        }
-        Ok((progress, boot_id))
-    }
-
-    /// What the table `state` says, of whichever boot.
-    pub(super) fn state(&self) -> Result<(Progress, String), rusqlite::Error> {
-        self.connection().query_row("SELECT * FROM state", [], |row| {
-            let producer: String = row.get("producer")?;
-            let (settled, claims): (String, String) = (row.get("settled")?, row.get("claims")?);
-            let series = Series { producer: producer.into(), last_seq: unsigned(row, "last_seq")? };
-            let progress = Progress {
-                series,
-                last: row.get("last_position")?,
-                published: row.get("published_position")?,
-                published_seq: unsigned(row, "published_seq")?,
-                trusted: Mark { position: row.get("trusted_position")?, seq: unsigned(row, "trusted_seq")? },
-                unfenced: row.get("unfenced")?,
-                settled: Settled::parse(&settled),
-                claims: Claims::parse(&claims),
-            };
-            Ok((progress, row.get("boot_id")?))
-        })
-    }
-
     /// Attachments that had not ended, in the order in which they began, each with its boot.
     pub(super) fn attached(&self) -> Result<Vec<(String, Event, String)>, rusqlite::Error> {
-        self.connection()
-            .prepare("SELECT key, record, boot_id FROM attached ORDER BY position")?
-            .query_map([], |row| Ok((row.get(0)?, event(row, 1)?, row.get(2)?)))?
-            .collect()
+        let mut statement = self
+            .connection()
+            .prepare("SELECT key, record, boot_id, position FROM attached ORDER BY position, rowid")?;
+        let mut attached: Vec<_> = statement
+            .query_map([], |row| Ok((row.get(3)?, (row.get(0)?, event(row, 1)?, row.get(2)?))))?
+            .filter(|row| !matches!(row, Ok((_, (key, ..))) if self.owed.contains_key(key)))
+            .collect::<Result<_, _>>()?;
+        let began = in_order(&self.owed).into_iter().map(|(key, Placed { position, event })| {
+            (*position, (key.clone(), (**event).clone(), self.owed_boot_id.clone()))
+        });
+        attached.extend(began);
+        attached.sort_by_key(|(position, _): &(i64, _)| *position);
+        Ok(attached.into_iter().map(|(_, attached)| attached).collect())
     }
 
     /// Serial numbers that were seen on two devices at once, in the order in which that was found out.
@@ -116,13 +93,13 @@ impl Store {
     /// One commit of all there is: events, what became of attachments since the last such commit, which serial numbers identify
     /// nothing, and how far the outbox has come.
     pub(super) fn save<'a>(
-        &self,
+        &mut self,
         events: impl Iterator<Item = &'a Placed>,
         changes: &Changes,
         shared: &[Unit],
         progress: &Progress,
     ) -> Result<(), rusqlite::Error> {
-        let transaction = self.connection().unchecked_transaction()?;
+        let transaction = self.file.connection.unchecked_transaction()?;
         {
             let mut insert = transaction.prepare_cached(
                 "INSERT OR REPLACE INTO event (position, producer, seq, record) VALUES (?1, ?2, ?3, ?4)",
@@ -138,10 +115,11 @@ impl Store {
         }
         // Where events have got other places, those that are beyond now are nobody's.
         transaction.prepare_cached("DELETE FROM event WHERE position > ?1")?.execute([progress.last])?;
-        write_changes(&transaction, changes, &self.boot_id)?;
+        self.write_changes(&transaction, changes)?;
         shared::write(&transaction, shared)?;
-        write_progress(&transaction, progress, &self.boot_id)?;
+        state::write(&transaction, progress, &self.boot_id)?;
         transaction.commit()?;
+        self.owed.clear();
         self.file.note_commit();
         Ok(())
     }
@@ -149,17 +127,34 @@ impl Store {
     /// One commit: what became of attachments since the last such commit, and how far the outbox has come; what lies before
     /// `keep_from` is forgotten.
     pub(super) fn advance(
-        &self,
+        &mut self,
         changes: &Changes,
         progress: &Progress,
         keep_from: i64,
     ) -> Result<(), rusqlite::Error> {
-        let transaction = self.connection().unchecked_transaction()?;
-        write_changes(&transaction, changes, &self.boot_id)?;
-        write_progress(&transaction, progress, &self.boot_id)?;
+        let transaction = self.file.connection.unchecked_transaction()?;
+        self.write_changes(&transaction, changes)?;
+        state::write(&transaction, progress, &self.boot_id)?;
         transaction.prepare_cached("DELETE FROM event WHERE position < ?1")?.execute([keep_from])?;
         transaction.commit()?;
+        self.owed.clear();
         self.file.note_commit();
+        Ok(())
+    }
+
+    /// Attachments that ended, or began: first what is owed.
+    fn write_changes(&self, connection: &Connection, changes: &Changes) -> Result<(), rusqlite::Error> {
+        let mut began =
+            connection.prepare_cached("INSERT OR REPLACE INTO attached VALUES (?1, ?2, ?3, ?4)")?;
+        let mut ended = connection.prepare_cached("DELETE FROM attached WHERE key = ?1")?;
+        for (changes, boot_id) in [(&self.owed, &self.owed_boot_id), (changes, &self.boot_id)] {
+            for (key, _) in changes.iter().filter(|(_, change)| change.is_none()) {
+                ended.execute([key])?;
+            }
+            for (key, Placed { position, event }) in in_order(changes) {
+                began.execute(params![key, position, boot_id, record(event)?])?;
+            }
+        }
         Ok(())
     }
 
@@ -232,53 +227,11 @@ impl Store {
     }
 }
 
-/// Attachments that began in this boot, or ended.
-pub(super) fn write_changes(
-    connection: &Connection,
-    changes: &Changes,
-    boot_id: &str,
-) -> Result<(), rusqlite::Error> {
-    let mut begun = connection.prepare_cached("INSERT OR REPLACE INTO attached VALUES (?1, ?2, ?3, ?4)")?;
-    let mut ended = connection.prepare_cached("DELETE FROM attached WHERE key = ?1")?;
-    for (key, change) in changes {
-        match change {
-            Some(Placed { position, event }) => {
-                begun.execute(params![key, position, boot_id, record(event)?])?
-            }
-            None => ended.execute([key])?,
-        };
-    }
-    Ok(())
-}
-
-pub(super) fn write_progress(
-    connection: &Connection,
-    progress: &Progress,
-    boot_id: &str,
-) -> Result<(), rusqlite::Error> {
-    let Progress { series, last, published, published_seq, trusted, unfenced, settled, claims } = progress;
-    connection
-        .prepare_cached(
-            "UPDATE state SET producer = ?1, last_seq = ?2, last_position = ?3, published_position = ?4, \
-             published_seq = ?5, boot_id = ?6, trusted_position = ?7, trusted_seq = ?8, unfenced = ?9, \
-             settled = ?10, claims = ?11",
-        )?
-        .execute(params![
-            &*series.producer,
-            series.last_seq.cast_signed(),
-            last,
-            published,
-            published_seq.cast_signed(),
-            boot_id,
-            trusted.position,
-            trusted.seq.cast_signed(),
-            unfenced,
-            settled.to_string(),
-            claims.to_string()
-        ])
-        .map(drop)
-}
-
-fn unsigned(row: &Row<'_>, column: &str) -> Result<u64, rusqlite::Error> {
-    row.get(column).map(i64::cast_unsigned)
+/// Those that began, in their order.
+fn in_order(changes: &Changes) -> Vec<(&String, &Placed)> {
+    let mut began: Vec<_> =
+        changes.iter().filter_map(|(key, change)| Some((key, change.as_ref()?))).collect();
+    // One that found no room has the place of the one before it.
+    began.sort_by_key(|(_, placed)| (placed.position, placed.event.seq));
+    began
 }

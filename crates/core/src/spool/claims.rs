@@ -6,7 +6,7 @@ use std::fmt;
 use super::Record;
 use crate::device::Address;
 
-/// So many are remembered, and stored with each commit.
+/// So many are remembered, and stored.
 const MOST: usize = 128;
 /// For so long: udev gives up an event after three minutes, and addresses come again.
 const LATEST_MS: u64 = 600_000;
