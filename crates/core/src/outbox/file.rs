@@ -174,7 +174,7 @@ fn upgrade(connection: &Connection) -> Result<(), rusqlite::Error> {
         transaction.execute_batch(shared::TABLE)?;
     }
     if version <= WITHOUT_JOURNAL {
-        // What lay beyond the last place had been renumbered, and nobody looked there.
+        // What lay beyond the last place had been renumbered and was nobody's; readers of the history saw it.
         transaction.execute_batch(
             "ALTER TABLE event ADD COLUMN key TEXT; ALTER TABLE event ADD COLUMN last_seq INTEGER; \
              ALTER TABLE event ADD COLUMN published_position INTEGER; \

@@ -77,7 +77,7 @@ pub struct Outbox {
     accounts: Accounts,
     /// Dropped since this was last asked.
     lost: u64,
-    /// Publishing has come further than the file knows, or not all of its tables know of all that has been stored.
+    /// Publishing has come further than the file knows, or an earlier process has left something to be written.
     has_progress: bool,
     /// So far as the file knows.
     stored_published: i64,

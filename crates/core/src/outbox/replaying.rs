@@ -47,7 +47,10 @@ fn an_event_is_a_page_of_the_file_and_not_one_for_each_table() {
     let pages = (length() - before) / (4096 + 24);
     // Where a page is full, another one and their parent are written.
     assert!((100..170).contains(&pages), "{pages} pages for 100 events");
-    assert_eq!(places(&folder), (1, 101), "the other tables wait for an idle moment");
+    outbox.save_all();
+    assert_eq!(places(&folder), (1, 101), "an idle moment alone writes nothing");
+    let batch = outbox.batch(1);
+    outbox.acknowledge(&batch);
     outbox.save_all();
     assert_eq!(places(&folder), (101, 101));
 }

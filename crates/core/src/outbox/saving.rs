@@ -114,10 +114,7 @@ impl Outbox {
             match saved {
                 Ok(()) => {
                     self.stored_published = progress.published;
-                    if entries.is_some() {
-                        // In an idle moment the other tables follow.
-                        self.has_progress = true;
-                    } else {
+                    if entries.is_none() {
                         self.note_tabled();
                     }
                     self.note_saved();
