@@ -7,12 +7,6 @@ use super::laws::{Folder, config, filled, seqs, taken};
 use super::*;
 use crate::journey::Journey;
 
-fn damage(folder: &Folder, statement: &str) {
-    rusqlite::Connection::open(folder.file())
-        .and_then(|database| database.execute_batch(statement))
-        .expect("damaged");
-}
-
 fn open(folder: &Folder, publishes: bool) -> Outbox {
     Outbox::open(&config(folder.file()), publishes, "test", "boot").expect("the same file").outbox
 }
@@ -61,8 +55,7 @@ fn a_run_without_redis_keeps_nothing_waiting_of_its_own() {
 fn a_record_that_cannot_be_read_takes_no_other_with_it() {
     let folder = Folder::new();
     filled(&folder, 3000);
-    damage(
-        &folder,
+    folder.by_hand(
         "UPDATE event SET record = 'x' WHERE position IN (2, 3); DELETE FROM event WHERE position = 5;",
     );
     let mut outbox = open(&folder, true);
@@ -109,7 +102,7 @@ fn what_no_file_holds_is_published_again_from_memory() {
     let folder = Folder::new();
     let mut outbox = open(&folder, true);
     outbox.append(taken(1..=100));
-    damage(&folder, "ALTER TABLE event RENAME TO elsewhere;");
+    folder.by_hand("ALTER TABLE event RENAME TO elsewhere;");
     outbox.append(taken(101..=200));
     assert!(!outbox.is_durable());
     let batch = outbox.batch(200);

@@ -146,7 +146,7 @@ fn log(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::super::Outbox;
-    use super::super::laws::{Folder, config, filled, taken};
+    use super::super::laws::{Folder, append_singly, config, filled};
     use super::*;
 
     #[test]
@@ -168,9 +168,7 @@ mod tests {
     fn nor_where_only_the_journal_knows_how_far_numbers_have_come() {
         let folder = Folder::new();
         let mut outbox = Outbox::open(&config(folder.file()), true, "test", "boot").expect("new").outbox;
-        for seq in 1..=3 {
-            outbox.append(taken(seq..=seq));
-        }
+        append_singly(&mut outbox, 1..=3);
         let mut history = History::open(&folder.file(), Since::Seq(4)).expect("an outbox");
         assert_eq!(history.read(10).expect("read"), []);
     }

@@ -4,11 +4,10 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::intake::Series;
 use super::record::{Reader, record};
-use super::shared;
 use super::state::{Mark, Progress};
 use super::store::{Changes, Placed, Store};
+use super::{shared, state};
 use crate::device::Unit;
 use crate::event::{Action, Event};
 use crate::spool::Settled;
@@ -20,8 +19,6 @@ pub(super) struct Entries {
     pub(super) keys: Vec<String>,
     /// Uevents that are dealt with once they are stored.
     pub(super) settles: Settled,
-    /// Their numbers are known not to have been given before.
-    pub(super) are_trusted: bool,
 }
 
 impl Store {
@@ -50,7 +47,7 @@ impl Store {
                     is_last.then_some(progress.series.last_seq.cast_signed()),
                     is_last.then_some(progress.published),
                     is_last.then_some(progress.published_seq.cast_signed()),
-                    is_last.then_some(entries.are_trusted),
+                    is_last.then_some(progress.trusted.position == progress.last),
                     is_last.then(|| entries.settles.to_string()),
                 ])?;
             }
@@ -94,11 +91,12 @@ fn note_change(
 
 fn note_progress(row: &Row<'_>, progress: &mut Progress) -> Result<(), rusqlite::Error> {
     progress.last = row.get("position")?;
-    let Some(last_seq) = row.get::<_, Option<i64>>("last_seq")? else { return Ok(()) };
-    let producer: String = row.get("producer")?;
-    progress.series = Series { producer: producer.into(), last_seq: last_seq.cast_unsigned() };
+    if row.get::<_, Option<i64>>("last_seq")?.is_none() {
+        return Ok(());
+    }
+    progress.series = state::series(row)?;
     progress.published = row.get("published_position")?;
-    progress.published_seq = row.get::<_, i64>("published_seq")?.cast_unsigned();
+    progress.published_seq = state::unsigned(row, "published_seq")?;
     if row.get("is_trusted")? {
         progress.trusted = Mark { position: progress.last, seq: progress.series.last_seq };
     }

@@ -48,6 +48,13 @@ impl Folder {
     pub(crate) fn file(&self) -> PathBuf {
         self.0.join("outbox.db")
     }
+
+    /// Has SQLite do something to the file, beside the outbox.
+    pub(super) fn by_hand(&self, statements: &str) {
+        rusqlite::Connection::open(self.file())
+            .and_then(|database| database.execute_batch(statements))
+            .expect("done by hand");
+    }
 }
 
 impl Drop for Folder {
@@ -235,6 +242,13 @@ pub(super) fn taken(seqs: std::ops::RangeInclusive<u64>) -> Taken {
     let incoming =
         |seq: u64| Incoming { key: seq.to_string(), event: event(seq, Action::Attach, seq), settles: None };
     Taken { events: seqs.map(incoming).collect(), last_seq, ..Taken::default() }
+}
+
+/// Events with these numbers come in, each by itself.
+pub(super) fn append_singly(outbox: &mut Outbox, seqs: std::ops::RangeInclusive<u64>) {
+    for seq in seqs {
+        outbox.append(taken(seq..=seq));
+    }
 }
 
 /// Makes of a file what it was before there was a journal.

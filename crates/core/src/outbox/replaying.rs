@@ -1,6 +1,6 @@
 //! What a process that is killed owes the other tables, and how little it writes for that.
 
-use super::laws::{Folder, WITHOUT_JOURNAL, config, filled, taken};
+use super::laws::{Folder, WITHOUT_JOURNAL, append_singly, config, filled, taken};
 use super::*;
 use crate::device::Unit;
 use crate::event::{Action, Backend};
@@ -11,12 +11,6 @@ fn open(folder: &Folder, publishes: bool) -> Opened {
     let opened = Outbox::open(&config(folder.file()), publishes, "test", "boot").expect("opened");
     assert!(opened.outbox.is_durable(), "{:?}", opened.fault);
     opened
-}
-
-fn by_hand(folder: &Folder, statements: &str) {
-    rusqlite::Connection::open(folder.file())
-        .and_then(|database| database.execute_batch(statements))
-        .expect("done by hand");
 }
 
 fn attached(folder: &Folder) -> Vec<String> {
@@ -41,9 +35,7 @@ fn an_event_is_a_page_of_the_file_and_not_one_for_each_table() {
     let log = folder.0.join("outbox.db-wal");
     let length = || std::fs::metadata(&log).expect("a log").len();
     let before = length();
-    for seq in 2..=101 {
-        outbox.append(taken(seq..=seq));
-    }
+    append_singly(&mut outbox, 2..=101);
     let pages = (length() - before) / (4096 + 24);
     // Where a page is full, another one and their parent are written.
     assert!((100..170).contains(&pages), "{pages} pages for 100 events");
@@ -143,9 +135,7 @@ fn one_that_found_no_room_is_attached_all_the_same() {
     let folder = Folder::new();
     let config = OutboxConfig { max_events: 2, when_full: WhenFull::DropNewest, ..config(folder.file()) };
     let mut outbox = Outbox::open(&config, true, "test", "boot").expect("new").outbox;
-    for seq in 1..=4 {
-        outbox.append(taken(seq..=seq));
-    }
+    append_singly(&mut outbox, 1..=4);
     drop(outbox);
     assert_eq!(attached(&folder), ["1", "2", "3", "4"]);
     assert_eq!(open(&folder, true).outbox.series().last_seq, 4);
@@ -155,9 +145,7 @@ fn one_that_found_no_room_is_attached_all_the_same() {
 fn a_killed_run_without_redis_leaves_nothing_waiting() {
     let folder = Folder::new();
     let mut outbox = open(&folder, false).outbox;
-    for seq in 1..=3 {
-        outbox.append(taken(seq..=seq));
-    }
+    append_singly(&mut outbox, 1..=3);
     drop(outbox);
     assert_eq!(places(&folder), (1, 3));
     assert_eq!(open(&folder, true).outbox.waiting(), 0);
@@ -167,11 +155,9 @@ fn a_killed_run_without_redis_leaves_nothing_waiting() {
 fn an_entry_that_cannot_be_read_takes_no_other_with_it() {
     let folder = Folder::new();
     let mut outbox = open(&folder, true).outbox;
-    for seq in 1..=4 {
-        outbox.append(taken(seq..=seq));
-    }
+    append_singly(&mut outbox, 1..=4);
     drop(outbox);
-    by_hand(&folder, "UPDATE event SET record = 'x' WHERE position = 3");
+    folder.by_hand("UPDATE event SET record = 'x' WHERE position = 3");
     assert_eq!(attached(&folder), ["1", "2", "4"]);
 }
 
@@ -179,7 +165,7 @@ fn an_entry_that_cannot_be_read_takes_no_other_with_it() {
 fn what_lay_beyond_the_last_place_before_there_was_a_journal_stays_nobodys() {
     let folder = Folder::new();
     filled(&folder, 5);
-    by_hand(&folder, &format!("{WITHOUT_JOURNAL} UPDATE state SET last_position = 3, last_seq = 3"));
+    folder.by_hand(&format!("{WITHOUT_JOURNAL} UPDATE state SET last_position = 3, last_seq = 3"));
     let outbox = open(&folder, true).outbox;
     assert_eq!((outbox.waiting(), outbox.series().last_seq), (3, 3));
     assert_eq!(places(&folder), (3, 3));
@@ -207,7 +193,7 @@ fn what_a_snapshot_has_told_of_is_remembered() {
 fn events_that_closed_up_leave_no_row_behind() {
     let folder = Folder::new();
     filled(&folder, 5);
-    by_hand(&folder, "UPDATE event SET record = 'x' WHERE position = 3");
+    folder.by_hand("UPDATE event SET record = 'x' WHERE position = 3");
     let mut outbox = open(&folder, true).outbox;
     let intake = Intake::new(outbox.series(), &config(folder.file()));
     // One of them is at hand and in the journal.
@@ -224,12 +210,9 @@ fn events_that_closed_up_leave_no_row_behind() {
 fn a_file_that_cannot_be_written_any_more_is_opened_with_all_that_it_holds() {
     let folder = Folder::new();
     let mut outbox = open(&folder, true).outbox;
-    for seq in 1..=4 {
-        outbox.append(taken(seq..=seq));
-    }
+    append_singly(&mut outbox, 1..=4);
     drop(outbox);
-    by_hand(
-        &folder,
+    folder.by_hand(
         "CREATE TRIGGER full BEFORE UPDATE ON state BEGIN SELECT RAISE(FAIL, 'the disk is full'); END",
     );
     let Opened { mut outbox, earlier, .. } = open(&folder, true);
@@ -237,7 +220,7 @@ fn a_file_that_cannot_be_written_any_more_is_opened_with_all_that_it_holds() {
     outbox.save_all();
     assert!(!outbox.is_durable(), "the fault shows");
     outbox.append(taken(5..=5));
-    by_hand(&folder, "DROP TRIGGER full");
+    folder.by_hand("DROP TRIGGER full");
     outbox.retry_at = Some(Instant::now());
     outbox.append(taken(6..=6));
     assert!(outbox.is_durable());
@@ -249,9 +232,7 @@ fn a_file_that_cannot_be_written_any_more_is_opened_with_all_that_it_holds() {
 fn what_is_owed_is_written_as_of_the_boot_in_which_it_was() {
     let folder = Folder::new();
     let mut outbox = open(&folder, true).outbox;
-    for seq in 1..=3 {
-        outbox.append(taken(seq..=seq));
-    }
+    append_singly(&mut outbox, 1..=3);
     drop(outbox);
     let reopened = |boot| Outbox::open(&config(folder.file()), true, "other", boot).expect("opened");
     reopened("another").outbox.save_all();

@@ -57,7 +57,7 @@ impl Outbox {
         }
         self.progress.settled.extend(&settled);
         self.move_trust();
-        let entries = Entries { keys, settles: settled, are_trusted: self.is_trusted };
+        let entries = Entries { keys, settles: settled };
         // One that found no room has no row, but its device is attached all the same, or gone.
         self.save((are_few && have_all_room).then_some(&entries));
     }

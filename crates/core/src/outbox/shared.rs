@@ -78,12 +78,6 @@ mod tests {
         stored
     }
 
-    fn by_hand(folder: &Folder, statement: &str) {
-        Connection::open(folder.file())
-            .and_then(|database| database.execute_batch(statement))
-            .expect("carried out");
-    }
-
     #[test]
     fn a_serial_number_that_is_shared_is_known_in_every_run_and_boot_that_follows() {
         let folder = Folder::new();
@@ -111,14 +105,13 @@ mod tests {
     fn what_could_not_be_stored_is_stored_with_its_event_once_that_is_possible() {
         let folder = Folder::new();
         let mut outbox = open(&folder);
-        by_hand(
-            &folder,
+        folder.by_hand(
             "CREATE TRIGGER full BEFORE INSERT ON shared_serial BEGIN SELECT RAISE(FAIL, 'no room'); END",
         );
         outbox.append(Taken { shared: units(0..1), ..taken(1..=1) });
         let kept = outbox.store.read(1, 1, 1).expect("read");
         assert_eq!((outbox.is_durable(), kept), (false, vec![]), "neither of them");
-        by_hand(&folder, "DROP TRIGGER full");
+        folder.by_hand("DROP TRIGGER full");
         outbox.retry_at = Some(Instant::now());
         outbox.save_all();
         assert_eq!(outbox.store.read(1, 1, 1).expect("read").len(), 1);
@@ -134,7 +127,7 @@ mod tests {
         ] {
             let folder = Folder::new();
             filled(&folder, 3);
-            by_hand(&folder, &format!("{WITHOUT_JOURNAL} DROP TABLE shared_serial; {before}"));
+            folder.by_hand(&format!("{WITHOUT_JOURNAL} DROP TABLE shared_serial; {before}"));
             let mut outbox = open(&folder);
             outbox.append(Taken { last_seq: 3, ..shared(0..1) });
             assert_eq!(outbox.waiting(), 3);

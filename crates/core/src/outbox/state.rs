@@ -42,11 +42,9 @@ impl Progress {
 /// How far the outbox had come, and in which boot.
 pub(super) fn read(connection: &Connection) -> Result<(Progress, String), rusqlite::Error> {
     connection.query_row("SELECT * FROM state", [], |row| {
-        let producer: String = row.get("producer")?;
         let (settled, claims): (String, String) = (row.get("settled")?, row.get("claims")?);
-        let series = Series { producer: producer.into(), last_seq: unsigned(row, "last_seq")? };
         let progress = Progress {
-            series,
+            series: series(row)?,
             last: row.get("last_position")?,
             published: row.get("published_position")?,
             published_seq: unsigned(row, "published_seq")?,
@@ -88,6 +86,12 @@ pub(super) fn write(
         .map(drop)
 }
 
-fn unsigned(row: &Row<'_>, column: &str) -> Result<u64, rusqlite::Error> {
+/// Whose numbers they are, and the last one given.
+pub(super) fn series(row: &Row<'_>) -> Result<Series, rusqlite::Error> {
+    let producer: String = row.get("producer")?;
+    Ok(Series { producer: producer.into(), last_seq: unsigned(row, "last_seq")? })
+}
+
+pub(super) fn unsigned(row: &Row<'_>, column: &str) -> Result<u64, rusqlite::Error> {
     row.get(column).map(i64::cast_unsigned)
 }
