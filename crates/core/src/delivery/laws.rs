@@ -85,13 +85,13 @@ fn what_is_told_of_a_device_beside_its_events_follows_its_attach_and_is_forgotte
         Arc::new(Event { attachment: Arc::new(attachment), ..(*event).clone() })
     });
     for attach in [&first, &second, &gone] {
-        delivery.push(Notice::Transition(Arc::clone(attach)));
+        delivery.push(&Notice::Transition(Arc::clone(attach)));
         // However often it is said.
         for notice in [asides(attach), asides(attach)].concat() {
-            delivery.push(notice);
+            delivery.push(&notice);
         }
     }
-    delivery.push(Notice::Transition(Arc::new(Event { seq: 4, action: Action::Detach, ..(*gone).clone() })));
+    delivery.push(&Notice::Transition(Arc::new(Event { seq: 4, action: Action::Detach, ..(*gone).clone() })));
     let told = drain(&delivery);
     let place = |wanted: &dyn Fn(&Notice) -> bool| {
         told.iter().enumerate().filter(|(_, notice)| wanted(notice)).map(|(at, _)| at).collect::<Vec<_>>()
@@ -119,14 +119,14 @@ fn many_notices_make_one_wake_up() {
         }),
     ));
     for seq in 1..=10 {
-        delivery.push(Notice::Transition(event(seq, Action::Attach, seq)));
+        delivery.push(&Notice::Transition(event(seq, Action::Attach, seq)));
     }
     assert_eq!(wakes.load(Ordering::Relaxed), 1);
     assert!(delivery.take(4).1);
-    delivery.push(Notice::Transition(event(11, Action::Attach, 11)));
+    delivery.push(&Notice::Transition(event(11, Action::Attach, 11)));
     assert_eq!(wakes.load(Ordering::Relaxed), 1, "still awake");
     assert_eq!(seqs(&drain(&delivery)), [5, 6, 7, 8, 9, 10, 11]);
-    delivery.push(Notice::Transition(event(12, Action::Attach, 12)));
+    delivery.push(&Notice::Transition(event(12, Action::Attach, 12)));
     assert_eq!(wakes.load(Ordering::Relaxed), 2);
 }
 
@@ -138,7 +138,7 @@ fn a_subscriber_that_is_awake_for_another_reason_is_not_woken_and_told_whether_s
         counter.fetch_add(1, Ordering::Relaxed);
     };
     let delivery = Arc::new(Delivery::new(100, Box::new(wake)));
-    let push = |seq| delivery.push(Notice::Transition(event(seq, Action::Attach, seq)));
+    let push = |seq| delivery.push(&Notice::Transition(event(seq, Action::Attach, seq)));
     assert!(!delivery.while_awake(|| ()), "nothing waits");
     push(1);
     assert_eq!(wakes.load(Ordering::Relaxed), 1, "it sleeps again");
@@ -161,12 +161,12 @@ fn a_full_queue_keeps_the_order_of_start_and_stop_and_the_last_word_of_everybody
         Notice::Redis(RedisStatus { connected, address, delivery: None, reason: None, waiting: 0 })
     };
     for seq in 1..=3 {
-        delivery.push(Notice::Transition(event(seq, Action::Attach, seq)));
+        delivery.push(&Notice::Transition(event(seq, Action::Attach, seq)));
     }
-    delivery.push(Notice::Started);
-    delivery.push(redis(true));
-    delivery.push(redis(false));
-    delivery.push(Notice::Stopped);
+    delivery.push(&Notice::Started);
+    delivery.push(&redis(true));
+    delivery.push(&redis(false));
+    delivery.push(&Notice::Stopped);
     let all = drain(&delivery);
     assert_eq!(seqs(&all), [1, 2, 3]);
     assert_eq!(all[3..], [redis(false), Notice::Started, Notice::Stopped]);
@@ -243,13 +243,13 @@ fn what_finds_no_room_is_read_from_the_store_and_what_is_pushed_meanwhile_waits_
     let push = |seq, action, instance| {
         let event = event(seq, action, instance);
         store.add(&event);
-        delivery.push(Notice::Transition(event));
+        delivery.push(&Notice::Transition(event));
     };
     for seq in (1..=9).step_by(2) {
         push(seq, Action::Attach, seq);
         push(seq + 1, Action::Detach, seq);
     }
-    delivery.push(Notice::Started);
+    delivery.push(&Notice::Started);
     let before = drain(&delivery);
     assert_eq!(seqs(&before), [1, 2]);
     assert_eq!(delivery.take(1), (vec![], false), "the store has not answered");
@@ -267,7 +267,7 @@ fn a_store_that_cannot_be_read_is_told_with_the_gap_that_it_leaves() {
     let delivery = queue(1);
     let store = Store::behind(&delivery);
     for seq in 1..=4 {
-        delivery.push(Notice::Transition(event(seq, Action::Attach, seq / 3)));
+        delivery.push(&Notice::Transition(event(seq, Action::Attach, seq / 3)));
     }
     drain(&delivery);
     let (.., answer) = store.question.lock().expect("a lock that nobody poisons").take().expect("a question");
@@ -282,9 +282,9 @@ fn a_store_that_has_ended_answers_before_the_question_is_over() {
     let delivery = queue(1);
     delivery.set_store(Box::new(|_, _, answer| answer(Err(Error::new(Code::NotRunning, "ended")))));
     for seq in 1..=4 {
-        delivery.push(Notice::Transition(event(seq, Action::Attach, seq)));
+        delivery.push(&Notice::Transition(event(seq, Action::Attach, seq)));
     }
-    delivery.push(Notice::Stopped);
+    delivery.push(&Notice::Stopped);
     let told = drain(&delivery);
     assert_eq!(seqs(&told), [1, 2, 3, 4]);
     assert_eq!(told.last(), Some(&Notice::Stopped), "no wake-up is needed");
@@ -297,7 +297,7 @@ fn a_wait_for_a_subscriber_ends_when_it_has_all_or_with_the_patience() {
     for seq in 1..=3 {
         let event = event(seq, Action::Attach, seq);
         store.add(&event);
-        delivery.push(Notice::Transition(event));
+        delivery.push(&Notice::Transition(event));
     }
     delivery.wait_until_caught_up(Duration::from_millis(1));
     let waiting = Arc::clone(&delivery);
@@ -310,9 +310,9 @@ fn a_wait_for_a_subscriber_ends_when_it_has_all_or_with_the_patience() {
 fn what_waits_is_counted_and_so_is_what_a_subscriber_was_told_to_have_missed() {
     let delivery = queue(2);
     for seq in 1..=3 {
-        delivery.push(Notice::Transition(event(seq, Action::Attach, seq)));
+        delivery.push(&Notice::Transition(event(seq, Action::Attach, seq)));
     }
-    delivery.push(Notice::Transition(event(4, Action::Detach, 3)));
+    delivery.push(&Notice::Transition(event(4, Action::Detach, 3)));
     assert_eq!(delivery.backlog(), Backlog { waiting: 4, gaps: 0 });
     delivery.take(1);
     assert_eq!(delivery.backlog(), Backlog { waiting: 3, gaps: 0 });
@@ -327,10 +327,10 @@ fn acknowledgements_that_find_no_room_are_not_told() {
     let published =
         || Notice::Published { event: event(1, Action::Attach, 1), stream_id: "1-0".into(), is_again: false };
     for _ in 0..3 {
-        delivery.push(published());
+        delivery.push(&published());
     }
     assert_eq!(drain(&delivery), [published(), published()]);
-    delivery.push(published());
+    delivery.push(&published());
     assert_eq!(drain(&delivery), [published()]);
 }
 
@@ -349,10 +349,10 @@ proptest! {
         for (port, take) in steps {
             seq += 1;
             if let Some(attach) = live.remove(&port) {
-                delivery.push(Notice::Transition(event(seq, Action::Detach, attach)));
+                delivery.push(&Notice::Transition(event(seq, Action::Detach, attach)));
             } else {
                 live.insert(port, seq);
-                delivery.push(Notice::Transition(event(seq, Action::Attach, seq)));
+                delivery.push(&Notice::Transition(event(seq, Action::Attach, seq)));
             }
             if take {
                 seen.extend(delivery.take(2).0);
@@ -388,7 +388,7 @@ proptest! {
                 event(seq, Action::Attach, seq)
             };
             // It is told of before it is stored.
-            delivery.push(Notice::Transition(Arc::clone(&event)));
+            delivery.push(&Notice::Transition(Arc::clone(&event)));
             store.add(&event);
             if act & 1 == 1 {
                 seen.extend(delivery.take(2).0);

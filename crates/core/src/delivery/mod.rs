@@ -98,7 +98,7 @@ impl Delivery {
     }
 
     /// Appends a notice and wakes the subscriber if it sleeps.
-    pub fn push(&self, notice: Notice) {
+    pub fn push(&self, notice: &Notice) {
         if matches!(notice, Notice::Published { .. }) && !self.wants_published.load(Ordering::Relaxed) {
             return;
         }
@@ -106,7 +106,7 @@ impl Delivery {
         if state.overflow.is_none() && state.queue.len() >= self.capacity {
             state.overflow = Some(Overflow::new(self.store.get().is_some()));
         }
-        state.append(notice);
+        state.append(notice.clone());
         let wake = !std::mem::replace(&mut state.awake, true);
         drop(state);
         if wake {

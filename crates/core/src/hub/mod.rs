@@ -123,7 +123,7 @@ impl Hub {
             onlooker.notice(notice);
         }
         for delivery in lock(&self.shared.subscribers).iter() {
-            delivery.push(notice.clone());
+            delivery.push(notice);
         }
     }
 
