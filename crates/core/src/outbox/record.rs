@@ -6,9 +6,12 @@ use std::sync::Arc;
 use rusqlite::Row;
 use rusqlite::types::Type;
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::de::Error as _;
 
 use crate::event::{Action, Attachment, Backend, Event, Synthetic};
+
+/// Where the attachment begins in a record, as it is written.
+const ATTACHMENT: &str = ",\"attachment\":";
 
 /// An event's record.
 pub(super) fn record(event: &Event) -> Result<String, rusqlite::Error> {
@@ -28,18 +31,18 @@ pub(crate) struct Reader {
     /// The last attachment, and its text.
     attachment: Option<Arc<Attachment>>,
     text: String,
+    /// Room for the text of a record without its attachment.
+    rest: String,
 }
 
-/// What [`Event`] has written; the attachment as it stands there.
+/// What [`Event`] has written, but for the attachment.
 #[derive(Deserialize)]
-struct Record<'a> {
+struct Rest<'a> {
     #[serde(borrow)]
     producer: Cow<'a, str>,
     seq: u64,
     action: Action,
     timestamp_ms: u64,
-    #[serde(borrow)]
-    attachment: &'a RawValue,
     backend: Backend,
     synthetic: Option<Synthetic>,
     libusb_alive: bool,
@@ -55,14 +58,21 @@ impl Reader {
 
     /// Reads the event of a record.
     pub(crate) fn event(&mut self, record: &str) -> Result<Event, serde_json::Error> {
-        let Record { producer, seq, action, timestamp_ms, attachment, backend, synthetic, libusb_alive } =
-            serde_json::from_str(record)?;
+        // Between quotes of a text before it each quote has a backslash: the first one found is the name.
+        let Some((before, from_attachment)) = record.split_once(ATTACHMENT) else {
+            return Err(serde_json::Error::missing_field("attachment"));
+        };
+        let (attachment, after) = self.attachment(from_attachment)?;
+        self.rest.clear();
+        self.rest.extend([before, after]);
+        let Rest { producer, seq, action, timestamp_ms, backend, synthetic, libusb_alive } =
+            serde_json::from_str(&self.rest)?;
         Ok(Event {
-            producer: self.producer(&producer),
+            producer: shared(&mut self.producer, &producer),
             seq,
             action,
             timestamp_ms,
-            attachment: self.attachment(attachment.get())?,
+            attachment,
             backend,
             synthetic,
             libusb_alive,
@@ -70,21 +80,26 @@ impl Reader {
         })
     }
 
-    fn producer(&mut self, name: &str) -> Arc<str> {
-        if let Some(last) = self.producer.as_ref().filter(|last| ***last == *name) {
-            return Arc::clone(last);
+    /// The attachment that this text begins with, and what follows it.
+    fn attachment<'a>(&mut self, text: &'a str) -> Result<(Arc<Attachment>, &'a str), serde_json::Error> {
+        if let Some(last) = &self.attachment
+            && let Some(after) = text.strip_prefix(self.text.as_str())
+        {
+            return Ok((Arc::clone(last), after));
         }
-        Arc::clone(self.producer.insert(name.into()))
+        let mut values = serde_json::Deserializer::from_str(text).into_iter();
+        let read = values.next().unwrap_or_else(|| Err(serde_json::Error::missing_field("attachment")))?;
+        let (read_text, after) = text.split_at(values.byte_offset());
+        read_text.clone_into(&mut self.text);
+        Ok((Arc::clone(self.attachment.insert(Arc::new(read))), after))
     }
+}
 
-    fn attachment(&mut self, text: &str) -> Result<Arc<Attachment>, serde_json::Error> {
-        if let Some(last) = self.attachment.as_ref().filter(|_| self.text == text) {
-            return Ok(Arc::clone(last));
-        }
-        let read = Arc::new(serde_json::from_str(text)?);
-        text.clone_into(&mut self.text);
-        Ok(Arc::clone(self.attachment.insert(read)))
+fn shared(last: &mut Option<Arc<str>>, name: &str) -> Arc<str> {
+    if let Some(last) = last.as_ref().filter(|last| ***last == *name) {
+        return Arc::clone(last);
     }
+    Arc::clone(last.insert(name.into()))
 }
 
 #[cfg(test)]
@@ -115,5 +130,27 @@ mod tests {
         let bad = good.replace("\"partial\":false", "\"partial\":7");
         assert!(bad != good && reader.event(&good).is_ok());
         assert!(reader.event(&bad).is_err() && reader.event(&bad).is_err() && reader.event(&good).is_ok());
+    }
+
+    #[test]
+    fn a_text_that_looks_like_the_attachments_name_is_not_taken_for_it() {
+        let event = test_support::event(1, Action::Attach, 1);
+        let producer = "a,\"attachment\":{}\\,\"attachment\":".into();
+        let stored = Event { producer, ..(*event).clone() };
+        let read = Reader::default().event(&record(&stored).expect("a record")).expect("an event");
+        assert_eq!(read, stored);
+    }
+
+    #[test]
+    fn what_is_cut_short_anywhere_is_no_event() {
+        let stored = test_support::event(1, Action::Attach, 1);
+        let text = record(&stored).expect("a record");
+        let mut reader = Reader::default();
+        for is_known in [false, true] {
+            for length in 0..text.len() {
+                assert!(reader.event(&text[..length]).is_err(), "{length}, known: {is_known}");
+            }
+            assert_eq!(reader.event(&text).expect("an event"), *stored);
+        }
     }
 }
