@@ -1,5 +1,6 @@
 //! Events: one transition of one device, as everybody downstream of the registry sees it.
 
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -126,15 +127,28 @@ pub struct Event {
     pub journey: Journey,
 }
 
-/// The name of a producer's event of this number.
-pub(crate) fn event_id(producer: &str, seq: u64) -> String {
-    format!("{producer}:{seq}")
+/// The name of a producer's event of this number: `<producer>:<seq>`.
+pub(crate) struct EventId<'a> {
+    pub(crate) producer: &'a str,
+    pub(crate) seq: u64,
+}
+
+impl Display for EventId<'_> {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let Self { producer, seq } = self;
+        write!(out, "{producer}:{seq}")
+    }
 }
 
 impl Event {
     /// `<producer>:<seq>`, which never comes again.
     pub fn event_id(&self) -> String {
-        event_id(&self.producer, self.seq)
+        self.id().to_string()
+    }
+
+    /// The same, where it is only written.
+    pub(crate) fn id(&self) -> EventId<'_> {
+        EventId { producer: &self.producer, seq: self.seq }
     }
 
     /// Whether it ends an attachment of which this process has never told.

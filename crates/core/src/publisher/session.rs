@@ -15,7 +15,7 @@ use super::trimming::{self, Trimmed};
 use super::{explain, groups};
 use crate::config::OnReset;
 use crate::error::{Code, Error};
-use crate::event::event_id;
+use crate::event::EventId;
 use crate::onlooker::Fact;
 use crate::outbox::Placed;
 use crate::producer;
@@ -306,7 +306,7 @@ impl<'a> Session<'a> {
     /// Whether the event with this number is in the stream, though the watermark is not there: it has expired, or was evicted.
     async fn knows(&mut self, published: u64) -> Result<bool, RedisError> {
         let producer = self.task.outbox.borrow().series().producer;
-        let wanted = event_id(&producer, published);
+        let wanted = EventId { producer: &producer, seq: published }.to_string();
         let stream = &self.destination.redis.stream;
         let found = search::find(self.fence.connection(), stream, HashSet::from([wanted])).await?;
         if !found.is_empty() {
