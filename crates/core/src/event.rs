@@ -103,7 +103,8 @@ pub struct Attachment {
     pub instance: u64,
 }
 
-/// One transition. Serialized, it is the outbox's record.
+/// One transition. Serialized, it is the outbox's record, whose reader looks for `,"attachment":`: nothing nested comes before that field,
+/// and there are fields before and after it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Event {
     /// Who numbered it: a producer is one series of seq without holes.

@@ -102,11 +102,12 @@ impl Delivery {
         if matches!(notice, Notice::Published { .. }) && !self.wants_published.load(Ordering::Relaxed) {
             return;
         }
+        let notice = notice.clone();
         let mut state = self.lock();
         if state.overflow.is_none() && state.queue.len() >= self.capacity {
             state.overflow = Some(Overflow::new(self.store.get().is_some()));
         }
-        state.append(notice.clone());
+        state.append(notice);
         let wake = !std::mem::replace(&mut state.awake, true);
         drop(state);
         if wake {

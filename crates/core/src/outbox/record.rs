@@ -63,6 +63,9 @@ impl Reader {
             return Err(serde_json::Error::missing_field("attachment"));
         };
         let (attachment, after) = self.attachment(from_attachment)?;
+        if !after.starts_with(',') {
+            return Err(serde_json::Error::custom("no field after the attachment"));
+        }
         self.rest.clear();
         self.rest.extend([before, after]);
         let Rest { producer, seq, action, timestamp_ms, backend, synthetic, libusb_alive } =
@@ -145,12 +148,25 @@ mod tests {
     fn what_is_cut_short_anywhere_is_no_event() {
         let stored = test_support::event(1, Action::Attach, 1);
         let text = record(&stored).expect("a record");
-        let mut reader = Reader::default();
-        for is_known in [false, true] {
-            for length in 0..text.len() {
-                assert!(reader.event(&text[..length]).is_err(), "{length}, known: {is_known}");
+        let mut known = Reader::default();
+        assert_eq!(known.event(&text).expect("an event"), *stored);
+        for length in 0..text.len() {
+            for reader in [&mut Reader::default(), &mut known] {
+                assert!(reader.event(&text[..length]).is_err(), "{length}");
             }
-            assert_eq!(reader.event(&text).expect("an event"), *stored);
+        }
+    }
+
+    #[test]
+    fn what_an_attachment_parts_is_not_joined() {
+        let text = record(&test_support::event(1, Action::Attach, 1)).expect("a record");
+        let next = ",\"backend\"";
+        assert_eq!(text.matches(next).count(), 1);
+        // Another number before it, and another record after it.
+        for damaged in
+            [text.replace(next, &format!("3{next}")), text.replace(next, &format!("{{{}", &next[1..]))]
+        {
+            assert!(Reader::default().event(&damaged).is_err(), "{damaged}");
         }
     }
 }

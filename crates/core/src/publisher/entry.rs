@@ -12,7 +12,6 @@ pub struct Entries<'a> {
     traces: Option<Sampler>,
     /// One room for all that has to be written first.
     text: String,
-    digits: itoa::Buffer,
     /// The last descriptor, as its field has it: most events are of few models, and writing it takes as long as all else.
     descriptor: (DeviceDescriptor, String),
 }
@@ -20,18 +19,13 @@ pub struct Entries<'a> {
 impl<'a> Entries<'a> {
     /// Entries of this host; with a trace each, where events are traced.
     pub fn new(host: &'a str, traces: Option<Sampler>) -> Self {
-        Self {
-            host,
-            traces,
-            text: String::new(),
-            digits: itoa::Buffer::new(),
-            descriptor: Default::default(),
-        }
+        Self { host, traces, text: String::new(), descriptor: Default::default() }
     }
 
     /// Gives `take` the names and values of an event's fields, in order.
     pub fn give(&mut self, event: &Event, mut take: impl FnMut(&'static str, &str)) {
         let attachment = &*event.attachment;
+        let mut digits = itoa::Buffer::new();
         let device = &attachment.device;
         let descriptor = &device.descriptor;
         take("source", event.source());
@@ -42,13 +36,13 @@ impl<'a> Entries<'a> {
         take("manufacturer", device.manufacturer.as_deref().unwrap_or_default());
         take("product", device.product.as_deref().unwrap_or_default());
         take("serial_number", device.serial_number.as_deref().unwrap_or_default());
-        take("bus_number", self.digits.format(device.address.bus));
-        take("device_address", self.digits.format(device.address.device));
+        take("bus_number", digits.format(device.address.bus));
+        take("device_address", digits.format(device.address.device));
         take("port_path", self.write(&device.port_path));
-        take("timestamp", self.digits.format(event.timestamp_ms));
+        take("timestamp", digits.format(event.timestamp_ms));
         take("device_descriptor", self.json(descriptor));
         take("event_id", self.write(event.id()));
-        take("seq", self.digits.format(event.seq));
+        take("seq", digits.format(event.seq));
         take("host", self.host);
         take("backend", event.backend.as_str());
         take("stable_id", &attachment.stable_id.id);
