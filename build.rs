@@ -18,7 +18,7 @@ fn main() {
     );
     napi_build::setup();
     println!("cargo:rerun-if-changed={ORDER}");
-    // Only what is shipped is built for size; and only ELF's linkers take a script.
+    // Only what is shipped is built for size.
     if var("OPT_LEVEL").is_ok_and(|level| level == "z")
         && var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux")
     {
@@ -30,7 +30,7 @@ fn main() {
 /// is all of it where those functions lie anywhere (docs/adr/0005).
 fn order_functions() {
     let order = fs::read_to_string(ORDER).unwrap_or_else(|error| panic!("{ORDER}: {error}"));
-    // What registers the addon's classes lies in sections without a name.
+    // What registers the addon's classes lies in sections that lack their functions' names.
     let mut script = String::from("SECTIONS\n{\n  .text.first :\n  {\n    *(.text.startup)\n");
     for function in order.lines() {
         // Where compilers put a function that they expect to be called seldom, or once; and after a point the numbers of copies and parts.
@@ -41,5 +41,5 @@ fn order_functions() {
     script.push_str("  }\n}\nINSERT BEFORE .text;\n");
     let file = Path::new(&var("OUT_DIR").expect("cargo names it")).join("order.ld");
     fs::write(&file, script).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    println!("cargo:rustc-link-arg-cdylib=-Wl,-T,{}", file.display());
+    println!("cargo:rustc-link-arg-cdylib=-T{}", file.display());
 }

@@ -72,7 +72,7 @@ describe.each(platforms)('$name', (platform) => {
     expect(packages.find(({ manifest }) => manifest.name === packageOf(platform)).files.map(({ path }) => path)).not.toContain(basename(symbols));
   });
 
-  it('has what every daemon runs at the beginning of its code', () => {
+  it('has a part of its code apart, for what every daemon runs', () => {
     const [first, rest] = ['.text.first', '.text'].map((name) => Number.parseInt(readelf('-S', addon).match(new RegExp(` \\${name} +PROGBITS +\\w+ \\w+ (\\w+)`))?.[1], 16));
     expect(first / (first + rest)).toBeGreaterThan(0.2);
     expect(first / (first + rest)).toBeLessThan(0.4);
@@ -123,8 +123,8 @@ const RESIDENT = `
   });`;
 
 describe.each(platforms.filter(({ name }) => name === 'linux-x64-gnu'))('$name', (platform) => {
-  // Nine tenths where functions lie as they come; a third on a machine with USB and Redis, where they were recorded. If it fails: node
-  // scripts/order/record.mjs.
+  // Nine tenths where functions lie as they come; a third on a machine with USB and Redis, where they were recorded. CONTRIBUTING.md says how
+  // they are recorded anew.
   it('leaves a third of its code out of memory, at least, once it has started', () => {
     const place = join(folder, 'resident');
     for (const name of ['js', 'index.js', 'package.json']) cpSync(join(checkout, name), join(place, name), { recursive: true });

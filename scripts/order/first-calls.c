@@ -5,7 +5,11 @@
  *
  * LIBRARY is part of the path under which COMMAND maps a copy of the library whose functions all begin with INT3. TABLE has a line for each:
  * address in hex, byte that belongs there in hex, name. A call stops the program; its byte is put back, and nothing stops there again.
+ * Threads are followed; processes that it starts are not.
  */
+#ifndef __x86_64__
+#error "its stops are those of x86-64"
+#endif
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -85,15 +89,17 @@ int main(int argc, char **argv)
 	if (program < 0)
 		die("fork");
 	if (!program) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+			die("ptrace");
 		raise(SIGSTOP);
 		execvp(argv[4], argv + 4);
 		die(argv[4]);
 	}
 	int status, memory = -1;
 	unsigned long base = 0;
-	waitpid(program, &status, 0);
-	if (ptrace(PTRACE_SETOPTIONS, program, 0, PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL))
+	if (waitpid(program, &status, 0) < 0 || !WIFSTOPPED(status))
+		return 1;
+	if (ptrace(PTRACE_SETOPTIONS, program, 0, PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL))
 		die("ptrace");
 	ptrace(PTRACE_CONT, program, 0, 0);
 
@@ -104,12 +110,13 @@ int main(int argc, char **argv)
 		if (WIFEXITED(status) || WIFSIGNALED(status)) {
 			if (thread != program)
 				continue;
-			fclose(out);
+			if (fclose(out))
+				die(argv[3]);
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 		}
 		int signal = WSTOPSIG(status);
 		struct user_regs_struct registers;
-		/* A new thread, here and where it begins: both go on. */
+		/* A new thread, here and where it begins, and the program where it begins: all go on. */
 		if (status >> 16 || signal == SIGSTOP) {
 			ptrace(PTRACE_CONT, thread, 0, 0);
 			continue;
@@ -123,23 +130,24 @@ int main(int argc, char **argv)
 			base = base_of(program, argv[2]);
 			snprintf(path, sizeof path, "/proc/%d/mem", program);
 			memory = open(path, O_RDWR | O_CLOEXEC);
+			if (!base || memory < 0)
+				die(argv[2]);
 		}
-		if (!base || memory < 0 || ptrace(PTRACE_GETREGS, thread, 0, &registers)) {
-			/* The stop after execve, before there is a library. */
-			ptrace(PTRACE_CONT, thread, 0, 0);
-			continue;
-		}
+		if (ptrace(PTRACE_GETREGS, thread, 0, &registers))
+			die("ptrace");
 		struct function key = {.address = registers.rip - 1 - base};
 		struct function *function = bsearch(&key, functions, count, sizeof key, by_address);
-		if (function) {
-			unsigned char byte = function->byte;
-			if (!function->called++)
-				fprintf(out, "%s\n", function->name);
-			if (pwrite(memory, &byte, 1, base + function->address) != 1)
-				die("pwrite");
-			registers.rip--;
-			ptrace(PTRACE_SETREGS, thread, 0, &registers);
+		if (!function) {
+			fprintf(stderr, "first-calls: a stop at %lx, which is not in %s\n", key.address, argv[1]);
+			return 1;
 		}
+		unsigned char byte = function->byte;
+		if (!function->called++)
+			fprintf(out, "%s\n", function->name);
+		if (pwrite(memory, &byte, 1, base + function->address) != 1)
+			die("pwrite");
+		registers.rip--;
+		ptrace(PTRACE_SETREGS, thread, 0, &registers);
 		ptrace(PTRACE_CONT, thread, 0, 0);
 	}
 }

@@ -2,9 +2,10 @@
 //
 //   node scripts/order/record.mjs [--add]
 //
-// Takes the library that "node scripts/build.mjs --dist" or "sh scripts/cross/build.sh linux-x64-gnu" has left in target, which has its symbols
-// still, and lets a daemon run with it on the namespace bed, everything on, until each of its functions has said when it was first called.
-// Compilers divide functions differently: --add keeps what was recorded with another one, after what is recorded now.
+// Takes the library that "sh scripts/cross/build.sh linux-x64-gnu" or "node scripts/build.mjs --dist" has left in target, which has its symbols
+// still, and lets a daemon run with it on the namespace bed, everything on: each function that is called says so, once. Compilers divide
+// functions differently: --add keeps what was recorded with another one, before what only this one calls. Wants x86-64, and what
+// scripts/setup/test.sh installs.
 
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -24,12 +25,16 @@ const REST_MS = 3_000;
 const INT3 = 0xcc;
 
 const platform = platformHere();
+if (platform.name !== 'linux-x64-gnu') {
+  console.error(`error: calls are recorded on linux-x64-gnu; this is ${platform.name}`);
+  process.exit(1);
+}
 const library = libraryOf(platform, platform.target, 'dist');
 const work = mkdtempSync(join(tmpdir(), 'usb-daemon-order-'));
 try {
   const recorded = await record();
   const kept = process.argv.includes('--add') ? readFileSync(LIST, 'utf8').split('\n').filter(Boolean) : [];
-  const names = new Set([...recorded.map(pattern), ...kept]);
+  const names = new Set([...kept, ...recorded.map(pattern)]);
   writeFileSync(LIST, `${[...names].join('\n')}\n`);
   console.error(`order: ${recorded.length} functions were called; ${names.size} in ${LIST}`);
 } finally {
@@ -55,18 +60,20 @@ async function record() {
   mkdirSync(home);
   const socket = join(home, 'redis.sock');
   const server = Object.assign(await startRedis({ args: ['--unixsocket', socket] }), { socket });
-  const bed = await openNamespaceBed({ udevd: true });
-  const traced = { spawn: (argv) => bed.spawn([program, table, fileOf(platform), out, ...argv]) };
+  let bed;
   try {
+    bed = await openNamespaceBed({ udevd: true });
+    const traced = { spawn: (argv) => bed.spawn([program, table, fileOf(platform), out, ...argv]) };
     const config = await everythingOn(home, server);
     const daemon = await Watched.start(traced, 'usb-daemon', { config });
     await daemon.settle(0);
     await bed.burst({ pairs: PAIRS, entry: 'removed', pause_every: 25, pause_ms: 2 });
     await daemon.settle(2 * PAIRS);
     await new Promise((resolve) => setTimeout(resolve, REST_MS));
-    await daemon.end();
+    const end = await daemon.end();
+    if (end.code !== 0) throw new Error(`the daemon did not end well (${JSON.stringify(end)}): ${daemon.stderrText()}`);
   } finally {
-    await bed.close();
+    await bed?.close();
     await server.close();
   }
   return readFileSync(out, 'utf8').split('\n').filter(Boolean);
