@@ -2,12 +2,12 @@
 // platform. Half an hour of building the first time, so only npm run test:full does it; USB_DAEMON_TARGETS=linux-x64-musl,… names some.
 
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ADDONS, OLDEST_GLIBC, PLATFORMS, checkout, fileOf, packageOf } from '../scripts/addons.mjs';
+import { ADDONS, OLDEST_GLIBC, PLATFORMS, checkout, copyPackage, fileOf, packageOf } from '../scripts/addons.mjs';
 import { MAX_BYTES } from '../scripts/npm-packages.mjs';
 import { serveRegistry, tarballsOf } from './npm-registry.mjs';
 import { runToEnd } from './run-to-end.mjs';
@@ -127,8 +127,7 @@ describe.each(platforms.filter(({ name }) => name === 'linux-x64-gnu'))('$name',
   // they are recorded anew.
   it('leaves a third of its code out of memory, at least, once it has started', () => {
     const place = join(folder, 'resident');
-    for (const name of ['js', 'index.js', 'package.json']) cpSync(join(checkout, name), join(place, name), { recursive: true });
-    copyFileSync(join(ADDONS, fileOf(platform)), join(place, 'js', fileOf(platform)));
+    copyFileSync(join(ADDONS, fileOf(platform)), copyPackage(place, platform));
     const resident = JSON.parse(execFileSync(NATIVE_NODE, ['-e', RESIDENT, join(place, 'outbox.db')], { cwd: place, encoding: 'utf8' }));
     expect(resident.maps).toBe(1);
     expect(resident.part).toBeLessThan(0.67);

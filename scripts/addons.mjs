@@ -29,6 +29,12 @@ export function libraryOf({ os }, ...folder) {
   return join(process.env.CARGO_TARGET_DIR ?? join(checkout, 'target'), ...folder, name);
 }
 
+/** Copies the package of this checkout to a place, for another addon. Gives where that belongs. */
+export function copyPackage(place, platform) {
+  for (const name of ['js', 'index.js', 'package.json']) cpSync(join(checkout, name), join(place, name), { recursive: true });
+  return join(place, 'js', fileOf(platform));
+}
+
 /** Copies a file and renames it into place: a process that has the old one loaded keeps it. */
 export function putInPlace(file, place) {
   const fresh = `${place}.${process.pid}`;

@@ -16,6 +16,12 @@ export const KEPT = 10_000;
 /** Events sent in a row, and the pause after them: what the chain takes, a few at a time, without a queue that grows. */
 const ROW = { pause_every: 25, pause_ms: 2 };
 
+/** A redis-server that is reached by a socket in this folder. */
+export async function redisIn(home) {
+  const socket = join(home, 'redis.sock');
+  return Object.assign(await startRedis({ args: ['--unixsocket', socket] }), { socket });
+}
+
 /** Everything on: both sources, comparisons with a long interval, the HTTP server, the outbox in a file, and Redis. */
 export async function everythingOn(home, server) {
   return {
@@ -42,8 +48,7 @@ export function samplePoints(pairs) {
  */
 export async function runCourse({ pairs, subject = 'usb-daemon', options, leak, entry = 'removed', udevd = false, log = () => {}, row = ROW }) {
   const home = await mkdtemp(join(tmpdir(), 'usb-daemon-soak-'));
-  const socket = join(home, 'redis.sock');
-  const server = Object.assign(await startRedis({ args: ['--unixsocket', socket] }), { socket });
+  const server = await redisIn(home);
   const bed = await openNamespaceBed({ udevd });
   try {
     const bare = await bareNode(bed);

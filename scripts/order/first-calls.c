@@ -11,7 +11,6 @@
 #error "its stops are those of x86-64"
 #endif
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>

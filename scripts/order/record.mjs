@@ -8,15 +8,14 @@
 // scripts/setup/test.sh installs.
 
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { openNamespaceBed } from '../../__test__/beds/namespace/index.mjs';
-import { startRedis } from '../../__test__/redis-server.mjs';
-import { everythingOn } from '../../bench/soak/course.mjs';
+import { everythingOn, redisIn } from '../../bench/soak/course.mjs';
 import { Watched } from '../../bench/soak/watched.mjs';
-import { checkout, fileOf, libraryOf, platformHere } from '../addons.mjs';
+import { copyPackage, fileOf, libraryOf, platformHere } from '../addons.mjs';
 
 const LIST = fileURLToPath(new URL('functions.txt', import.meta.url));
 const PAIRS = 50;
@@ -53,13 +52,11 @@ function pattern(name) {
 async function record() {
   const [program, table, out] = ['first-calls', 'table', 'out'].map((name) => join(work, name));
   execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', '-o', program, fileURLToPath(new URL('first-calls.c', import.meta.url))], { stdio: 'inherit' });
-  for (const name of ['js', 'index.js', 'package.json']) cpSync(join(checkout, name), join(work, name), { recursive: true });
-  writeFileSync(join(work, 'js', fileOf(platform)), withStops(table));
+  writeFileSync(copyPackage(work, platform), withStops(table));
   process.env.BENCH_PACKAGE = work;
   const home = join(work, 'home');
   mkdirSync(home);
-  const socket = join(home, 'redis.sock');
-  const server = Object.assign(await startRedis({ args: ['--unixsocket', socket] }), { socket });
+  const server = await redisIn(home);
   let bed;
   try {
     bed = await openNamespaceBed({ udevd: true });
