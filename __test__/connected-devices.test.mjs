@@ -1,8 +1,12 @@
 // What a daemon says of itself and of what is connected, without an event.
 
-import { inspect } from 'node:util';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { inspect, promisify } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { openDaemon, USBDaemon } from './daemon.mjs';
+import { openDaemon, packageRoot, USBDaemon } from './daemon.mjs';
+
+const run = promisify(execFile);
 
 const QUIET = { sources: ['simulated'], redis: false, monitoring: { enabled: false } };
 
@@ -76,6 +80,40 @@ describe('connectedDevices', () => {
     const daemon = await withDevices(['201-1']);
     await daemon.stop();
     expect(daemon.connectedDevices.size).toBe(0);
+  });
+
+  it('has what had come before somebody asked for it, and is it from then on', async () => {
+    const daemon = await withDevices(['201-1', '201-2', '201-3']);
+    const [first, second, third] = daemon.getConnectedDevices();
+    const { connectedDevices } = daemon;
+    expect([...connectedDevices]).toEqual([first, second, third].map((info) => [info.signature, info]));
+    daemon.simulateDetach('201-2');
+    daemon.simulateAttach({ name: '201-4' });
+    await daemon.heard.waitFor('device:attach', { count: 4 });
+    expect([...connectedDevices.values()].map(({ location }) => location.portPath)).toEqual(['1', '3', '4']);
+    expect(daemon.getConnectedDevices()).toEqual([...connectedDevices.values()]);
+    expect(daemon.getDeviceBySignature(second.signature)).toBeUndefined();
+    expect(daemon.getDeviceBySignature(third.signature)).toBe(third);
+  });
+});
+
+describe('what is connected', () => {
+  it.each([10, 100])('comes in its order, %i devices at once', async (count) => {
+    const names = Array.from({ length: count }, (_, at) => `201-${1 + at}`);
+    const daemon = await withDevices(names);
+    const ports = () => daemon.getConnectedDevices().map(({ location }) => Number(location.portPath));
+    expect(ports()).toEqual(names.map((_, at) => 1 + at));
+    for (const info of daemon.getConnectedDevices()) expect(daemon.getDeviceBySignature(info.signature)).toBe(info);
+    daemon.simulateDetach('201-3');
+    daemon.simulateAttach({ name: '201-3' });
+    await daemon.heard.waitFor('device:attach', { count: count + 1 });
+    expect(ports()).toEqual([1, 2, ...names.slice(3).map((_, at) => 4 + at), 3]);
+  });
+
+  it('leaves nothing behind that lies in V8 for long, however often it changes', async () => {
+    const { stdout } = await run(process.execPath, [join(import.meta.dirname, 'old-space.cjs'), packageRoot]);
+    // A table of a Map's for each pair were 1.2 MB.
+    expect(Number(stdout)).toBeLessThan(200_000);
   });
 });
 

@@ -4,8 +4,8 @@ const { EventEmitter, errorMonitor } = require('node:events');
 const { NativeDaemon } = require('./native.js');
 const { configurationJson, warn } = require('./config.js');
 const { noticeOf } = require('./arguments.js');
+const { Attached } = require('./attached.js');
 const { Audience } = require('./audience.js');
-const { ConnectedDevices, writing } = require('./connected-devices.js');
 const { malformed } = require('./device-values.js');
 const { Dispatch } = require('./dispatch.js');
 const { EventStream } = require('./event-stream.js');
@@ -41,7 +41,7 @@ class USBDaemon extends EventEmitter {
   #native;
   #log = new Log(this);
   #config;
-  #connected = new ConnectedDevices();
+  #attached = new Attached();
   #injection = new Injection((action, json) => this.#native.inject(action, json));
   /** Who is told until the daemon stops: of the start that is wanted, and of the one whose events come now. */
   #run = null;
@@ -102,19 +102,19 @@ class USBDaemon extends EventEmitter {
   }
 
   get connectedDevices() {
-    return this.#connected;
+    return this.#attached.asMap();
   }
 
   getConnectedDevices() {
-    return [...this.#connected.values()];
+    return this.#attached.values();
   }
 
   getDeviceBySignature(signature) {
-    return this.#connected.get(signature);
+    return this.#attached.get(signature);
   }
 
   isDeviceConnected(signature) {
-    return this.#connected.has(signature);
+    return this.#attached.has(signature);
   }
 
   identify(info) {
@@ -146,7 +146,8 @@ class USBDaemon extends EventEmitter {
     const matches = deviceMatch(match, this.#native.hostName());
     const { signal, timeout } = optionsOf(options, ['signal', 'timeout']);
     if (this.#run === null) throw notRunning();
-    return waitForDevice(this.#run, this.#present(this.#run).values(), matches, { signal, timeout });
+    const present = this.#present(this.#run).map(([, info]) => info);
+    return waitForDevice(this.#run, present, matches, { signal, timeout });
   }
 
   async waitForReady(match, options) {
@@ -155,7 +156,7 @@ class USBDaemon extends EventEmitter {
     if (!this.#config.ready.enabled) throw coded('ERR_USB_SOURCE', 'nothing looks when a device may be used: ready.enabled is false');
     if (process.platform !== 'linux') throw coded('ERR_USB_SOURCE', 'nothing says on this system when a device may be used: Linux does');
     if (this.#run === null) throw notRunning();
-    const told = this.#present(this.#run).size > 0 ? [...this.#ready.values()] : [];
+    const told = this.#present(this.#run).length > 0 ? [...this.#ready.values()] : [];
     return waitForReady(this.#run, told, matches, { signal, timeout });
   }
 
@@ -254,7 +255,7 @@ class USBDaemon extends EventEmitter {
     await stopped;
     this.#log.drain();
     clearInterval(this.#hold);
-    writing.clear(this.#connected);
+    this.#attached.clear();
     this.#ready.clear();
     this.#hold = null;
     this.#current = null;
@@ -264,9 +265,9 @@ class USBDaemon extends EventEmitter {
     this.#tell('stopped');
   }
 
-  /** Devices that somebody who asks for this run finds; those of an earlier one that is still stopping are not it. */
+  /** Devices by signature that somebody who asks for this run finds; those of an earlier one that is still stopping are not it. */
   #present(run) {
-    return run !== null && run === this.#current ? this.#connected : new Map();
+    return run !== null && run === this.#current ? this.#attached.entries() : [];
   }
 
   #health() {
@@ -296,7 +297,7 @@ class USBDaemon extends EventEmitter {
     }
   }
 
-  /** A batch of notices as a text, or an event that comes alone. */
+  /** Notices as a text, or one by its values. */
   #take(given) {
     if (given.length === 1) {
       this.#pump(given[0]);
@@ -334,19 +335,19 @@ class USBDaemon extends EventEmitter {
   #handle(notice) {
     switch (notice.type) {
       case 'attach':
-        writing.attach(this.#connected, notice.info.signature, notice.info);
+        this.#attached.attach(notice.info.signature, notice.info);
         this.#tellTransition('attach', notice.info);
         break;
       case 'left': {
         const { signature, changes } = notice;
-        const info = leaving(this.#connected.get(signature), signature, changes);
-        writing.detach(this.#connected, signature);
+        const info = leaving(this.#attached.get(signature), signature, changes);
+        this.#attached.detach(signature);
         this.#tellTransition('detach', info);
         break;
       }
       // Of one that this process has not told of before.
       case 'detach':
-        writing.detach(this.#connected, notice.info.signature);
+        this.#attached.detach(notice.info.signature);
         this.#tellTransition('detach', notice.info);
         break;
       case 'injected':
@@ -389,7 +390,7 @@ class USBDaemon extends EventEmitter {
   /** It may be told once more: of a device that had to be waited for longer. */
   #tellReady(ready) {
     const { signature } = ready.device;
-    if (!this.#connected.has(signature)) return;
+    if (!this.#attached.has(signature)) return;
     this.#ready.set(signature, ready);
     this.#tell('device:ready', ready);
     this.#current?.tellReady(ready, signature);

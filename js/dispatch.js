@@ -22,6 +22,7 @@ class Dispatch {
   #isOver = false;
 
   /**
+   * @param present pairs of signature and device
    * @param readyOf how far the device of a signature is, if that has been told
    * @param fail is told what a handler has thrown, and where
    * @param host what this machine is called in events
@@ -32,7 +33,7 @@ class Dispatch {
     this.#handlers = handlers;
     this.#fail = fail;
     this.#readyOf = readyOf;
-    this.#present = [...present];
+    this.#present = present;
     this.#leave = audience.add(this);
     // Not before the caller has what ends it.
     queueMicrotask(() => this.#begin());
