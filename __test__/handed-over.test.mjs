@@ -1,4 +1,4 @@
-// The ways over which an event comes to JavaScript: alone as values, several as one text, out of the store. It is the same object each time.
+// The ways over which an event comes to JavaScript: as values, as text, out of the store. It is the same object each time.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
@@ -72,6 +72,24 @@ it('several that come at once are those that are stored', async () => {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
   await daemon.heard.waitFor('device:detach', { count: Object.keys(devices).length });
   expect(told(daemon)).toStrictEqual(await stored(daemon, 2 * Object.keys(devices).length));
+});
+
+it('of many that come at once, no more than 256 keep timers and others waiting', async () => {
+  const daemon = openDaemon();
+  await daemon.start();
+  const inTurn = [];
+  let turns = 0;
+  const count = () => {
+    turns += 1;
+    counting = setImmediate(count);
+  };
+  let counting = setImmediate(count);
+  onTestFinished(() => clearImmediate(counting));
+  daemon.on('device:attach', () => (inTurn[turns] = (inTurn[turns] ?? 0) + 1));
+  for (let at = 0; at < 1_000; at += 1) daemon.simulateAttach({ name: `${201 + Math.floor(at / 100)}-${1 + (at % 100)}`, productId: at });
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+  await daemon.heard.waitFor('device:attach', { count: 1_000 });
+  expect(Math.max(...inTurn.filter(Boolean))).toBeLessThanOrEqual(256);
 });
 
 it('a program tells of a device that was not there, then of one that comes and goes', async () => {

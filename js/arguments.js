@@ -1,6 +1,6 @@
 'use strict';
 
-// What the addon calls with where an event comes alone, in the order of `src/arguments.rs`.
+// What the addon calls with for an event, in the order of `src/arguments.rs`.
 
 /**
  * The device of a notice, given all of the notice's values.

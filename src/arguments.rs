@@ -1,4 +1,4 @@
-//! An event that comes alone, as arguments of one call: the order is that of `js/arguments.js`.
+//! An event as arguments of one call: the order is that of `js/arguments.js`.
 //!
 //! Text that is made here to be parsed there is most of what a single event costs between the two (docs/adr/0002).
 
@@ -10,6 +10,8 @@ use usb_daemon_core::{Event, InterfaceClass, Synthetic, Ticket};
 
 /// What JavaScript is called with.
 pub enum Handed {
+    /// It is called, nothing more.
+    Nothing,
     /// Notices as text.
     Text(String),
     /// A device that has come.
@@ -31,6 +33,7 @@ impl Default for Handed {
 impl JsValuesTupleIntoVec for Handed {
     fn into_vec(self, env: napi_env) -> napi::Result<Vec<napi_value>> {
         match self {
+            Self::Nothing => Ok(Vec::new()),
             Self::Text(text) => Ok(vec![value(env, text)?]),
             Self::Attached(event) => device(env, vec![value(env, "attach")?], &event),
             Self::Published(event, stream_id) => published(env, &event, stream_id),

@@ -1,7 +1,7 @@
 //! The daemon as an object of JavaScript's. Its facade is `js/daemon.js`.
 
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use napi::bindgen_prelude::{AsyncTask, Function, PromiseRaw};
@@ -46,20 +46,23 @@ struct Run {
 
 #[napi]
 impl NativeDaemon {
-    /// Checks the configuration. `hand` is called once whenever notices begin to wait: with what `take` gives, or with the values of a
-    /// single event (`js/arguments.js`). Lines go to `log`.
+    /// Checks the configuration. `hand` is called whenever notices wait: for each with its values (`js/arguments.js`), or with what `take`
+    /// gives. Lines go to `log`.
     #[napi(constructor, catch_unwind)]
     pub fn new(config: String, hand: Function<Handed, ()>, log: &NativeLog) -> Result<Self> {
         let Reading { config, warnings } = Config::read(&config).map_err(failure)?;
         let outlet = Arc::new(Outlet::default());
         // Weakly: what waits there wakes by what is made of this.
         let taking = Arc::downgrade(&outlet);
+        let taking_all = Weak::clone(&taking);
         Ok(Self {
             config,
             warnings,
-            handing: handing(hand, move || {
-                taking.upgrade().map_or_else(|| Ok(Handed::default()), |outlet| outlet.hand())
-            })?,
+            handing: handing(
+                hand,
+                move || taking.upgrade().map_or_else(|| Ok(Vec::new()), |outlet| outlet.each()),
+                move || taking_all.upgrade().map_or_else(|| Ok(Handed::default()), |outlet| outlet.all()),
+            )?,
             outlet,
             log: log.shared(),
             run: Mutex::default(),

@@ -1,7 +1,7 @@
 //! The way out to JavaScript: what waits for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use napi::Error;
 use usb_daemon_core::{Code, Delivery, EventLoop, Notice};
@@ -32,14 +32,13 @@ impl Outlet {
     /// From now on it is this run's. Whoever takes shows that `event_loop` is free.
     pub(crate) fn begin(&self, delivery: Arc<Delivery>, event_loop: Arc<EventLoop>) {
         delivery.set_wants_published(self.wants_published.load(Ordering::Relaxed));
-        *self.run.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Run { delivery, event_loop, wire: Wire::default() });
+        *self.run() = Some(Run { delivery, event_loop, wire: Wire::default() });
     }
 
     /// Whether acknowledgements by Redis should be among the notices.
     pub(crate) fn set_wants_published(&self, wanted: bool) {
         self.wants_published.store(wanted, Ordering::Relaxed);
-        if let Some(run) = &*self.run.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(run) = &*self.run() {
             run.delivery.set_wants_published(wanted);
         }
     }
@@ -50,22 +49,36 @@ impl Outlet {
         Ok(self.next(Wire::write)?.unwrap_or_default())
     }
 
-    /// The same, as the arguments of a call.
-    pub(crate) fn hand(&self) -> Result<Handed> {
-        Ok(self.next(Wire::hand)?.unwrap_or_default())
+    /// The same, as the arguments of one call.
+    pub(crate) fn all(&self) -> Result<Handed> {
+        Ok(self.next(Wire::all)?.unwrap_or_default())
+    }
+
+    /// The same, as the arguments of one call for each. Where more waits, there is a further wake-up.
+    pub(crate) fn each(&self) -> Result<Vec<Handed>> {
+        let each = |wire: &mut Wire, notices: &[Notice], more| Ok((wire.each(notices)?, more));
+        let (handed, more) = self.next(each)?.unwrap_or_default();
+        if more && let Some(run) = &*self.run() {
+            run.delivery.wake();
+        }
+        Ok(handed)
     }
 
     fn next<Given>(
         &self,
         give: impl Fn(&mut Wire, &[Notice], bool) -> serde_json::Result<Given>,
     ) -> Result<Option<Given>> {
-        // A panic under this lock has become an error of JavaScript's, and leaves what it guards whole.
-        let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut run = self.run();
         let Some(Run { delivery, event_loop, wire }) = &mut *run else { return Ok(None) };
         event_loop.answer();
         let (notices, more) = delivery.take(BATCH);
         give(wire, &notices, more)
             .map(Some)
             .map_err(|error| Error::new(Code::System, format!("notices cannot be written: {error}")))
+    }
+
+    fn run(&self) -> MutexGuard<'_, Option<Run>> {
+        // A panic under this lock has become an error of JavaScript's, and leaves what it guards whole.
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,9 +1,8 @@
-//! Notices as JavaScript gets them: JSON, in which a device that leaves is only what has changed since it came. An event that comes
-//! alone goes without any text (`arguments`).
-//!
-//! JavaScript has the rest, and text that it need not parse is garbage that it need not collect.
+//! Notices as JavaScript gets them: values where they can be (`arguments`), else JSON. A device that leaves is only what has changed since
+//! it came: JavaScript has the rest, and what it is not given it need not collect.
 
 use std::collections::HashMap;
+use std::slice;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -38,14 +37,25 @@ struct Changes {
 }
 
 impl Wire {
-    /// What JavaScript is called with: an event that comes alone is not worth a text.
-    pub(crate) fn hand(&mut self, notices: &[Notice], more: bool) -> serde_json::Result<Handed> {
-        let alone = if let ([notice], false) = (notices, more) { self.alone(notice) } else { None };
-        alone.map_or_else(|| self.write(notices, more).map(Handed::Text), Ok)
+    /// What JavaScript is called with, once for each.
+    pub(crate) fn each(&mut self, notices: &[Notice]) -> serde_json::Result<Vec<Handed>> {
+        notices.iter().map(|notice| self.hand(notice)).collect()
+    }
+
+    /// What JavaScript is called with once for all: an event that comes alone is not worth a text.
+    pub(crate) fn all(&mut self, notices: &[Notice], more: bool) -> serde_json::Result<Handed> {
+        if let ([notice], false) = (notices, more) {
+            return self.hand(notice);
+        }
+        self.write(notices, more).map(Handed::Text)
+    }
+
+    fn hand(&mut self, notice: &Notice) -> serde_json::Result<Handed> {
+        self.values(notice).map_or_else(|| self.write(slice::from_ref(notice), false).map(Handed::Text), Ok)
     }
 
     /// As values, where it can be told so.
-    fn alone(&mut self, notice: &Notice) -> Option<Handed> {
+    fn values(&mut self, notice: &Notice) -> Option<Handed> {
         match notice {
             Notice::Injected { ticket, .. } => Some(Handed::Injected(*ticket)),
             Notice::Published { event, stream_id, .. } => {

@@ -15,6 +15,7 @@ mod visits;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use napi::Error;
 use napi::bindgen_prelude::{Function, JsValuesTupleIntoVec};
 use usb_daemon_core::Code;
 
@@ -63,29 +64,33 @@ impl Handing {
 /// Has `function` called whenever the result is. Weak: whether anything keeps the process alive is the facade's to say, and to take
 /// back.
 pub(crate) fn waking(function: Function<(), ()>) -> Result<Waking> {
-    calling(function, || Ok(())).map(|handing| handing.wake)
+    calling(function, || Ok(vec![Handed::Nothing]), || Ok(())).map(|handing| handing.wake)
 }
 
-/// The same, with what `give` gives on the thread of JavaScript's: to ask for it from there would be another way back and forth.
+/// The same, with what `each` gives on the thread of JavaScript's, a call for each: to ask for it from there would be another way back and
+/// forth. A host whose wake-up is one call is given `all` at once.
 pub(crate) fn handing(
     function: Function<Handed, ()>,
-    give: impl Fn() -> Result<Handed> + 'static,
+    each: impl Fn() -> Result<Vec<Handed>> + 'static,
+    all: impl Fn() -> Result<Handed> + 'static,
 ) -> Result<Handing> {
-    calling(function, give)
+    calling(function, each, all)
 }
 
 fn calling<Arguments: JsValuesTupleIntoVec + 'static>(
     function: Function<Arguments, ()>,
-    arguments: impl Fn() -> Result<Arguments> + 'static,
+    each: impl Fn() -> Result<Vec<Handed>> + 'static,
+    all: impl Fn() -> Result<Arguments> + 'static,
 ) -> Result<Handing> {
-    let give = move || arguments().map_err(|error| napi::Error::from_reason(error.reason.clone()));
+    let reason = |error: Error<Code>| napi::Error::from_reason(error.reason.clone());
     let system = |error: napi::Error| napi::Error::new(Code::System, error.reason.clone());
     #[cfg(unix)]
     if let Some(libuv) = libuv::Libuv::of_host(&function) {
-        let (wake, on_loop) = on_loop::waking(&function, give, libuv).map_err(system)?;
+        let each = Box::new(move || each().map_err(reason));
+        let (wake, on_loop) = on_loop::waking(&function, each, libuv).map_err(system)?;
         return Ok(Handing { wake, on_loop: Some(on_loop) });
     }
-    let wake = threadsafe::waking(function, give).map_err(system)?;
+    let wake = threadsafe::waking(function, move || all().map_err(reason)).map_err(system)?;
     Ok(Handing {
         wake,
         #[cfg(unix)]

@@ -17,7 +17,7 @@ use napi::{Error, JsValue, Result};
 use super::called::{Called, Give, check};
 use super::libuv::{ASYNC, Handle, Libuv};
 use super::visits::{Visits, Watched};
-use super::{Visit, Waking, guarded};
+use super::{Visit, Waking};
 
 /// What both sides have.
 struct Shared {
@@ -54,10 +54,9 @@ struct Hook(Cell<napi_async_cleanup_hook_handle>);
 
 pub(super) fn waking<Arguments: JsValuesTupleIntoVec + 'static>(
     function: &Function<Arguments, ()>,
-    give: impl Fn() -> Result<Arguments> + 'static,
+    give: Give,
     libuv: Libuv,
 ) -> Result<(Waking, OnLoop)> {
-    let give: Give = Box::new(move |env| guarded(|| give()?.into_vec(env)));
     let (waker, on_loop) = open(function.value().env, function.value().value, give, libuv)?;
     Ok((Arc::new(move || waker.wake()), on_loop))
 }
