@@ -29,16 +29,22 @@ const { values: asked } = parseArgs({
   },
 });
 
-function said({ pairs, rss, settledHeap, descriptors, threads, lag }) {
-  if (settledHeap === undefined) return;
+/** Says one sample in ten, and those at which the process is asked. */
+function saying() {
+  let count = 0;
   const mb = (bytes) => (bytes / (1024 * 1024)).toFixed(1);
-  console.error(`${pairs} pairs: RSS ${mb(rss)} MB, heap ${mb(settledHeap)} MB, ${descriptors} descriptors, ${threads} threads, lag ${lag}`);
+  return ({ pairs, rss, settledHeap, descriptors, threads, lag }) => {
+    count += 1;
+    if (settledHeap === undefined && count % 10 !== 0) return;
+    const heap = settledHeap === undefined ? '' : `heap ${mb(settledHeap)} MB, `;
+    console.error(`${pairs} pairs: RSS ${mb(rss)} MB, ${heap}${descriptors} descriptors, ${threads} threads, lag ${lag}`);
+  };
 }
 
 if (asked.package !== undefined) process.env.BENCH_PACKAGE = resolve(asked.package);
 const pairs = Number(asked.pairs);
 if (!Number.isSafeInteger(pairs) || pairs < 2_000) throw new TypeError(`--pairs ${asked.pairs}: a whole number from 2000`);
-const course = asked.judge ? JSON.parse(await readFile(asked.judge, 'utf8')) : await runCourse({ pairs, leak: asked.leak, log: asked.quiet ? undefined : said });
+const course = asked.judge ? JSON.parse(await readFile(asked.judge, 'utf8')) : await runCourse({ pairs, leak: asked.leak, log: asked.quiet ? undefined : saying() });
 const [tables, checks, plots] = [tablesOf(course), judged(checksOf(course)), plotsOf(course)];
 for (const table of tables) console.log(`\n${asText(table)}`);
 console.log(`\nthreads: ${course.threads.join(', ')}`);

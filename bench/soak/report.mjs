@@ -19,12 +19,11 @@ const SERIES = [
   ['lag', 'lag', 1],
 ];
 
-/** Samples every tenth of the course, and at the ends of what is judged. */
+/** Samples every tenth of the course, and at the ends of what is judged, where the process is asked. */
 export function tablesOf(course) {
   const { samples, pairs, seconds, atStart, bare } = course;
-  const settled = samples.filter((sample) => sample.settledHeap !== undefined);
-  const shown = new Set([WARM, FLAT, pairs].map((at) => settled.find((sample) => sample.pairs >= at)));
-  for (let tenth = 1; tenth < 10; tenth += 1) shown.add(settled.find((sample) => sample.pairs >= (pairs / 10) * tenth));
+  const shown = new Set([WARM, FLAT, pairs].map((at) => samples.find((sample) => sample.pairs >= at)));
+  for (let tenth = 1; tenth < 10; tenth += 1) shown.add(samples.find((sample) => sample.pairs >= (pairs / 10) * tenth));
   const row = (name, sample) => [name, ...SERIES.map(([series, , unit]) => (sample[series] === undefined ? '–' : Math.round(sample[series] / unit)))];
   const rate = Math.round((pairs * 2) / seconds);
   const growth = (name, value) => [name, ...SERIES.map(([series, , unit]) => rounded(value(series) / unit))];

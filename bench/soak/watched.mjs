@@ -46,22 +46,20 @@ export class Watched {
   }
 
   /**
-   * What it takes now, in bytes and numbers. The heap is that which remains when garbage has been collected, if `collect` asks for that; all
-   * else is read before, as it is in life.
+   * What it takes now, in bytes and numbers, seen from outside. Where it `asks` as well, also what the process itself knows: of the heap both what
+   * it holds and what remains when garbage has been collected, which comes last.
    */
-  async sample({ collect = false } = {}) {
-    const memory = await this.ask('memory');
+  async sample({ asks = false } = {}) {
     const proc = await this.#fromOutside();
-    const resources = await this.ask('resources');
-    const settled = collect ? await this.ask('gc') : null;
-    return {
-      ...proc,
-      heapUsed: memory.heapUsed,
-      external: memory.external,
-      resources: Object.values(resources).reduce((sum, count) => sum + count, 0),
-      kinds: resources,
-      ...(settled && { settledHeap: settled.heapUsed, settledExternal: settled.external }),
-    };
+    return asks ? { ...proc, ...(await this.#fromWithin()) } : proc;
+  }
+
+  async #fromWithin() {
+    const { heapUsed, external } = await this.ask('memory');
+    const kinds = await this.ask('resources');
+    const settled = await this.ask('gc');
+    const resources = Object.values(kinds).reduce((sum, count) => sum + count, 0);
+    return { heapUsed, external, resources, kinds, settledHeap: settled.heapUsed, settledExternal: settled.external };
   }
 
   async #fromOutside() {
