@@ -95,7 +95,7 @@ pub(super) fn libusb(config: &Config, tell: Tell<'_>) {
     if !config.sources.libusb {
         return tell(Finding::ok(subject, OFF));
     }
-    match LibusbSource::start(&(Arc::new(|_| {}) as _)) {
+    match LibusbSource::start(&(Arc::new(|_, _| {}) as _)) {
         Ok(source) => {
             tell(Finding::ok(subject, "it starts, and takes hotplug callbacks"));
             drop(source);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::inbox::{Inbox, Message};
 use crate::hub::Hub;
@@ -63,7 +63,7 @@ impl LibusbSense {
             return;
         }
         let inbox = Arc::clone(&self.inbox);
-        let sink: Sink = Arc::new(move |report: Report| inbox.send(Message::Libusb(report, Instant::now())));
+        let sink: Sink = Arc::new(move |report: Report, at| inbox.send(Message::Libusb(report, at)));
         let (tell, result) = channel();
         let inbox = Arc::clone(&self.inbox);
         let started = threads::spawn("aw-libusb-start", move || {

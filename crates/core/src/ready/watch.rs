@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -249,7 +249,12 @@ impl Watching {
         }
         // An interrupted wait is a look too many.
         let _ = poll(&mut fds, timeout.as_ref());
+        // What is said to the desk has waited already. Where only messages have come, more are about to, and it is time for others.
+        let is_message = fds[0].revents().is_empty() && fds[1..].iter().any(|fd| !fd.revents().is_empty());
         drop(fds);
+        if is_message {
+            thread::sleep(STANDS_ASIDE);
+        }
         if self.rest.as_ref().is_some_and(Rest::has_changed) {
             self.devices.values_mut().for_each(|device| device.listening.look_again());
         }

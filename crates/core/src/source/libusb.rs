@@ -6,9 +6,10 @@
 //! inside a callback deregisters it for good, so each callback catches its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 pub use rusb::Error;
 use rusb::{Context, Device, Hotplug, HotplugBuilder, UsbContext};
@@ -27,8 +28,13 @@ pub enum Report {
     Failed(Error),
 }
 
-/// Takes reports; called on libusb's thread.
-pub type Sink = Arc<dyn Fn(Report) + Send + Sync>;
+/// Takes reports, and when they were made; called on libusb's thread.
+pub type Sink = Arc<dyn Fn(Report, Instant) + Send + Sync>;
+
+/// So long a report lies where it only confirms: by then what it is about has been told and published, by threads that would share a
+/// processor with the engine, which it wakes (docs/adr/0018).
+const STANDS_ASIDE: Duration =
+    if cfg!(target_os = "linux") { Duration::from_millis(2) } else { Duration::ZERO };
 
 /// The running source. Dropping it stops and joins its thread.
 pub struct LibusbSource {
@@ -53,29 +59,58 @@ impl LibusbSource {
         if hotplug == 0 {
             return Err("this libusb has no hotplug support".into());
         }
+        let seen = Arc::new(Seen::default());
         let registration = HotplugBuilder::new()
             .enumerate(true)
-            .register(&context, Box::new(Callbacks { sink: Arc::clone(sink) }))
+            .register(&context, Box::new(Callbacks { seen: Arc::clone(&seen) }))
             .map_err(|error| format!("libusb refuses the hotplug callback: {error}"))?;
         let stopping = Arc::new(AtomicBool::new(false));
         let thread = {
             let (context, stopping, sink) = (context.clone(), Arc::clone(&stopping), Arc::clone(sink));
-            threads::spawn("aw-libusb", move || handle_events(&context, &stopping, &sink))
+            threads::spawn("aw-libusb", move || handle_events(&context, &stopping, &seen, &sink))
                 .map_err(|error| format!("no thread for libusb: {error}"))?
         };
         Ok(Self { context, stopping, thread: Some(thread), registration: Some(registration) })
     }
 }
 
-fn handle_events(context: &Context, stopping: &AtomicBool, sink: &Sink) {
+/// What callbacks have reported and the engine has not been told of.
+#[derive(Default)]
+struct Seen(Mutex<Vec<(Report, Instant)>>);
+
+impl Seen {
+    fn push(&self, report: Report) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((report, Instant::now()));
+    }
+
+    fn take(&self) -> Vec<(Report, Instant)> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn handle_events(context: &Context, stopping: &AtomicBool, seen: &Seen, sink: &Sink) {
+    // Of devices that were present.
+    hand_on(seen, sink);
     while !stopping.load(Ordering::Acquire) {
-        match context.handle_events(None) {
+        let handled = context.handle_events(None);
+        hand_on(seen, sink);
+        match handled {
             Ok(()) | Err(rusb::Error::Interrupted) => {}
             Err(error) => {
-                sink(Report::Failed(error));
+                sink(Report::Failed(error), Instant::now());
                 return;
             }
         }
+    }
+}
+
+fn hand_on(seen: &Seen, sink: &Sink) {
+    let reports = seen.take();
+    if !reports.is_empty() {
+        thread::sleep(STANDS_ASIDE);
+    }
+    for (report, at) in reports {
+        sink(report, at);
     }
 }
 
@@ -94,12 +129,12 @@ impl Drop for LibusbSource {
 }
 
 struct Callbacks {
-    sink: Sink,
+    seen: Arc<Seen>,
 }
 
 impl Callbacks {
     fn report(&self, report: impl FnOnce() -> Report) {
-        if catch_unwind(AssertUnwindSafe(|| (self.sink)(report()))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| self.seen.push(report()))).is_err() {
             tracing::error!(source = "libusb", "callback panicked");
         }
     }

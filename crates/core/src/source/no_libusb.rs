@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::device::Address;
 
@@ -21,7 +22,7 @@ pub enum Report {
 }
 
 /// Takes reports; never called.
-pub type Sink = Arc<dyn Fn(Report) + Send + Sync>;
+pub type Sink = Arc<dyn Fn(Report, Instant) + Send + Sync>;
 
 /// There is none.
 pub enum LibusbSource {}
