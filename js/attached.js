@@ -1,81 +1,34 @@
 'use strict';
 
+const { BySignature } = require('./by-signature.js');
 const { ConnectedDevices, writing } = require('./connected-devices.js');
 
-/** More than most machines have, and looked through in less than a microsecond. */
-const FEW = 64;
+/** What is attached, by signature. Signatures are the addon's: listeners may change what is in a device's description. */
+class Attached extends BySignature {
+  /** The Map that programs see, from when one asks for it. */
+  #seen = null;
 
-/**
- * What is attached, by signature, in the order in which it has come.
- *
- * V8 gives a Map another table each time that a few devices have come and gone, and lets the old ones lie for long: a process that runs for
- * months would hold megabytes of them. So there is a Map only where somebody wants one, or has many devices. Signatures are the addon's: listeners
- * may change what is in a device's description.
- */
-class Attached {
-  #signatures = [];
-  #infos = [];
-  /** From when it is wanted. */
-  #map = null;
-
-  /** The Map that programs see. */
   asMap() {
-    if (this.#map === null) {
-      this.#map = new ConnectedDevices();
-      this.#signatures.forEach((signature, at) => writing.attach(this.#map, signature, this.#infos[at]));
-      this.#signatures = [];
-      this.#infos = [];
+    if (this.#seen === null) {
+      this.#seen = new ConnectedDevices();
+      for (const [signature, info] of this.entries()) writing.attach(this.#seen, signature, info);
     }
-    return this.#map;
+    return this.#seen;
   }
 
-  get(signature) {
-    return this.#map === null ? this.#infos[this.#signatures.indexOf(signature)] : this.#map.get(signature);
+  set(signature, info) {
+    super.set(signature, info);
+    if (this.#seen !== null) writing.attach(this.#seen, signature, info);
   }
 
-  has(signature) {
-    return this.#map === null ? this.#signatures.includes(signature) : this.#map.has(signature);
-  }
-
-  values() {
-    return this.#map === null ? [...this.#infos] : [...this.#map.values()];
-  }
-
-  /** Pairs of signature and description. */
-  entries() {
-    return this.#map === null ? this.#signatures.map((signature, at) => [signature, this.#infos[at]]) : [...this.#map];
-  }
-
-  attach(signature, info) {
-    if (this.#map === null && this.#signatures.length >= FEW) this.asMap();
-    if (this.#map !== null) {
-      writing.attach(this.#map, signature, info);
-      return;
-    }
-    const known = this.#signatures.indexOf(signature);
-    if (known !== -1) {
-      this.#infos[known] = info;
-      return;
-    }
-    this.#signatures.push(signature);
-    this.#infos.push(info);
-  }
-
-  detach(signature) {
-    if (this.#map !== null) {
-      writing.detach(this.#map, signature);
-      return;
-    }
-    const known = this.#signatures.indexOf(signature);
-    if (known === -1) return;
-    this.#signatures.splice(known, 1);
-    this.#infos.splice(known, 1);
+  delete(signature) {
+    if (this.#seen !== null) writing.detach(this.#seen, signature);
+    return super.delete(signature);
   }
 
   clear() {
-    if (this.#map !== null) writing.clear(this.#map);
-    this.#signatures = [];
-    this.#infos = [];
+    if (this.#seen !== null) writing.clear(this.#seen);
+    super.clear();
   }
 }
 

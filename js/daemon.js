@@ -6,6 +6,7 @@ const { configurationJson, warn } = require('./config.js');
 const { noticeOf } = require('./arguments.js');
 const { Attached } = require('./attached.js');
 const { Audience } = require('./audience.js');
+const { BySignature } = require('./by-signature.js');
 const { malformed } = require('./device-values.js');
 const { Dispatch } = require('./dispatch.js');
 const { EventStream } = require('./event-stream.js');
@@ -49,7 +50,7 @@ class USBDaemon extends EventEmitter {
   /** Who is told in each run. */
   #dispatches = new Audience();
   /** How far each device is of which that has been told, by signature. */
-  #ready = new Map();
+  #ready = new BySignature();
   /** Names of the event of this run with the largest number of its series. */
   #lastTold = NOTHING;
   /** What the last call of start or stop asked for, and its promise. */
@@ -156,7 +157,7 @@ class USBDaemon extends EventEmitter {
     if (!this.#config.ready.enabled) throw coded('ERR_USB_SOURCE', 'nothing looks when a device may be used: ready.enabled is false');
     if (process.platform !== 'linux') throw coded('ERR_USB_SOURCE', 'nothing says on this system when a device may be used: Linux does');
     if (this.#run === null) throw notRunning();
-    const told = this.#present(this.#run).length > 0 ? [...this.#ready.values()] : [];
+    const told = this.#present(this.#run).length > 0 ? this.#ready.values() : [];
     return waitForReady(this.#run, told, matches, { signal, timeout });
   }
 
@@ -310,7 +311,7 @@ class USBDaemon extends EventEmitter {
     }
   }
 
-  /** Handles a batch of notices as the addon gives it: an empty text where there is no run. */
+  /** Handles notices as the addon gives them: an empty text where it has called with each, or there is no run. */
   #pump(text = this.#native.take()) {
     if (text === '') return;
     const { more, notices } = JSON.parse(text);
@@ -335,19 +336,19 @@ class USBDaemon extends EventEmitter {
   #handle(notice) {
     switch (notice.type) {
       case 'attach':
-        this.#attached.attach(notice.info.signature, notice.info);
+        this.#attached.set(notice.info.signature, notice.info);
         this.#tellTransition('attach', notice.info);
         break;
       case 'left': {
         const { signature, changes } = notice;
         const info = leaving(this.#attached.get(signature), signature, changes);
-        this.#attached.detach(signature);
+        this.#attached.delete(signature);
         this.#tellTransition('detach', info);
         break;
       }
       // Of one that this process has not told of before.
       case 'detach':
-        this.#attached.detach(notice.info.signature);
+        this.#attached.delete(notice.info.signature);
         this.#tellTransition('detach', notice.info);
         break;
       case 'injected':

@@ -1,6 +1,7 @@
 'use strict';
 
 const { readArgument } = require('./argument-reading.js');
+const { BySignature } = require('./by-signature.js');
 const { badArgument, coded, reasonOf } = require('./failure.js');
 const { manifestMatch } = require('./match.js');
 const { shown } = require('./device-values.js');
@@ -15,8 +16,8 @@ class Dispatch {
   #fail;
   #readyOf;
   #leave;
-  /** Signatures of the devices of which onAttach has been told. */
-  #told = new Set();
+  /** Devices of which onAttach has been told. */
+  #told = new BySignature();
   /** Devices that were there by signature, and of which onAttach is still to be told. */
   #present;
   #isOver = false;
@@ -81,7 +82,7 @@ class Dispatch {
   #attach(signature, device) {
     // Somebody who asks from within a listener finds the device present and is told of it as well.
     if (this.#isOver || this.#told.has(signature) || !this.#isMeant(device)) return;
-    this.#told.add(signature);
+    this.#told.set(signature, true);
     this.#call('onAttach', device);
   }
 

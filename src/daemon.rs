@@ -154,10 +154,11 @@ impl NativeDaemon {
         Ok(())
     }
 
-    /// The next notices as JSON: `{ more, notices }`. Until `more` is false there is no further wake-up.
+    /// Hands over the next notices as a wake-up would, where that is by calls; else gives them as JSON: `{ more, notices }`. Until `more` is
+    /// false there is no further wake-up.
     #[napi(catch_unwind)]
     pub fn take(&self) -> Result<String> {
-        self.outlet.take()
+        if self.handing.give() { Ok(String::new()) } else { self.outlet.take() }
     }
 
     /// Whether acknowledgements by Redis should be among the notices.

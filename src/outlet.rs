@@ -54,14 +54,9 @@ impl Outlet {
         Ok(self.next(Wire::all)?.unwrap_or_default())
     }
 
-    /// The same, as the arguments of one call for each. Where more waits, there is a further wake-up.
+    /// The same, as the arguments of one call for each.
     pub(crate) fn each(&self) -> Result<Vec<Handed>> {
-        let each = |wire: &mut Wire, notices: &[Notice], more| Ok((wire.each(notices)?, more));
-        let (handed, more) = self.next(each)?.unwrap_or_default();
-        if more && let Some(run) = &*self.run() {
-            run.delivery.wake();
-        }
-        Ok(handed)
+        Ok(self.next(Wire::each)?.unwrap_or_default())
     }
 
     fn next<Given>(

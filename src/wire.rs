@@ -38,8 +38,12 @@ struct Changes {
 
 impl Wire {
     /// What JavaScript is called with, once for each.
-    pub(crate) fn each(&mut self, notices: &[Notice]) -> serde_json::Result<Vec<Handed>> {
-        notices.iter().map(|notice| self.hand(notice)).collect()
+    pub(crate) fn each(&mut self, notices: &[Notice], more: bool) -> serde_json::Result<Vec<Handed>> {
+        let mut each: Vec<_> = notices.iter().map(|notice| self.hand(notice)).collect::<Result<_, _>>()?;
+        if more {
+            each.push(Handed::Text(self.write(&[], more)?));
+        }
+        Ok(each)
     }
 
     /// What JavaScript is called with once for all: an event that comes alone is not worth a text.

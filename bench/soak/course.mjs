@@ -105,6 +105,8 @@ async function published(server, events) {
 }
 
 async function addedToStream(server) {
+  // There is no stream before its first entry.
+  if ((await server.client.xlen('aw:hotplug')) === 0) return 0;
   const info = await server.client.xinfo('STREAM', 'aw:hotplug');
   return Number(info[info.indexOf('entries-added') + 1]);
 }

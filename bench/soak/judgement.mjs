@@ -8,7 +8,7 @@ const MB = 1024 * KB;
 /** `aw-engine` threads that there are at most (docs/ARCHITECTURE.md): a leader, and those that wait for drivers. */
 const ENGINE_THREADS = 17;
 
-/** The median of one series over samples from one number of pairs to another: one moment in which V8 had just collected does not decide. */
+/** The median of one series over the samples from one number of pairs to another, of which there is one where the process itself is asked. */
 function level(samples, series, from, to) {
   const values = samples.filter((sample) => sample.pairs >= from && sample.pairs <= to && sample[series] !== undefined).map((sample) => sample[series]);
   return values.length > 0 ? median(values) : NaN;

@@ -20,7 +20,7 @@ const leaks = {
   heap: (event) => leaked.push(event),
   external: () => heard.attach % 100 === 0 && leaked.push(Buffer.alloc(4_096, 1)),
   descriptors: () => heard.attach % 100 === 0 && openSync('/dev/null'),
-  timers: () => heard.attach % 100 === 0 && setInterval(() => {}, 0x7fffffff).unref(),
+  timers: () => heard.attach % 100 === 0 && setInterval(() => {}, 0x7fffffff),
 };
 const leak = leaks[options.leak] ?? (() => {});
 

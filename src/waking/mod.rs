@@ -38,6 +38,17 @@ pub(crate) struct Handing {
     on_loop: Option<on_loop::OnLoop>,
 }
 
+impl Handing {
+    /// Calls with what waits, on the event loop's thread. False where what waits is not given by calls.
+    pub(crate) fn give(&self) -> bool {
+        #[cfg(unix)]
+        if let Some(on_loop) = &self.on_loop {
+            return on_loop.give();
+        }
+        false
+    }
+}
+
 #[cfg(unix)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "nothing there is worth a visit"))]
 impl Handing {

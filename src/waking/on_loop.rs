@@ -89,6 +89,15 @@ impl OnLoop {
         woken.visits.replace(visits);
     }
 
+    /// Gives what waits, as if it had been woken. False where it can be woken no more.
+    pub(super) fn give(&self) -> bool {
+        let woken = self.0.upgrade();
+        if let Some(woken) = &woken {
+            woken.called.call();
+        }
+        woken.is_some()
+    }
+
     /// Looks in no more.
     pub(super) fn withdraw(&self) {
         if let Some(woken) = self.0.upgrade() {

@@ -115,11 +115,6 @@ impl Delivery {
         }
     }
 
-    /// Wakes the subscriber, who has left some for later.
-    pub fn wake(&self) {
-        (self.wake)();
-    }
-
     /// Does `work` on the subscriber's own thread, which is awake then. True where there is something to be taken after that.
     pub fn while_awake(&self, work: impl FnOnce()) -> bool {
         let before = std::mem::replace(&mut self.lock().awake, true);

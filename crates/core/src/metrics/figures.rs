@@ -83,7 +83,7 @@ impl Figures {
         }
     }
 
-    /// Whoever was to witness it has, as a rule, by the time it is stored: the kernel's uevents are looked at before libusb's.
+    /// Whoever has made the engine look has witnessed it by now. On Linux libusb's word lies for 2 ms: where uevents are heard it is not waited for.
     fn stored(&self, event: &Event) {
         if let Some(source) = event.journey.first_witness() {
             self.first.count(source);

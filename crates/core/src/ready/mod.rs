@@ -3,7 +3,8 @@
 //!
 //! Nothing is opened, and no time is guessed where somebody tells: the kernel says when it has offered the interfaces to drivers (the device's own
 //! `bind`), and udev repeats the number of each uevent once it has finished with it. sysfs and udev's database say what there is then. Where neither
-//! can be heard, nothing new for 100 ms, or for a second, has to do instead. What the engine says, and what is heard, lies for 2 ms first, while it is told and published.
+//! can be heard, nothing new for 100 ms, or for a second, has to do instead. What the engine says, and what is heard, lies for 2 ms first,
+//! while the event is told and published.
 
 #[cfg(target_os = "linux")]
 mod awaited;

@@ -21,13 +21,10 @@ use super::watched::{Watched, devpath, folder, is_same};
 use super::{Awaited, News, ReadyConfig, Tell};
 use crate::error::{Code, Error};
 use crate::platform::thread::stand_back;
-use crate::threads;
+use crate::threads::{self, STANDS_ASIDE};
 
 pub(super) const RUN_UDEV: &str = "/run/udev";
 pub(super) const DEV: &str = "/dev";
-/// How long news of a device may wait. By then its event has been told and published: to wake this thread meanwhile costs whoever does, and it
-/// runs where those who do that would.
-const STANDS_ASIDE: Duration = Duration::from_millis(2);
 
 /// The engine's side: dropped, it ends the thread and joins it.
 pub struct ReadyWatch {

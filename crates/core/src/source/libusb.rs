@@ -7,15 +7,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use rusb::Error;
 use rusb::{Context, Device, Hotplug, HotplugBuilder, UsbContext};
 
 use crate::device::Address;
-use crate::threads;
+use crate::threads::{self, STANDS_ASIDE};
 
 /// What libusb reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +30,6 @@ pub enum Report {
 
 /// Takes reports, and when they were made; called on libusb's thread.
 pub type Sink = Arc<dyn Fn(Report, Instant) + Send + Sync>;
-
-/// So long a report lies where it only confirms: by then what it is about has been told and published, by threads that would share a
-/// processor with the engine, which it wakes (docs/adr/0018).
-const STANDS_ASIDE: Duration =
-    if cfg!(target_os = "linux") { Duration::from_millis(2) } else { Duration::ZERO };
 
 /// The running source. Dropping it stops and joins its thread.
 pub struct LibusbSource {
@@ -80,37 +75,44 @@ struct Seen(Mutex<Vec<(Report, Instant)>>);
 
 impl Seen {
     fn push(&self, report: Report) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((report, Instant::now()));
+        self.lock().push((report, Instant::now()));
     }
 
-    fn take(&self) -> Vec<(Report, Instant)> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// How long what is there may lie yet. None where there is nothing.
+    fn patience(&self) -> Option<Duration> {
+        // Elsewhere than on Linux nobody else might have seen it.
+        let patience = if cfg!(target_os = "linux") { STANDS_ASIDE } else { Duration::ZERO };
+        self.lock().first().map(|(_, at)| patience.saturating_sub(at.elapsed()))
+    }
+
+    fn hand_on(&self, sink: &Sink) {
+        let reports = std::mem::take(&mut *self.lock());
+        for (report, at) in reports {
+            sink(report, at);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Report, Instant)>> {
+        // Nothing under this lock panics.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn handle_events(context: &Context, stopping: &AtomicBool, seen: &Seen, sink: &Sink) {
-    // Of devices that were present.
-    hand_on(seen, sink);
     while !stopping.load(Ordering::Acquire) {
-        let handled = context.handle_events(None);
-        hand_on(seen, sink);
-        match handled {
+        let patience = seen.patience();
+        if patience.is_some_and(|patience| patience.is_zero()) {
+            seen.hand_on(sink);
+            continue;
+        }
+        match context.handle_events(patience) {
             Ok(()) | Err(rusb::Error::Interrupted) => {}
             Err(error) => {
+                seen.hand_on(sink);
                 sink(Report::Failed(error), Instant::now());
                 return;
             }
         }
-    }
-}
-
-fn hand_on(seen: &Seen, sink: &Sink) {
-    let reports = seen.take();
-    if !reports.is_empty() {
-        thread::sleep(STANDS_ASIDE);
-    }
-    for (report, at) in reports {
-        sink(report, at);
     }
 }
 
@@ -151,5 +153,37 @@ impl Hotplug<Context> for Callbacks {
 
     fn device_left(&mut self, device: Device<Context>) {
         self.report(|| Report::Left(address(&device)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_seen_lies_for_a_while_and_is_handed_on_in_its_order_with_its_times() {
+        let seen = Seen::default();
+        assert_eq!(seen.patience(), None);
+        let before = Instant::now();
+        let (came, left) = (Address { bus: 1, device: 2 }, Address { bus: 1, device: 3 });
+        seen.push(Report::Arrived(came));
+        seen.push(Report::Left(left));
+        let handed = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&handed);
+        let sink: Sink = Arc::new(move |report, at| told.lock().expect("no panic").push((report, at)));
+        // However long the machine takes: as much as it lies for has passed once it need lie no longer.
+        while seen.patience().is_some_and(|patience| !patience.is_zero()) {}
+        if cfg!(target_os = "linux") {
+            assert!(before.elapsed() >= STANDS_ASIDE);
+        }
+        let due = Instant::now();
+        seen.hand_on(&sink);
+        assert_eq!(seen.patience(), None);
+        let handed = handed.lock().expect("no panic");
+        assert_eq!(
+            handed.iter().map(|(report, _)| *report).collect::<Vec<_>>(),
+            [Report::Arrived(came), Report::Left(left)]
+        );
+        assert!(handed.iter().all(|(_, at)| *at >= before && *at <= due));
     }
 }
