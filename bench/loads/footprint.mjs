@@ -38,10 +38,10 @@ async function rssOf(pid) {
 }
 
 /** Wake-ups and RSS of all at the same time, each its own process. */
-async function idle(bed, subjects, { seconds, restMs = 3_000 }) {
+async function idle(bed, subjects, { seconds, restMs = 12_000 }) {
   const started = {};
   for (const [name, start] of Object.entries(subjects)) started[name] = await start(bed);
-  // What a start leaves to be done later is no idling.
+  // What a start leaves to be done later is no idling: that of readiness is over after ready.timeout_ms, which is 10 s.
   await pause(restMs);
   const all = (measure) => Promise.all(Object.entries(started).map(async ([name, { pid }]) => [name, await measure(pid)]));
   const before = Object.fromEntries(await all(switchesOf));
