@@ -1,8 +1,9 @@
 // The ways over which an event comes to JavaScript: as values, as text, out of the store. It is the same object each time.
 
+import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
-import { openDaemon } from './daemon.mjs';
+import { openDaemon, packageRoot } from './daemon.mjs';
 import { startRedis } from './redis-server.mjs';
 
 const mouse = {
@@ -90,6 +91,23 @@ it('of many that come at once, no more than 256 keep timers and others waiting',
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
   await daemon.heard.waitFor('device:attach', { count: 1_000 });
   expect(Math.max(...inTurn.filter(Boolean))).toBeLessThanOrEqual(256);
+});
+
+it('what more waits holds a process that nothing else does, until it is told', () => {
+  const program = `
+    const USBDaemon = require(${JSON.stringify(packageRoot)});
+    const daemon = new USBDaemon({ sources: ['simulated'], redis: false, monitoring: { enabled: false }, performance: { max_events_per_second: 0 } });
+    let told = 0;
+    daemon.on('device:attach', () => (told += 1));
+    process.on('exit', () => console.log(told));
+    daemon.start().then(() => {
+      daemon.unref();
+      for (let at = 0; at < 1_000; at += 1) daemon.simulateAttach({ name: (201 + Math.floor(at / 100)) + '-' + (1 + (at % 100)), productId: at });
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+      // One more turn of the event loop, in which the first of them come.
+      setTimeout(() => {}, 1);
+    });`;
+  expect(execFileSync(process.execPath, ['-e', program], { encoding: 'utf8' })).toBe('1000\n');
 });
 
 it('a program tells of a device that was not there, then of one that comes and goes', async () => {

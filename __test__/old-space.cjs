@@ -21,6 +21,7 @@ async function main() {
     daemon.simulateAttach({ name: '200-1' });
     daemon.simulateDetach('200-1');
   };
+  daemon.dispatch(() => true, { onAttach() {} });
   // A device that stays for long: what the daemon has it in gets old.
   daemon.once('device:attach', () => globalThis.gc());
   daemon.on('device:detach', () => {

@@ -9,8 +9,6 @@ const opentelemetry = require('./opentelemetry.js');
 
 /** How often it is said that the host gets less than there is, in ms. */
 const BETWEEN_WARNINGS = 60_000;
-/** So long a trace lies, in ms: by then every source that has seen the event has said so, and nobody waits for it. */
-const LIES = 10;
 
 let current = null;
 
@@ -24,7 +22,7 @@ class TelemetryOfThread {
   constructor(variables, earlier) {
     const self = new WeakRef(this);
     // Asked now: an SDK that is registered later gets the next call's.
-    const relay = opentelemetry.hasTracer() ? () => setTimeout(() => self.deref()?.#pump(), LIES).unref() : undefined;
+    const relay = opentelemetry.hasTracer() ? () => self.deref()?.#pump() : undefined;
     const meter = opentelemetry.meter();
     this.#native = new NativeTelemetry(variables, relay, meter !== null, earlier?.native);
     if (meter !== null && this.#native.leavesFigures()) {

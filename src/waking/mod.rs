@@ -40,6 +40,7 @@ pub(crate) struct Handing {
 
 impl Handing {
     /// Calls with what waits, on the event loop's thread. False where what waits is not given by calls.
+    #[cfg_attr(not(unix), expect(clippy::unused_self, reason = "there is nothing to call by"))]
     pub(crate) fn give(&self) -> bool {
         #[cfg(unix)]
         if let Some(on_loop) = &self.on_loop {
