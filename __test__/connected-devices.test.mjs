@@ -1,12 +1,10 @@
 // What a daemon says of itself and of what is connected, without an event.
 
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { inspect, promisify } from 'node:util';
+import { inspect } from 'node:util';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openDaemon, packageRoot, USBDaemon } from './daemon.mjs';
-
-const run = promisify(execFile);
+import { runToEnd } from './run-to-end.mjs';
 
 const QUIET = { sources: ['simulated'], redis: false, monitoring: { enabled: false } };
 
@@ -113,7 +111,8 @@ describe('what is connected', () => {
   });
 
   it('leaves nothing behind that lies in V8 for long, however often it changes', async () => {
-    const { stdout } = await run(process.execPath, ['--expose-gc', join(import.meta.dirname, 'old-space.cjs'), packageRoot]);
+    const { status, stdout, stderr } = await runToEnd(packageRoot, process.env, process.execPath, '--expose-gc', join(import.meta.dirname, 'old-space.cjs'), packageRoot);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     // A table of a Map's for each pair were 1.2 MB.
     expect(Number(stdout)).toBeLessThan(500_000);
   });

@@ -1,10 +1,10 @@
 // The ways over which an event comes to JavaScript: as values, as text, out of the store. It is the same object each time.
 
-import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it, onTestFinished } from 'vitest';
 import { openDaemon, packageRoot } from './daemon.mjs';
 import { startRedis } from './redis-server.mjs';
+import { runToEnd } from './run-to-end.mjs';
 
 const mouse = {
   name: '200-1.2',
@@ -93,7 +93,7 @@ it('of many that come at once, no more than 256 keep timers and others waiting',
   expect(Math.max(...inTurn.filter(Boolean))).toBeLessThanOrEqual(256);
 });
 
-it('what more waits holds a process that nothing else does, until it is told', () => {
+it('what more waits holds a process that nothing else does, until it is told', async () => {
   const program = `
     const USBDaemon = require(${JSON.stringify(packageRoot)});
     const daemon = new USBDaemon({ sources: ['simulated'], redis: false, monitoring: { enabled: false }, performance: { max_events_per_second: 0 } });
@@ -107,7 +107,7 @@ it('what more waits holds a process that nothing else does, until it is told', (
       // One more turn of the event loop, in which the first of them come.
       setTimeout(() => {}, 1);
     });`;
-  expect(execFileSync(process.execPath, ['-e', program], { encoding: 'utf8' })).toBe('1000\n');
+  expect(await runToEnd(packageRoot, process.env, process.execPath, '-e', program)).toEqual({ status: 0, stdout: '1000\n', stderr: '' });
 });
 
 it('a program tells of a device that was not there, then of one that comes and goes', async () => {

@@ -14,10 +14,6 @@ class BySignature {
   #values = [];
   #map = null;
 
-  get size() {
-    return this.#map === null ? this.#signatures.length : this.#map.size;
-  }
-
   get(signature) {
     return this.#map === null ? this.#values[this.#signatures.indexOf(signature)] : this.#map.get(signature);
   }

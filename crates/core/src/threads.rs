@@ -7,8 +7,8 @@ use std::time::Duration;
 use tracing::Dispatch;
 use tracing::dispatcher::{get_default, with_default};
 
-/// So long whatever only confirms, or is not waited for, lies before a thread is woken for it or goes on with it. By then the event that it is about has
-/// been told and published, by threads that would have to share a processor with that one.
+/// So long whatever only confirms, or is not waited for, lies before a thread is woken for it or goes on with it. By then the event that
+/// it is about has been told and published, by threads that would have to share a processor with that one.
 pub(crate) const STANDS_ASIDE: Duration = Duration::from_millis(2);
 
 /// Who hears the lines that the calling thread logs.
