@@ -47,7 +47,7 @@ export class Watched {
 
   /**
    * What it takes now, in bytes and numbers, seen from outside. Where it `asks` as well, also what the process itself knows: of the heap both what
-   * it holds and what remains when garbage has been collected, which comes last.
+   * it holds and what remains when garbage has been collected, which comes after all that is seen from outside.
    */
   async sample({ asks = false } = {}) {
     const proc = await this.#fromOutside();
