@@ -3,8 +3,7 @@
 //! The directory is opened once and every file is read through it, so that all of them are of the same device even if
 //! another one takes its name meanwhile. At `add` all of them are there already.
 //!
-//! In two steps, because the kernel answers for descriptors and speed at once, but for a string only once it has the
-//! device's lock, and that is held while drivers probe: from the `add` on, for as long as the slowest of them takes.
+//! Strings come later: they may have to be waited for.
 
 use std::os::fd::OwnedFd;
 use std::sync::PoisonError;
@@ -12,6 +11,7 @@ use std::sync::PoisonError;
 use rustix::fs::{CWD, fstat, readlinkat};
 
 use super::attribute::{address, number, open_directory, read_file, text};
+use super::strings::StringsToRead;
 use super::{Sysfs, inode};
 use crate::device::{
     Address, Configurations, Device, DeviceDescriptor, Functions, Platform, PortPath, Store, configurations,
@@ -27,40 +27,6 @@ const FIRST_WITH_STORE: u16 = 0x0201;
 
 /// A device of which all is known that needs no waiting.
 pub(crate) type Description = platform::Description<StringsToRead>;
-
-/// A device whose strings are still to be read.
-#[derive(Debug)]
-pub struct StringsToRead {
-    device: Device,
-    directory: OwnedFd,
-}
-
-impl StringsToRead {
-    /// The device with nothing known of its strings: a partial one.
-    pub fn without(&self) -> Device {
-        Device { partial: true, ..self.device.clone() }
-    }
-
-    /// Reads the strings. Waits for as long as the kernel holds the device's lock.
-    pub fn read(self) -> Device {
-        let Self { mut device, directory } = self;
-        let descriptor = &device.descriptor;
-        let string = |index: u8, file: &str| if index == 0 { None } else { text(&directory, file) };
-        device.manufacturer = string(descriptor.i_manufacturer, "manufacturer");
-        device.product = string(descriptor.i_product, "product");
-        device.serial_number = string(descriptor.i_serial_number, "serial");
-        // The kernel may have failed to get a string that the device claims to have, and shows no file for it then.
-        // Where the whole directory has gone, what is missing is only unknown.
-        let strings = [
-            (descriptor.i_manufacturer, &device.manufacturer),
-            (descriptor.i_product, &device.product),
-            (descriptor.i_serial_number, &device.serial_number),
-        ];
-        let missing = strings.iter().any(|(index, string)| *index != 0 && string.is_none());
-        device.partial = missing && address(&directory).is_none();
-        device
-    }
-}
 
 impl Sysfs {
     /// Describes the device that a uevent named, from sysfs if it is still there, else from the uevent alone.
@@ -121,7 +87,7 @@ impl Sysfs {
             partial: false,
         };
         Some(if has_strings {
-            Description::WithoutStrings(StringsToRead { device, directory })
+            Description::WithoutStrings(StringsToRead::new(device, directory))
         } else {
             Description::Whole(device)
         })
@@ -258,24 +224,6 @@ mod tests {
         assert_eq!((device.descriptor.id_vendor, device.descriptor.bcd_device), (0x046d, 0x7200));
         assert!(sysfs.describe_name("1-4.2", Address { bus: 1, device: 6 }).is_none());
         assert!(sysfs.describe_name("1-9", Address { bus: 1, device: 5 }).is_none());
-    }
-
-    #[test]
-    fn a_string_is_unknown_where_the_device_has_gone_and_absent_where_the_kernel_has_none() {
-        for (device_stays, partial) in [(true, false), (false, true)] {
-            let (tree, sysfs) = Tree::with(&format!("strings-{device_stays}"), b"x\n");
-            let Description::WithoutStrings(strings) = sysfs.describe_uevent(&Tree::uevent(5)) else {
-                panic!("it has strings")
-            };
-            let directory = tree.directory();
-            fs::remove_file(directory.join("product")).expect("removed");
-            if !device_stays {
-                fs::remove_dir_all(&directory).expect("removed");
-            }
-            assert!(strings.without().partial);
-            let device = strings.read();
-            assert_eq!((device.product, device.partial), (None, partial), "device stays: {device_stays}");
-        }
     }
 
     #[test]

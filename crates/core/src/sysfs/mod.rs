@@ -6,6 +6,7 @@ mod folder;
 mod hardware;
 mod interfaces;
 mod scan;
+mod strings;
 #[cfg(test)]
 pub(crate) mod test_tree;
 
@@ -13,9 +14,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-pub(crate) use describe::{Description, StringsToRead};
+pub(crate) use describe::Description;
 pub(crate) use folder::{attribute, hex, inode, link_name, number};
 pub(crate) use interfaces::{Interface, interfaces};
+pub(crate) use strings::StringsToRead;
 
 /// A mounted sysfs.
 #[derive(Clone, Debug)]
