@@ -16,21 +16,25 @@ const SLOW = {
 describe('a device that its driver is slow to take', () => {
   let bed;
   let observer;
+  let reader;
   let slow;
   let quick;
   let uevents;
-  const attachOf = ({ busnum, devnum }) =>
-    observer.waitFor(({ event, value }) => event === 'device:attach' && addressOf(value) === `${busnum}:${devnum}`, 'attach');
+  const attachOf = ({ busnum, devnum }, by = observer) =>
+    by.waitFor(({ event, value }) => event === 'device:attach' && addressOf(value) === `${busnum}:${devnum}`, 'attach');
   const uevent = (action, { devpath }) => uevents.find((entry) => entry.action === action && entry.devpath === devpath);
 
   beforeAll(async () => {
     bed = await openQemuBed();
     await bed.loadModule('usb_8dev');
-    observer = await observe(bed, { config: { redis: false, monitoring: { enabled: false } }, user: 'nobody' });
+    const config = { redis: false, monitoring: { enabled: false } };
+    observer = await observe(bed, { config, user: 'nobody' });
+    // Root may read the kernel's log.
+    reader = await observe(bed, { config });
     // Brings vhci's controllers in before the daemon starts.
     const first = await bed.plugSynthetic({});
     await bed.settle(first, 'bind');
-    await observer.ask('start');
+    await Promise.all([observer.ask('start'), reader.ask('start')]);
     slow = await bed.plugSynthetic(SLOW);
     await vi.waitUntil(() => bed.ledger().some(({ action, product }) => action === 'add' && product.startsWith('483/1234/')), { timeout: 10_000, interval: 5 });
     quick = await bed.plug({ kind: 'keyboard', controller: 0, port: '1', serial: 'QUICK' });
@@ -50,5 +54,17 @@ describe('a device that its driver is slow to take', () => {
   it('is announced while it is still being probed', async () => {
     const { monotonic_ns } = await attachOf(slow);
     expect(Number(monotonic_ns)).toBeLessThan(Number(uevent('bind', slow).monotonic_ns));
+  });
+
+  it('is told with its strings at once to whoever may read the kernel\'s log, and to nobody else', async () => {
+    const [manufacturer, product, serialNumber] = SLOW.strings;
+    const known = { manufacturer, product, serialNumber };
+    const whole = await attachOf(slow, reader);
+    expect(whole.value).toMatchObject({ partial: false, ...known });
+    const without = await attachOf(slow);
+    expect(without.value).toMatchObject({ partial: true });
+    expect(without.value).not.toMatchObject(known);
+    // Half a second later, which is what a driver is waited for.
+    expect(Number(whole.monotonic_ns)).toBeLessThan(Number(without.monotonic_ns));
   });
 });

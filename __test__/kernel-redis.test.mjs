@@ -108,8 +108,8 @@ const readSysfs = `
   }
   console.log(JSON.stringify(found));`;
 
-for (const udev of [true, false]) {
-  describe(`the stream of a real kernel ${udev ? 'with' : 'without'} udevd`, () => {
+for (const { udev, user } of [{ udev: true, user: 'nobody' }, { udev: false }]) {
+  describe(`the stream of a real kernel ${udev ? 'with' : 'without'} udevd, of ${user ?? 'root, who may read the kernel\'s log'}`, () => {
     let bed;
     let redis;
     let observer;
@@ -130,7 +130,7 @@ for (const udev of [true, false]) {
       presentAtStart = await presentInSysfs(bed);
 
       const config = { redis: { host: '127.0.0.1', port: redis.port }, monitoring: { enabled: false } };
-      observer = await observe(bed, { config, user: 'nobody', published: true });
+      observer = await observe(bed, { config, user, published: true });
       await observer.ask('start');
       // A database of its own: each program numbers its own series.
       command = bed.spawn([process.execPath, cli, '--no-http'], { user: 'nobody', env: { REDIS_DB: '1', NO_COLOR: '1' } });

@@ -34,8 +34,11 @@ export type USBSourceName = 'netlink' | 'libusb' | 'snapshot' | 'simulated';
 
 /** Each source's switch; one that is absent is on, but for `simulated`. */
 export interface USBSourceSwitches {
-  /** The kernel's uevents, which only Linux has. `receive_buffer` in bytes; as large as allowed where absent. */
-  netlink?: boolean | { receive_buffer?: number };
+  /**
+   * The kernel's uevents, which only Linux has. `receive_buffer` in bytes; as large as allowed where absent. `kernel_log` (true by default): a device's
+   * strings are read from the kernel's log, where this process may read that, since sysfs keeps them back until drivers have been asked.
+   */
+  netlink?: boolean | { receive_buffer?: number; kernel_log?: boolean };
   /** libusb's hotplug callbacks; not on Windows. */
   libusb?: boolean;
   /** Comparison with sysfs; on macOS and Windows with what the system lists, which decides there. */

@@ -196,6 +196,7 @@ impl Daemon {
                 libusb: config.sources.libusb,
             },
             snapshot: config.sources.snapshot,
+            kernel_log: config.hears_uevents() && config.sources.kernel_log,
             patience: Duration::from_millis(config.performance.debounce_ms.into()),
             filters,
             spool,

@@ -30,6 +30,8 @@ mod host;
 mod http;
 mod hub;
 mod journey;
+#[cfg(target_os = "linux")]
+mod kernel_log;
 mod log;
 mod metrics;
 mod notice;

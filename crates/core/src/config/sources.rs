@@ -19,6 +19,8 @@ pub struct SourcesConfig {
     pub netlink: bool,
     /// Receive buffer of the uevent socket in bytes; as large as allowed where absent.
     pub receive_buffer: Option<usize>,
+    /// The kernel's log, where it may be read, for strings that sysfs keeps back.
+    pub kernel_log: bool,
     /// libusb hotplug.
     pub libusb: bool,
     /// Comparison with sysfs.
@@ -29,7 +31,14 @@ pub struct SourcesConfig {
 
 impl Default for SourcesConfig {
     fn default() -> Self {
-        Self { netlink: true, receive_buffer: None, libusb: true, snapshot: true, simulated: false }
+        Self {
+            netlink: true,
+            receive_buffer: None,
+            kernel_log: true,
+            libusb: true,
+            snapshot: true,
+            simulated: false,
+        }
     }
 }
 
@@ -44,28 +53,33 @@ struct SourceSwitches {
 
 impl Default for SourceSwitches {
     fn default() -> Self {
-        let NetlinkOptions { receive_buffer } = NetlinkOptions::default();
         let SourcesConfig { libusb, snapshot, simulated, .. } = SourcesConfig::default();
-        Self {
-            netlink: NetlinkSetting::Options(NetlinkOptions { receive_buffer }),
-            libusb,
-            snapshot,
-            simulated,
-        }
+        Self { netlink: NetlinkSetting::Options(NetlinkOptions::default()), libusb, snapshot, simulated }
     }
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "netlink: expected true, false or { receive_buffer: <bytes> }")]
+#[serde(
+    untagged,
+    expecting = "netlink: expected true, false or { receive_buffer: <bytes>, kernel_log: true|false }"
+)]
 enum NetlinkSetting {
     Switch(bool),
     Options(NetlinkOptions),
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct NetlinkOptions {
     receive_buffer: Option<usize>,
+    kernel_log: bool,
+}
+
+impl Default for NetlinkOptions {
+    fn default() -> Self {
+        let SourcesConfig { receive_buffer, kernel_log, .. } = SourcesConfig::default();
+        Self { receive_buffer, kernel_log }
+    }
 }
 
 impl<'de> Deserialize<'de> for SourcesConfig {
@@ -76,13 +90,14 @@ impl<'de> Deserialize<'de> for SourcesConfig {
             return Self::from_names(&names).map_err(D::Error::custom);
         }
         let switches: SourceSwitches = serde_json::from_value(value).map_err(D::Error::custom)?;
-        let (netlink, receive_buffer) = match switches.netlink {
-            NetlinkSetting::Switch(netlink) => (netlink, None),
-            NetlinkSetting::Options(options) => (true, options.receive_buffer),
+        let (netlink, NetlinkOptions { receive_buffer, kernel_log }) = match switches.netlink {
+            NetlinkSetting::Switch(netlink) => (netlink, NetlinkOptions::default()),
+            NetlinkSetting::Options(options) => (true, options),
         };
         Ok(Self {
             netlink,
             receive_buffer,
+            kernel_log,
             libusb: switches.libusb,
             snapshot: switches.snapshot,
             simulated: switches.simulated,
@@ -93,7 +108,7 @@ impl<'de> Deserialize<'de> for SourcesConfig {
 impl SourcesConfig {
     fn from_names(names: &[String]) -> Result<Self, String> {
         let mut sources =
-            Self { netlink: false, receive_buffer: None, libusb: false, snapshot: false, simulated: false };
+            Self { netlink: false, libusb: false, snapshot: false, simulated: false, ..Self::default() };
         for source in names {
             match source.as_str() {
                 name::NETLINK => sources.netlink = true,
@@ -114,11 +129,17 @@ impl SourcesConfig {
 impl Serialize for SourcesConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        match self.receive_buffer {
-            Some(bytes) if self.netlink => {
-                map.serialize_entry(name::NETLINK, &serde_json::json!({ "receive_buffer": bytes }))?;
-            }
-            _ => map.serialize_entry(name::NETLINK, &self.netlink)?,
+        let mut options = serde_json::Map::new();
+        if let Some(bytes) = self.receive_buffer {
+            options.insert("receive_buffer".into(), bytes.into());
+        }
+        if !self.kernel_log {
+            options.insert("kernel_log".into(), false.into());
+        }
+        if self.netlink && !options.is_empty() {
+            map.serialize_entry(name::NETLINK, &options)?;
+        } else {
+            map.serialize_entry(name::NETLINK, &self.netlink)?;
         }
         map.serialize_entry(name::LIBUSB, &self.libusb)?;
         map.serialize_entry(name::SNAPSHOT, &self.snapshot)?;
@@ -159,6 +180,13 @@ impl JsonSchema for SourcesConfig {
                                             "type": ["integer", "null"],
                                             "minimum": 1,
                                             "maximum": 1_073_741_824,
+                                        },
+                                        "kernel_log": {
+                                            "description": "A device's strings are read from the kernel's log, where this \
+                                                            process may read that: sysfs keeps them back until drivers \
+                                                            have been asked.",
+                                            "type": "boolean",
+                                            "default": true,
                                         },
                                     },
                                 },

@@ -19,7 +19,17 @@ fn sources_are_a_list_or_switches() {
     assert!(!none.netlink && !none.libusb && !none.snapshot && !none.simulated);
     let small = sources(r#"{ "sources": { "netlink": { "receive_buffer": 4096 }, "libusb": false } }"#);
     assert_eq!((small.receive_buffer, small.libusb, small.snapshot), (Some(4096), false, true));
+    assert!(small.kernel_log && sources(r#"{ "sources": ["netlink"] }"#).kernel_log);
     assert!(!sources(r#"{ "sources": { "netlink": false } }"#).netlink);
+    let without = sources(r#"{ "sources": { "netlink": { "kernel_log": false } } }"#);
+    assert!(without.netlink && !without.kernel_log);
+    let written = |sources| serde_json::to_value(sources).expect("JSON")["netlink"].to_string();
+    assert_eq!(written(without.clone()), r#"{"kernel_log":false}"#);
+    assert_eq!(
+        written(SourcesConfig { receive_buffer: Some(7), ..without }),
+        r#"{"kernel_log":false,"receive_buffer":7}"#
+    );
+    assert_eq!(written(SourcesConfig::default()), "true");
     assert!(sources(r#"{ "sources": ["simulated"] }"#).simulated);
 }
 
@@ -50,7 +60,7 @@ fn bad_values_are_named() {
         ),
         (
             r#"{ "sources": { "netlink": 5 } }"#,
-            "sources.netlink is 5: expected true or false or an object with receive_buffer",
+            "sources.netlink is 5: expected true or false or an object with kernel_log or receive_buffer",
         ),
         (
             r#"{ "filters": { "vendor_whitelist": [1133, "46dg"] } }"#,

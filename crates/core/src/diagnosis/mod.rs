@@ -99,9 +99,10 @@ const QUESTIONS: [(&str, Question); 6] = [
 ];
 
 #[cfg(target_os = "linux")]
-const QUESTIONS: [(&str, Question); 12] = [
+const QUESTIONS: [(&str, Question); 13] = [
     ("usb bus", senses::bus),
     ("uevents", senses::uevents),
+    ("kernel log", senses::kernel_log),
     ("namespaces", namespace::reach),
     ("libusb", senses::libusb),
     ("device nodes", senses::nodes),

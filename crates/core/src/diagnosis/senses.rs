@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Finding, Tell};
 use crate::config::Config;
+use crate::kernel_log::{KernelLog, LOG};
 use crate::source::devnodes::{DEVICE_NODES, NodeWatch};
 use crate::source::libusb::LibusbSource;
 use crate::source::netlink::UeventSocket;
@@ -61,6 +62,24 @@ pub(super) fn uevents(config: &Config, tell: Tell<'_>) {
     let most = std::fs::read_to_string("/proc/sys/net/core/rmem_max").ok();
     let most = most.and_then(|text| text.trim().parse().ok());
     tell(receive_buffer(wanted, socket.receive_buffer(), most));
+}
+
+pub(super) fn kernel_log(config: &Config, tell: Tell<'_>) {
+    let subject = "kernel log";
+    if !(config.hears_uevents() && config.sources.kernel_log) {
+        return tell(Finding::ok(subject, OFF));
+    }
+    tell(Finding::ok(
+        subject,
+        match KernelLog::open() {
+            Ok(_) => format!("{LOG} tells a device's strings before any driver has been asked"),
+            // Nothing is less than it should be: this is a right that a daemon need not have.
+            Err(error) => format!(
+                "{LOG} is not for this user to read ({error}): a device is told once its drivers have been asked, or after 500 ms; \
+                 CAP_SYSLOG, or kernel.dmesg_restrict=0, spares it that"
+            ),
+        },
+    ));
 }
 
 fn receive_buffer(wanted: usize, obtained: usize, most: Option<usize>) -> Finding {

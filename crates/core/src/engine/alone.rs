@@ -35,7 +35,7 @@ impl Alone {
         boot_id: String,
     ) -> Self {
         let known = earlier.settled().clone();
-        let bus = Bus::open(false, |_| ());
+        let bus = Bus::open(false, false, |_| ());
         Self { announcer: Announcer::new(hub, intake, earlier, filters), bus, boot_id, known }
     }
 

@@ -70,6 +70,8 @@ pub struct EngineConfig {
     pub senses: SenseConfig,
     /// Whether snapshots are taken.
     pub snapshot: bool,
+    /// Whether the kernel's log may be read for what it says of devices.
+    pub kernel_log: bool,
     /// Beyond the least, how long sources may differ about a transition before one of them is taken to be deaf.
     pub patience: Duration,
     /// Which devices are told of.
@@ -123,7 +125,7 @@ impl Engine {
         let news = Arc::clone(&inbox);
         let desk = Desk::default();
         Ok(Self {
-            bus: Bus::open(config.snapshot, move |told| news.send(Message::Bus(told))),
+            bus: Bus::open(config.snapshot, config.kernel_log, move |told| news.send(Message::Bus(told))),
             announcer: Announcer::new(hub.clone(), intake, earlier, Arc::clone(&config.filters)),
             schedule: Schedule::new(config.interval),
             registry: Registry::new(LEAST_GRACE + config.patience),

@@ -10,6 +10,7 @@
 
 mod device;
 mod driver;
+mod kernel_log;
 mod names;
 mod ready;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod text;
 
 pub use device::{descriptors, object_store, report_descriptor, uevent};
 pub use driver::{allow_list, driver_request};
+pub use kernel_log::kernel_log;
 pub use names::usb_ids;
 pub use ready::{ready_message, udev_record};
 pub use store::{outbox_record, outbox_state, spool_record};
@@ -30,11 +32,12 @@ pub use text::{config, redis_url, usbguard_rules};
 pub type Target = fn(&[u8]);
 
 /// All of them, by the names of their programs and folders.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("allow_list", allow_list),
     ("config", config),
     ("descriptors", descriptors),
     ("driver_request", driver_request),
+    ("kernel_log", kernel_log),
     ("object_store", object_store),
     ("outbox_record", outbox_record),
     ("outbox_state", outbox_state),

@@ -1,10 +1,12 @@
-//! A device's strings, which the kernel gives only once it has the device's lock, and that is held while drivers probe: from the `add`
-//! on, for as long as the slowest of them takes.
+//! A device's strings. sysfs gives them only once the kernel has the device's lock, and that is held while drivers probe: from the `add`
+//! on, for as long as the slowest of them takes. The kernel's log has them at once, for whoever may read that.
 
 use std::os::fd::OwnedFd;
 
+use super::Description;
 use super::attribute::{address, text};
 use crate::device::Device;
+use crate::kernel_log::{KernelLog, Strings};
 
 /// A device whose strings are still to be read.
 #[derive(Debug)]
@@ -21,6 +23,15 @@ impl StringsToRead {
     /// The device with nothing known of its strings: a partial one.
     pub fn without(&self) -> Device {
         Device { partial: true, ..self.device.clone() }
+    }
+
+    /// The device with the strings that the kernel's log tells, or as it is where that does not.
+    pub(crate) fn told_by(self, log: &mut KernelLog) -> Description {
+        let Some(strings) = log.strings(self.device.address, &self.device.descriptor) else {
+            return Description::WithoutStrings(self);
+        };
+        let Strings { manufacturer, product, serial_number } = strings;
+        Description::Whole(Device { manufacturer, product, serial_number, ..self.device })
     }
 
     /// Reads the strings. Waits for as long as the kernel holds the device's lock.
@@ -48,7 +59,7 @@ impl StringsToRead {
 mod tests {
     use std::fs;
 
-    use crate::sysfs::Description;
+    use super::*;
     use crate::sysfs::test_tree::Tree;
 
     #[test]

@@ -40,7 +40,7 @@ pub(crate) struct Bus {
 
 impl Bus {
     /// Begins to list and to hear, and tells what comes of it; or does not, where that `is_wanted` by nobody.
-    pub(crate) fn open(is_wanted: bool, tell: impl Fn(News) + Send + 'static) -> Self {
+    pub(crate) fn open(is_wanted: bool, _: bool, tell: impl Fn(News) + Send + 'static) -> Self {
         let bus = Self::silent();
         if is_wanted { bus.listen(Nusb::new(), tell) } else { Self { has_listed: true, ..bus } }
     }
@@ -105,7 +105,7 @@ impl Bus {
 
     /// Only Linux has uevents.
     #[expect(clippy::unused_self, reason = "sysfs describes what a uevent names")]
-    pub(crate) fn describe_uevent(&self, _: &Uevent) -> Option<Description> {
+    pub(crate) fn describe_uevent(&mut self, _: &Uevent) -> Option<Description> {
         None
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::device::{Address, Device};
 use crate::error::{Code, Error};
+use crate::kernel_log::{KernelLog, LOG};
 use crate::platform::{Entry, Hardware, Taken};
 use crate::source::name;
 use crate::source::netlink::Uevent;
@@ -27,12 +28,18 @@ pub(crate) enum News {}
 /// The machine's buses.
 pub(crate) struct Bus {
     sysfs: Sysfs,
+    /// Where this process may read it.
+    log: Option<KernelLog>,
 }
 
 impl Bus {
-    /// Looks at /sys. Nothing is ever told: whoever wants to know looks.
-    pub(crate) fn open(_: bool, _: impl Fn(News) + Send + 'static) -> Self {
-        Self { sysfs: Sysfs::new(SYSFS) }
+    /// Looks at /sys, and where `reads_log` at the kernel's log, if it may. Nothing is ever told: whoever wants to know looks.
+    pub(crate) fn open(_: bool, reads_log: bool, _: impl Fn(News) + Send + 'static) -> Self {
+        let log = reads_log.then(KernelLog::open).and_then(|log| {
+            log.inspect_err(|error| tracing::debug!(%error, path = LOG, "not read: strings are waited for"))
+                .ok()
+        });
+        Self { sysfs: Sysfs::new(SYSFS), log }
     }
 
     /// The number of the last uevent that the kernel has sent.
@@ -54,6 +61,9 @@ impl Bus {
         &mut self,
         known: impl FnMut(&str, u64) -> bool,
     ) -> Result<Option<Vec<Entry>>, String> {
+        if let Some(log) = &mut self.log {
+            log.catch_up();
+        }
         let listed = self.sysfs.scan(known);
         listed.map(Some).map_err(|error| format!("{}: {error}", self.sysfs.root().display()))
     }
@@ -69,8 +79,11 @@ impl Bus {
 
     /// Describes the device that a uevent named.
     #[expect(clippy::unnecessary_wraps, reason = "other systems have no uevents")]
-    pub(crate) fn describe_uevent(&self, uevent: &Uevent) -> Option<Description> {
-        Some(self.sysfs.describe_uevent(uevent))
+    pub(crate) fn describe_uevent(&mut self, uevent: &Uevent) -> Option<Description> {
+        Some(match (self.sysfs.describe_uevent(uevent), &mut self.log) {
+            (Description::WithoutStrings(strings), Some(log)) => strings.told_by(log),
+            (described, _) => described,
+        })
     }
 
     /// Describes the device that a listing showed. None where it has gone.
