@@ -63,7 +63,8 @@ export async function runCourse({ pairs, subject = 'usb-daemon', options, leak, 
     const watched = await Watched.start(bed, subject, { ...(options ? options({ home, server }) : { config: await everythingOn(home, server) }), leak });
     const began = performance.now();
     const samples = [];
-    const measure = (sent, asks, lag) => sampled({ watched, server, home, sent, asks, lag });
+    // Both ends of what is to be flat are seen at rest as well.
+    const measure = (sent, asks, lag) => sampled({ watched, server, home, sent, asks, rests: asks && sent >= FLAT && pairs > FLAT, lag });
     const { heard: { present }, outbox } = await watched.settle(0);
     const atStart = { ...(await measure(0, true, 0)), mappings: await watched.mappings() };
     let sent = 0;
@@ -111,8 +112,8 @@ async function addedToStream(server) {
   return Number(info[info.indexOf('entries-added') + 1]);
 }
 
-async function sampled({ watched, server, home, sent, asks, lag }) {
-  const sample = await watched.sample({ asks });
+async function sampled({ watched, server, home, sent, asks, rests, lag }) {
+  const sample = await watched.sample({ asks, rests });
   const { store, wal } = await storeSize(join(home, 'outbox.db'));
   return { pairs: sent, ...sample, store, wal, stream: await server.client.xlen('aw:hotplug'), lag };
 }

@@ -1,6 +1,7 @@
 // The watched process in its bed, and what it takes: asked of itself, and seen from outside in /proc.
 
 import { readFile, readdir, stat } from 'node:fs/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { endByInput } from '../subject.mjs';
 
@@ -8,6 +9,11 @@ const program = fileURLToPath(new URL('./program.cjs', import.meta.url));
 const PATIENCE_MS = 60_000;
 /** After so long a peer tells of nothing more. */
 const QUIET_MS = 500;
+/**
+ * V8 sizes its young generation by what was allocated in the last 5 s, and lets go of what it needs no more when it collects everything. A million pairs
+ * in minutes are a hundred times what any bus does: what a process holds on to shows once it has had nothing to do.
+ */
+const REST_MS = 6_000;
 
 export class Watched {
   #child;
@@ -41,17 +47,20 @@ export class Watched {
       // A peer may lose some: then it has heard what it will hear.
       if (!outbox && performance.now() - since > QUIET_MS) return { heard, outbox };
       if (performance.now() - since > PATIENCE_MS) throw new Error(`${count} of ${events} events came, ${outbox?.waiting} wait; ${this.#child.stderrText()}`);
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await pause(5);
     }
   }
 
   /**
    * What it takes now, in bytes and numbers, seen from outside. Where it `asks` as well, also what the process itself knows: of the heap both what
-   * it holds and what remains when garbage has been collected, which comes after all that is seen from outside.
+   * it holds and what remains when garbage has been collected, which comes after all that is seen from outside. Where it `rests` before, what it
+   * takes then is seen from outside as well: `settledRss`.
    */
-  async sample({ asks = false } = {}) {
+  async sample({ asks = false, rests = false } = {}) {
     const proc = await this.#fromOutside();
-    return asks ? { ...proc, ...(await this.#fromWithin()) } : proc;
+    if (rests) await pause(REST_MS);
+    const within = asks ? await this.#fromWithin() : {};
+    return { ...proc, ...within, ...(rests ? { settledRss: (await this.#fromOutside()).rss } : {}) };
   }
 
   async #fromWithin() {
