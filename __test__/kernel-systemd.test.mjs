@@ -1,7 +1,8 @@
-// The Debian package on a machine that boots: a real kernel, systemd itself, Debian's own udevd. The units are as they are shipped, without any drop-in.
+// The Debian package on a machine that boots: a real kernel, systemd itself, Debian's own udevd. The units are as they are shipped; the last test alone has a
+// drop-in, which is docs/SERVICE.md's.
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +11,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { openQemuBed } from './beds/qemu/index.mjs';
 import { bringInVhci, saidBy } from './guest-shell.mjs';
 import { GuestRedis, byDevice, kernelsAccount, redisAccount } from './kernel-witnesses.mjs';
+import { SLOW } from './slow-driver.mjs';
 import { until } from './until.mjs';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
@@ -213,4 +215,32 @@ it('is not needed where only publishing is wanted: what udev saw is published on
   await guest(`systemctl start ${SOCKET} ${SERVICE}`);
   expect(await guest(`systemctl is-active ${SERVICE} ${PATH_UNIT} || true`)).toBe('active\ninactive');
   expect((await redis.entries()).length).toBe(before + found.length);
+});
+
+it('tells a device whole whatever its driver does, once it may read the kernel\'s log', async () => {
+  const page = readFileSync(join(checkout, 'docs/SERVICE.md'), 'utf8');
+  const dropIn = page.match(/(?<=^```ini\n).*?(?=^```)/gms).find((block) => block.includes('CAP_SYSLOG'));
+  await bed.loadModule('usb_8dev');
+  /** The entry of the attach of a device that its driver is slow to take. */
+  const entry = async () => {
+    const [, before] = await settled();
+    const handle = await bed.plugSynthetic(SLOW);
+    await bed.settle(handle, 'bind');
+    await until(async () => (await redis.entries()).length > before, 'an entry', patience);
+    await pull(handle);
+    return (await redis.entries())[before].fields;
+  };
+  await guest(`
+    mkdir -p /etc/systemd/system/${SERVICE}.d
+    cat >/etc/systemd/system/${SERVICE}.d/override.conf <<'END'\n${dropIn}\nEND
+    systemctl daemon-reload && systemctl restart ${SERVICE}`);
+  const { MainPID: pid } = await shown(SERVICE, 'MainPID');
+  expect(await guest(`grep CapEff /proc/${pid}/status`)).toMatch(/\t0000000400000000$/);
+  const [manufacturer, product, serial] = SLOW.strings;
+  // Who may not read it is now and then first, and has the strings, too.
+  for (let time = 0; time < 3; time += 1) {
+    const whole = await entry();
+    expect(whole).toMatchObject({ action: 'attach', manufacturer, product, serial_number: serial });
+    expect(whole).not.toHaveProperty('partial');
+  }
 });
