@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { openQemuBed } from './beds/qemu/index.mjs';
+import { saidBy } from './guest-shell.mjs';
 import { addressOf } from './kernel-witnesses.mjs';
 import { observe } from './observe.mjs';
 import { SLOW } from './slow-driver.mjs';
@@ -50,18 +51,33 @@ describe('a device that its driver is slow to take', () => {
     expect(Number(monotonic_ns)).toBeLessThan(Number(uevent('bind', slow).monotonic_ns));
   });
 
-  it('is told with its strings meanwhile to whoever may read the kernel\'s log', async () => {
-    const [manufacturer, product, serialNumber] = SLOW.strings;
-    // Who may not is now and then faster than the driver, and has them, too.
-    for (let time = 0; time < 4; time += 1) {
-      const handle = time === 0 ? slow : await bed.plugSynthetic(SLOW);
-      await bed.settle(handle, 'bind');
-      const { value, monotonic_ns } = await attachOf(handle, reader);
-      expect(value).toMatchObject({ partial: false, manufacturer, product, serialNumber });
-      const bound = bed.uevents().find(({ action, devpath, busnum, devnum }) => action === 'bind' && devpath === handle.devpath && busnum === handle.busnum && devnum === handle.devnum);
-      expect(Number(monotonic_ns)).toBeLessThan(Number(bound.monotonic_ns));
-      await bed.unplug(handle);
-      await bed.settle(handle, 'gone');
-    }
+  /** It is told whole while its driver has it locked. Who may not read the log is now and then faster than the driver, and has the strings, too. */
+  async function expectWhole(handle, [manufacturer, product, serialNumber]) {
+    await bed.settle(handle, 'bind');
+    const { value, monotonic_ns } = await attachOf(handle, reader);
+    expect(value).toMatchObject({ partial: false, manufacturer, product, serialNumber });
+    const bound = bed.uevents().find(({ action, busnum, devnum }) => action === 'bind' && `${busnum}:${devnum}` === `${handle.busnum}:${handle.devnum}`);
+    expect(Number(monotonic_ns)).toBeLessThan(Number(bound.monotonic_ns));
+    await bed.unplug(handle);
+    await bed.settle(handle, 'gone');
+  }
+
+  describe('is told with its strings meanwhile to whoever may read the kernel\'s log', () => {
+    it('as they are', async () => {
+      await expectWhole(slow, SLOW.strings);
+      for (const strings of [['two\nlines ', ' back\\slash \\x41', 'Product: \u00e9\u{1f600}\u001b[31m'], ['M', 'P', 'S']]) {
+        await expectWhole(await bed.plugSynthetic({ ...SLOW, strings }), strings);
+      }
+    });
+
+    it('once more after a flood of other lines, in which they could not be found at once', async () => {
+      await saidBy(bed, 'echo on >/proc/sys/kernel/printk_devkmsg; for line in $(seq 3000); do echo "usb 1-1: Product: $line"; done >/dev/kmsg');
+      const first = await bed.plugSynthetic(SLOW);
+      await bed.settle(first, 'bind');
+      await attachOf(first, reader);
+      await bed.unplug(first);
+      await bed.settle(first, 'gone');
+      for (let time = 0; time < 2; time += 1) await expectWhole(await bed.plugSynthetic(SLOW), SLOW.strings);
+    });
   });
 });

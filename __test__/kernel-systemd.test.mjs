@@ -233,9 +233,11 @@ it('tells a device whole whatever its driver does, once it may read the kernel\'
   await guest(`
     mkdir -p /etc/systemd/system/${SERVICE}.d
     cat >/etc/systemd/system/${SERVICE}.d/override.conf <<'END'\n${dropIn}\nEND
+    echo LOG_LEVEL=info >>/etc/default/autoweave-usb-daemon
     systemctl daemon-reload && systemctl restart ${SERVICE}`);
   const { MainPID: pid } = await shown(SERVICE, 'MainPID');
   expect(await guest(`grep CapEff /proc/${pid}/status`)).toMatch(/\t0000000400000000$/);
+  expect(await guest(`journalctl -b --no-pager -o cat _PID=${pid}`)).toContain("strings of devices are read from the kernel's log");
   const [manufacturer, product, serial] = SLOW.strings;
   // Who may not read it is now and then first, and has the strings, too.
   for (let time = 0; time < 3; time += 1) {

@@ -33,7 +33,7 @@ it('finds everything as it should be', async () => {
   await open([MOUSE]);
   const { code, of } = await doctor();
   expect(of('usb bus').found).toBe('2 buses with 1 devices on them');
-  for (const subject of ['uevents', 'receive buffer', 'namespaces', 'libusb', 'device nodes', 'sysfs', 'readiness', 'drivers']) expect(of(subject)).toMatchObject({ grade: 'ok' });
+  for (const subject of ['uevents', 'receive buffer', 'kernel log', 'namespaces', 'libusb', 'device nodes', 'sysfs', 'readiness', 'drivers']) expect(of(subject)).toMatchObject({ grade: 'ok' });
   expect(code).toBe(0);
 });
 

@@ -36,7 +36,7 @@ function* rowsOf(schema, defaults, path = '') {
   for (const [key, property] of Object.entries(schema.properties ?? {})) {
     if (key === '$schema') continue;
     const at = path ? `${path}.${key}` : key;
-    const value = defaults?.[key];
+    const value = defaults?.[key] ?? property.default;
     const hasParts = typeof value === 'object' && !Array.isArray(value);
     const shown = value === undefined || hasParts ? '' : `\`${JSON.stringify(value)}\``;
     yield `| \`${at}\` | ${typeOf(property)} | ${shown} | ${(property.description ?? '').replace(/\s+/g, ' ').replaceAll('|', '\\|')} |`;

@@ -72,11 +72,12 @@ pub(super) fn kernel_log(config: &Config, tell: Tell<'_>) {
     tell(Finding::ok(
         subject,
         match KernelLog::open() {
-            Ok(_) => format!("{LOG} tells a device's strings before any driver has been asked"),
+            Ok(_) => {
+                format!("{LOG} can be read: it tells a device's strings before any driver has been asked")
+            }
             // Nothing is less than it should be: this is a right that a daemon need not have.
             Err(error) => format!(
-                "{LOG} is not for this user to read ({error}): a device is told once its drivers have been asked, or after 500 ms; \
-                 CAP_SYSLOG, or kernel.dmesg_restrict=0, spares it that"
+                "{LOG} cannot be read here ({error}): a device is told once its drivers have been asked, or after 500 ms"
             ),
         },
     ));

@@ -96,9 +96,10 @@ impl Alone {
         }
     }
 
-    fn describe(&self, record: &Record) -> Device {
+    fn describe(&mut self, record: &Record) -> Device {
+        let described = self.bus.describe_name(record.name(), record.address);
         let written = || record.device(self.bus.bus_path(&record.devpath));
-        match self.bus.describe_name(record.name(), record.address) {
+        match described {
             None => written(),
             Some(Description::Whole(device)) => device,
             Some(Description::WithoutStrings(strings)) => {

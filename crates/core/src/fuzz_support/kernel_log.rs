@@ -16,18 +16,19 @@ pub fn kernel_log(bytes: &[u8]) {
     for record in split(records) {
         let Some(read) = Record::parse(record) else { continue };
         assert!(read.text.len() < record.len(), "no escape is shorter than what it stands for");
-        announcements.take_in(&read);
-        minors.push(read.minor);
+        let name = String::from_utf8_lossy(&read.of).trim_start_matches("usb ").to_owned();
+        minors.push((read.minor, name));
+        announcements.take_in(read);
     }
     let Some(descriptor) = DeviceDescriptor::parse(descriptor) else { return };
-    for minor in minors {
-        if let Some(strings) = announcements.strings(minor, &descriptor) {
+    for (minor, name) in minors {
+        if let Some(strings) = announcements.strings(minor, &name, &descriptor) {
             let texts = [strings.manufacturer, strings.product, strings.serial_number];
             // Each byte that is no UTF-8 is three.
             let length: usize = texts.iter().flatten().map(String::len).sum();
             assert!(length <= 3 * bytes.len(), "{texts:?}");
         }
-        assert_eq!(announcements.strings(minor, &descriptor), None, "asked for once");
+        assert_eq!(announcements.strings(minor, &name, &descriptor), None, "asked for once");
     }
 }
 

@@ -10,7 +10,9 @@ use std::str::FromStr;
 pub(crate) struct Record {
     /// The minor number of the device's node, by which no other one goes that is connected meanwhile.
     pub(crate) minor: u32,
-    /// Without the name of the device in front of it.
+    /// What the kernel calls the device: its driver or bus, and its name, as in `usb 1-4.2`.
+    pub(crate) of: Vec<u8>,
+    /// What it says.
     pub(crate) text: Vec<u8>,
 }
 
@@ -30,18 +32,18 @@ impl Record {
         let mut lines = said.split(|byte| *byte == b'\n');
         let text = lines.next()?;
         let minor = decimal(lines.find_map(|line| line.strip_prefix(NODE))?)?;
-        let (_, text) = split_at(text, b": ")?;
-        Some(Self { minor, text: unescaped(text)? })
+        let (of, text) = split_at(text, b": ")?;
+        Some(Self { minor, of: of.to_vec(), text: unescaped(text)? })
     }
 }
 
 /// What is before and behind the first `separator`.
-pub(super) fn split_at<'a>(bytes: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+fn split_at<'a>(bytes: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = bytes.windows(separator.len()).position(|window| window == separator)?;
     Some((&bytes[..at], &bytes[at + separator.len()..]))
 }
 
-pub(super) fn decimal<T: FromStr>(digits: &[u8]) -> Option<T> {
+fn decimal<T: FromStr>(digits: &[u8]) -> Option<T> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
@@ -68,7 +70,7 @@ mod tests {
     #[test]
     fn what_the_kernel_says_about_a_usb_device_is_read() {
         let bytes = b"6,1043,92077,-,caller=T7;usb 1-1: Product: a\\x0ab \\x5c \\xc3\\xa9: c\n SUBSYSTEM=usb\n DEVICE=c189:4\n";
-        let record = Record { minor: 4, text: "Product: a\nb \\ é: c".into() };
+        let record = Record { minor: 4, of: "usb 1-1".into(), text: "Product: a\nb \\ é: c".into() };
         assert_eq!(Record::parse(bytes), Some(record));
     }
 

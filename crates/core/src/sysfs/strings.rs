@@ -27,7 +27,7 @@ impl StringsToRead {
 
     /// The device with the strings that the kernel's log tells, or as it is where that does not.
     pub(crate) fn told_by(self, log: &mut KernelLog) -> Description {
-        let Some(strings) = log.strings(self.device.address, &self.device.descriptor) else {
+        let Some(strings) = log.strings(&self.device) else {
             return Description::WithoutStrings(self);
         };
         let Strings { manufacturer, product, serial_number } = strings;

@@ -122,7 +122,7 @@ impl Bus {
     }
 
     /// Describes the device that a listing showed. None where it has gone.
-    pub(crate) fn describe_name(&self, name: &str, address: Address) -> Option<Description> {
+    pub(crate) fn describe_name(&mut self, name: &str, address: Address) -> Option<Description> {
         let found = self.found.get(name).filter(|found| found.device.address == address)?;
         Some(describe(found))
     }

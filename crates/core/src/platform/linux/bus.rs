@@ -36,8 +36,11 @@ impl Bus {
     /// Looks at /sys, and where `reads_log` at the kernel's log, if it may. Nothing is ever told: whoever wants to know looks.
     pub(crate) fn open(_: bool, reads_log: bool, _: impl Fn(News) + Send + 'static) -> Self {
         let log = reads_log.then(KernelLog::open).and_then(|log| {
-            log.inspect_err(|error| tracing::debug!(%error, path = LOG, "not read: strings are waited for"))
-                .ok()
+            match &log {
+                Ok(_) => tracing::info!(path = LOG, "strings of devices are read from the kernel's log"),
+                Err(error) => tracing::debug!(%error, path = LOG, "not read: strings are waited for"),
+            }
+            log.ok()
         });
         Self { sysfs: Sysfs::new(SYSFS), log }
     }
@@ -80,15 +83,22 @@ impl Bus {
     /// Describes the device that a uevent named.
     #[expect(clippy::unnecessary_wraps, reason = "other systems have no uevents")]
     pub(crate) fn describe_uevent(&mut self, uevent: &Uevent) -> Option<Description> {
-        Some(match (self.sysfs.describe_uevent(uevent), &mut self.log) {
-            (Description::WithoutStrings(strings), Some(log)) => strings.told_by(log),
-            (described, _) => described,
-        })
+        let described = self.sysfs.describe_uevent(uevent);
+        Some(self.with_strings(described))
     }
 
     /// Describes the device that a listing showed. None where it has gone.
-    pub(crate) fn describe_name(&self, name: &str, address: Address) -> Option<Description> {
-        self.sysfs.describe_name(name, address)
+    pub(crate) fn describe_name(&mut self, name: &str, address: Address) -> Option<Description> {
+        let described = self.sysfs.describe_name(name, address)?;
+        Some(self.with_strings(described))
+    }
+
+    /// What the kernel's log tells of it need not be waited for.
+    fn with_strings(&mut self, described: Description) -> Description {
+        match (described, &mut self.log) {
+            (Description::WithoutStrings(strings), Some(log)) => strings.told_by(log),
+            (described, _) => described,
+        }
     }
 
     /// Bus and address of the device that is called `name` now.
