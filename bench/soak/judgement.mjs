@@ -48,7 +48,7 @@ export function memoryChecks(course) {
 function flatChecks(course) {
   const grown = (series, unit, text, atMost) => ({ name: `${text} more at the end than after ${FLAT} pairs`, value: lateGrowth(course, series) / unit, atMost });
   return [
-    grown('settledRss', KB, 'RSS at rest, KB', KB),
+    grown('collectedRss', KB, 'RSS at rest and collected, KB', KB),
     // V8 may have a larger young generation while so much is allocated.
     grown('rss', KB, 'RSS under load, KB', 4 * KB),
     grown('settledHeap', KB, 'heap, KB', 100),

@@ -6,7 +6,7 @@ import { earlyGrowth, lateGrowth, plain } from './judgement.mjs';
 const KB = 1024;
 const SERIES = [
   ['rss', 'RSS', KB],
-  ['settledRss', 'RSS at rest', KB],
+  ['collectedRss', 'RSS, collected', KB],
   ['settledHeap', 'heap after a collection', KB],
   ['heapUsed', 'heap', KB],
   ['settledExternal', 'external', KB],
@@ -73,7 +73,7 @@ export function plotsOf({ samples, bare }, prefix = 'soak') {
   return [
     plot('memory', 'MB', [
       ['rss', 'RSS', KB * KB],
-      ['settledRss', 'RSS at rest', KB * KB],
+      ['collectedRss', 'RSS, collected', KB * KB],
       ['anonymous', 'RSS, of no file', KB * KB],
       ['settledHeap', 'V8 heap after a collection', KB * KB],
       [() => bare.rss, 'RSS of bare Node', KB * KB],

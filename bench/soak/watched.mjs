@@ -54,13 +54,13 @@ export class Watched {
   /**
    * What it takes now, in bytes and numbers, seen from outside. Where it `asks` as well, also what the process itself knows: of the heap both what
    * it holds and what remains when garbage has been collected, which comes after all that is seen from outside. Where it `rests` before, what it
-   * takes then is seen from outside as well: `settledRss`.
+   * takes then is seen from outside as well: `collectedRss`.
    */
   async sample({ asks = false, rests = false } = {}) {
     const proc = await this.#fromOutside();
     if (rests) await pause(REST_MS);
     const within = asks ? await this.#fromWithin() : {};
-    return { ...proc, ...within, ...(rests ? { settledRss: (await this.#fromOutside()).rss } : {}) };
+    return { ...proc, ...within, ...(rests ? { collectedRss: (await this.#fromOutside()).rss } : {}) };
   }
 
   async #fromWithin() {
