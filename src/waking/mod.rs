@@ -102,6 +102,8 @@ fn calling<Arguments: JsValuesTupleIntoVec + 'static>(
         let (wake, on_loop) = on_loop::waking(&function, each, libuv).map_err(system)?;
         return Ok(Handing { wake, on_loop: Some(on_loop) });
     }
+    #[cfg(not(unix))]
+    drop(each);
     let wake = threadsafe::waking(function, move || all().map_err(reason)).map_err(system)?;
     Ok(Handing {
         wake,

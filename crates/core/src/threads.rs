@@ -2,7 +2,7 @@
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
-#[cfg(target_os = "linux")]
+#[cfg(not(windows))]
 use std::time::Duration;
 
 use tracing::Dispatch;
@@ -10,7 +10,7 @@ use tracing::dispatcher::{get_default, with_default};
 
 /// So long whatever only confirms, or is not waited for, lies before a thread is woken for it or goes on with it. By then the event that
 /// it is about has been told and published, by threads that would have to share a processor with that one.
-#[cfg(target_os = "linux")]
+#[cfg(not(windows))]
 pub(crate) const STANDS_ASIDE: Duration = Duration::from_millis(2);
 
 /// Who hears the lines that the calling thread logs.
