@@ -110,7 +110,7 @@ function report(found, plugs) {
         rows: Object.keys(found).flatMap((name) => ['attach', 'detach'].map((event) => row(name, event))),
       },
       {
-        caption: `ms; the kernel keeps the strings back until the driver has probed the device, and says \`bind\` then (${OURS}, attach)`,
+        caption: `ms; sysfs keeps the strings back until the driver has probed the device, and the kernel says \`bind\` then; its log has them before (${OURS}, attach)`,
         head: ['', 'p10', 'p50', 'p90', 'told after `bind`'],
         rows: [
           ...KINDS.map((kind) => waited(`\`add\` to our callback, ${kind}`, binds.filter((each) => each.kind === kind))),
