@@ -129,14 +129,11 @@ impl SourcesConfig {
 impl Serialize for SourcesConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        let mut options = serde_json::Map::new();
+        let mut options = serde_json::json!({ "kernel_log": self.kernel_log });
         if let Some(bytes) = self.receive_buffer {
-            options.insert("receive_buffer".into(), bytes.into());
+            options["receive_buffer"] = bytes.into();
         }
-        if !self.kernel_log {
-            options.insert("kernel_log".into(), false.into());
-        }
-        if self.netlink && !options.is_empty() {
+        if self.netlink && (self.receive_buffer.is_some() || !self.kernel_log) {
             map.serialize_entry(name::NETLINK, &options)?;
         } else {
             map.serialize_entry(name::NETLINK, &self.netlink)?;
