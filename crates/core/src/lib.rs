@@ -20,6 +20,7 @@ mod driver_elsewhere;
 mod driver_report;
 mod engine;
 mod error;
+mod escapes;
 mod event;
 mod event_publisher;
 mod filter;

@@ -5,6 +5,8 @@
 
 use std::str::FromStr;
 
+use crate::escapes::unescaped;
+
 /// What the kernel itself has said about one USB device.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Record {
@@ -45,22 +47,6 @@ fn split_at<'a>(bytes: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8]
 
 fn decimal<T: FromStr>(digits: &[u8]) -> Option<T> {
     std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-/// Undoes the escapes. None where one is not as the kernel makes it.
-fn unescaped(mut text: &[u8]) -> Option<Vec<u8>> {
-    let mut plain = Vec::with_capacity(text.len());
-    while let Some((&byte, rest)) = text.split_first() {
-        text = rest;
-        if byte != b'\\' {
-            plain.push(byte);
-            continue;
-        }
-        let (digits, rest) = rest.strip_prefix(b"x")?.split_at_checked(2)?;
-        plain.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-        text = rest;
-    }
-    Some(plain)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use crate::device::{Address, Device, InterfaceClass, PortPath};
+use crate::escapes::unescaped;
 use crate::event::Action;
 
 /// Larger than any record: the kernel gives a string of a device 126 characters, of which each takes 12 bytes at most.
@@ -222,20 +223,7 @@ fn interfaces(text: &str) -> Result<Vec<InterfaceClass>, RecordError> {
 /// Undoes what udev does to a string that may hold anything: `\x20` is a byte. Blanks that udev leaves at the end are the
 /// device's own. None where an escape is cut short.
 fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        if byte == b'\\' {
-            let [b'x', high, low, ..] = after else { return None };
-            let digits = [*high, *low];
-            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
-            rest = &after[3..];
-        } else {
-            bytes.push(byte);
-            rest = after;
-        }
-    }
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    unescaped(text.as_bytes()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
