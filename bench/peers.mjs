@@ -2,7 +2,7 @@
 
 import { execFile } from 'node:child_process';
 import { copyFile, mkdir, readFile, readdir, lstat, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -33,6 +33,16 @@ export async function libusbProgram(folder) {
   const { stdout } = await run('pkg-config', ['--cflags', '--libs', 'libusb-1.0']);
   await run('cc', ['-O2', '-Wall', '-Wextra', '-Werror', '-o', program, source, ...stdout.trim().split(/\s+/), '-lpthread']);
   return program;
+}
+
+/** Compiles the addon in C that does no more than it must, by the headers that come with this Node, and gives its path. */
+export async function floorAddon(folder) {
+  const source = fileURLToPath(new URL('./programs/floor.c', import.meta.url));
+  const addon = join(folder, 'floor.node');
+  const headers = join(dirname(process.execPath), '../include/node');
+  const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC', '-DNODE_GYP_MODULE_NAME=floor', `-I${headers}`];
+  await run('cc', [...flags, '-o', addon, source, '-lpthread']);
+  return addon;
 }
 
 /** Installs packages alone, as a user does, and gives how many there are, and their size in bytes. */

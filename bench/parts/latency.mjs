@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { openNamespaceBed } from '../../__test__/beds/namespace/index.mjs';
 import { startRedis } from '../../__test__/redis-server.mjs';
 import { quantile, quantilesOverRounds, ratioOverRounds } from '../figures.mjs';
-import { libusbProgram, peerFolder } from '../peers.mjs';
-import { delaysOf } from '../subject.mjs';
-import { FORMER, LIBUSB, OURS, inTurns, settle, subjectsWith } from '../subjects.mjs';
+import { floorAddon, libusbProgram, peerFolder } from '../peers.mjs';
+import { delaysOf, startSubject } from '../subject.mjs';
+import { FLOOR, FORMER, LIBUSB, OURS, inTurns, settle, subjectsWith } from '../subjects.mjs';
 
 export const title = 'Latency in the namespace: from the uevent to the callback, and to the acknowledged XADD';
 
@@ -39,11 +39,13 @@ export async function run({ quick, log, folder }) {
   const rounds = quick ? 3 : 10;
   const peers = await peerFolder(folder);
   const program = await libusbProgram(folder);
+  const addon = await floorAddon(folder);
   const home = await mkdtemp(join(tmpdir(), 'usb-daemon-bench-'));
   const server = await startRedis({ args: ['--unixsocket', join(home, 'redis.sock')] });
   const subjects = subjectsWith({ peers, program, home, redis: { path: join(home, 'redis.sock') } });
   const { [OURS]: ours, [FORMER]: former, ...others } = subjects;
-  const all = { [OURS]: ours, ...others, [OURS_XADD]: (inBed) => ours(inBed, {}, { published: true }), [FORMER]: former };
+  const floor = (inBed) => startSubject(inBed, 'floor', { addon });
+  const all = { [OURS]: ours, ...others, [FLOOR]: floor, [OURS_XADD]: (inBed) => ours(inBed, {}, { published: true }), [FORMER]: former };
   const bed = await openNamespaceBed({ udevd: true });
   const loads = [loadavg()[0]];
   let times;

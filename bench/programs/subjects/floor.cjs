@@ -1,0 +1,24 @@
+'use strict';
+
+// What an addon in C takes that does no more than it must (../floor.c). It makes of what it is called with what this package does, and emits it.
+
+const { EventEmitter } = require('node:events');
+const { noticeOf } = require('../../../js/arguments.js');
+
+exports.start = ({ addon }, note) => {
+  const emitter = new EventEmitter();
+  const connected = new Map();
+  emitter.on('device:attach', ({ location }) => note(0, location.busNumber, location.deviceAddress));
+  emitter.on('device:detach', ({ location }) => note(1, location.busNumber, location.deviceAddress));
+  require(addon)((...given) => {
+    const notice = noticeOf(given);
+    if (notice.type === 'attach') {
+      connected.set(notice.info.signature, notice.info);
+      emitter.emit('device:attach', notice.info);
+    } else {
+      const left = { ...connected.get(notice.signature), ...notice.changes };
+      connected.delete(notice.signature);
+      emitter.emit('device:detach', left);
+    }
+  });
+};
