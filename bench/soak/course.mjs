@@ -17,6 +17,11 @@ export const FLAT = 11_000;
 export const KEPT = 10_000;
 /** Events sent in a row, and the pause after them: what the chain takes, a few at a time, without a queue that grows. */
 const ROW = { pause_every: 25, pause_ms: 2 };
+/**
+ * The server stands still while these pairs are sent where the course goes beyond FLAT, so that what waits is published in full batches: what those take the
+ * allocator keeps. Sooner or later that comes by itself, and is not to be told from growth where it comes after FLAT.
+ */
+const QUEUED = 2_000;
 /** A peer has heard by then of what it hears of. */
 const PEER_REST_MS = 500;
 const PATIENCE_MS = 60_000;
@@ -69,7 +74,10 @@ export async function runCourse({ pairs, subject = 'usb-daemon', options, leak, 
     const atStart = { ...(await measure(0, true, 0)), mappings: await watched.mappings() };
     let sent = 0;
     for (const [at, asks] of samplePoints(pairs)) {
+      const isQueued = at === QUEUED && pairs > FLAT;
+      if (isQueued) server.signal('SIGSTOP');
       await bed.burst({ pairs: at - sent, entry, ...row });
+      if (isQueued) server.signal('SIGCONT');
       sent = at;
       const lag = outbox ? await published(server, present + sent * 2) : await pause(PEER_REST_MS);
       if (asks) await watched.settle(sent * 2);
