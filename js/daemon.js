@@ -3,7 +3,7 @@
 const { EventEmitter, errorMonitor } = require('node:events');
 const { NativeDaemon } = require('./native.js');
 const { configurationJson, warn } = require('./config.js');
-const { noticeOf } = require('./arguments.js');
+const { calledWith } = require('./arguments.js');
 const { Attached } = require('./attached.js');
 const { Audience } = require('./audience.js');
 const { BySignature } = require('./by-signature.js');
@@ -33,7 +33,7 @@ const MOST_EVENTS = 100_000;
 /** All that was known when a device came, with what is new now that it has left. */
 function leaving(known, signature, { timestamp, eventId, backend, synthetic }) {
   const info = { ...known, signature, timestamp, eventId, backend };
-  if (synthetic !== '') info.synthetic = synthetic;
+  if (synthetic !== null) info.synthetic = synthetic;
   else if (info.synthetic !== undefined) delete info.synthetic;
   return info;
 }
@@ -75,7 +75,8 @@ class USBDaemon extends EventEmitter {
     super();
     // Weakly: threads of the addon must not keep a daemon alive that nobody holds.
     const self = new WeakRef(this);
-    this.#native = new NativeDaemon(configurationJson(config), (...given) => self.deref()?.#take(given), this.#log.native);
+    const called = calledWith((notice) => self.deref()?.#take(notice), (text) => self.deref()?.#pump(text));
+    this.#native = new NativeDaemon(configurationJson(config), called, this.#log.native);
     warn(this.#native.warnings());
     const { monitoring, filters, performance, outbox, ready } = JSON.parse(this.#native.config());
     this.#config = { monitoring, filters, performance, outbox, ready };
@@ -298,14 +299,10 @@ class USBDaemon extends EventEmitter {
     }
   }
 
-  /** Notices as a text, or one by its values. */
-  #take(given) {
-    if (given.length === 1) {
-      this.#pump(given[0]);
-      return;
-    }
+  /** One that the addon has called with. */
+  #take(notice) {
     try {
-      this.#handle(noticeOf(given));
+      this.#handle(notice);
     } catch (error) {
       throwLater(error);
     }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{JsValuesTupleIntoVec, ToNapiValue};
+use napi::bindgen_prelude::{JsValuesTupleIntoVec, Null, ToNapiValue};
 use napi::sys::{napi_env, napi_value};
 use usb_daemon_core::{Event, InterfaceClass, Synthetic, Ticket};
 
@@ -35,24 +35,48 @@ impl JsValuesTupleIntoVec for Handed {
         match self {
             Self::Nothing => Ok(Vec::new()),
             Self::Text(text) => Ok(vec![value(env, text)?]),
-            Self::Attached(event) => device(env, vec![value(env, "attach")?], &event),
-            Self::Published(event, stream_id) => published(env, &event, stream_id),
+            Self::Attached(event) => device(env, "attach", &event, [value(env, Null)?; 2]),
+            Self::Published(event, stream_id) => {
+                let publication = [value(env, event.action.as_str())?, value(env, stream_id)?];
+                device(env, "published", &event, publication)
+            }
             Self::Left(event) => left(env, &event),
-            Self::Injected(ticket) => Ok(vec![value(env, "injected")?, value(env, number(ticket))?]),
+            Self::Injected(ticket) => {
+                let mut arguments = nothing(env, "injected")?;
+                arguments[TICKET] = value(env, number(ticket))?;
+                Ok(arguments)
+            }
         }
     }
 }
 
-fn published(env: napi_env, event: &Event, stream_id: String) -> napi::Result<Vec<napi_value>> {
-    let names = vec![value(env, "published")?, value(env, event.action.as_str())?, value(env, stream_id)?];
-    device(env, names, event)
+// Places of what others than a device have as well.
+const TIMESTAMP: usize = 25;
+const SIGNATURE: usize = 26;
+const EVENT_ID: usize = 28;
+const BACKEND: usize = 36;
+const SYNTHETIC: usize = 37;
+const TICKET: usize = 41;
+
+/// What a notice has that has none of it all.
+fn nothing(env: napi_env, notice: &str) -> napi::Result<Vec<napi_value>> {
+    let mut arguments = vec![value(env, Null)?; TICKET + 1];
+    arguments[0] = value(env, notice)?;
+    Ok(arguments)
 }
 
-/// What is known of the event's device, behind what stands there.
-fn device(env: napi_env, mut arguments: Vec<napi_value>, event: &Event) -> napi::Result<Vec<napi_value>> {
+/// What is known of the event's device, with the action and the ID of an entry of it that has been published.
+fn device(
+    env: napi_env,
+    notice: &str,
+    event: &Event,
+    [action, stream_id]: [napi_value; 2],
+) -> napi::Result<Vec<napi_value>> {
     let info = event.info();
     let descriptor = info.device_descriptor;
+    let mut arguments = Vec::with_capacity(TICKET + 1 + info.interfaces.len());
     arguments.extend([
+        value(env, notice)?,
         value(env, info.vendor_id)?,
         value(env, info.product_id)?,
         value(env, descriptor.b_length)?,
@@ -91,6 +115,9 @@ fn device(env: napi_env, mut arguments: Vec<napi_value>, event: &Event) -> napi:
         value(env, info.backend.as_str())?,
         value(env, info.synthetic.map(Synthetic::as_str))?,
         value(env, info.partial)?,
+        action,
+        stream_id,
+        value(env, Null)?,
     ]);
     for interface in info.interfaces {
         arguments.push(value(env, code(*interface))?);
@@ -99,14 +126,17 @@ fn device(env: napi_env, mut arguments: Vec<napi_value>, event: &Event) -> napi:
 }
 
 fn left(env: napi_env, event: &Event) -> napi::Result<Vec<napi_value>> {
-    Ok(vec![
-        value(env, "left")?,
-        value(env, event.attachment.signature.as_str())?,
-        value(env, number(event.timestamp_ms))?,
-        value(env, event.event_id())?,
-        value(env, event.backend.as_str())?,
-        value(env, event.synthetic.map_or("", Synthetic::as_str))?,
-    ])
+    let mut arguments = nothing(env, "left")?;
+    for (place, of) in [
+        (TIMESTAMP, value(env, number(event.timestamp_ms))?),
+        (SIGNATURE, value(env, event.attachment.signature.as_str())?),
+        (EVENT_ID, value(env, event.event_id())?),
+        (BACKEND, value(env, event.backend.as_str())?),
+        (SYNTHETIC, value(env, event.synthetic.map(Synthetic::as_str))?),
+    ] {
+        arguments[place] = of;
+    }
+    Ok(arguments)
 }
 
 /// Class, subclass and protocol in one number.
