@@ -75,6 +75,18 @@ it('several that come at once are those that are stored', async () => {
   expect(told(daemon)).toStrictEqual(await stored(daemon, 2 * Object.keys(devices).length));
 });
 
+it('more than are told in one turn of the event loop are those that are stored', async () => {
+  const daemon = openDaemon();
+  await daemon.start();
+  for (let at = 0; at < 200; at += 1) {
+    daemon.simulateAttach(mouse);
+    daemon.simulateDetach(mouse.name);
+  }
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+  await daemon.heard.waitFor('device:detach', { count: 200 });
+  expect(told(daemon)).toStrictEqual(await stored(daemon, 400));
+});
+
 it('of many that come at once, no more than 256 keep timers and others waiting', async () => {
   const daemon = openDaemon();
   await daemon.start();

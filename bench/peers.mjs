@@ -1,6 +1,7 @@
 // The peers, from npm: installed into a scratch folder, in the versions of peers/package-lock.json.
 
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, readdir, lstat, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,7 +41,8 @@ export async function floorAddon(folder) {
   const source = fileURLToPath(new URL('./programs/floor.c', import.meta.url));
   const addon = join(folder, 'floor.node');
   const headers = join(dirname(process.execPath), '../include/node');
-  const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC', '-DNODE_GYP_MODULE_NAME=floor', `-I${headers}`];
+  if (!existsSync(join(headers, 'node_api.h'))) throw new Error(`${headers} has no node_api.h: this Node has come without its headers; one from nodejs.org has them`);
+  const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC', `-I${headers}`];
   await run('cc', [...flags, '-o', addon, source, '-lpthread']);
   return addon;
 }

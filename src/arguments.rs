@@ -42,7 +42,7 @@ impl JsValuesTupleIntoVec for Handed {
             }
             Self::Left(event) => left(env, &event),
             Self::Injected(ticket) => {
-                let mut arguments = nothing(env, "injected")?;
+                let mut arguments = bare(env, "injected")?;
                 arguments[TICKET] = value(env, number(ticket))?;
                 Ok(arguments)
             }
@@ -50,7 +50,7 @@ impl JsValuesTupleIntoVec for Handed {
     }
 }
 
-// Places of what others than a device have as well.
+// Places of what is told without a device, counted in `device`.
 const TIMESTAMP: usize = 25;
 const SIGNATURE: usize = 26;
 const EVENT_ID: usize = 28;
@@ -58,8 +58,8 @@ const BACKEND: usize = 36;
 const SYNTHETIC: usize = 37;
 const TICKET: usize = 41;
 
-/// What a notice has that has none of it all.
-fn nothing(env: napi_env, notice: &str) -> napi::Result<Vec<napi_value>> {
+/// A notice without any values.
+fn bare(env: napi_env, notice: &str) -> napi::Result<Vec<napi_value>> {
     let mut arguments = vec![value(env, Null)?; TICKET + 1];
     arguments[0] = value(env, notice)?;
     Ok(arguments)
@@ -119,6 +119,7 @@ fn device(
         stream_id,
         value(env, Null)?,
     ]);
+    debug_assert_eq!(arguments.len(), TICKET + 1, "each value has its place");
     for interface in info.interfaces {
         arguments.push(value(env, code(*interface))?);
     }
@@ -126,16 +127,12 @@ fn device(
 }
 
 fn left(env: napi_env, event: &Event) -> napi::Result<Vec<napi_value>> {
-    let mut arguments = nothing(env, "left")?;
-    for (place, of) in [
-        (TIMESTAMP, value(env, number(event.timestamp_ms))?),
-        (SIGNATURE, value(env, event.attachment.signature.as_str())?),
-        (EVENT_ID, value(env, event.event_id())?),
-        (BACKEND, value(env, event.backend.as_str())?),
-        (SYNTHETIC, value(env, event.synthetic.map(Synthetic::as_str))?),
-    ] {
-        arguments[place] = of;
-    }
+    let mut arguments = bare(env, "left")?;
+    arguments[TIMESTAMP] = value(env, number(event.timestamp_ms))?;
+    arguments[SIGNATURE] = value(env, event.attachment.signature.as_str())?;
+    arguments[EVENT_ID] = value(env, event.event_id())?;
+    arguments[BACKEND] = value(env, event.backend.as_str())?;
+    arguments[SYNTHETIC] = value(env, event.synthetic.map(Synthetic::as_str))?;
     Ok(arguments)
 }
 

@@ -32,8 +32,8 @@ struct Changes {
     timestamp: u64,
     event_id: String,
     backend: Backend,
-    /// Empty for none: JSON has no undefined, and what was there at attach has to be taken away.
-    synthetic: &'static str,
+    /// Null for none: what was there at attach has to be taken away.
+    synthetic: Option<Synthetic>,
 }
 
 impl Wire {
@@ -117,6 +117,6 @@ fn changes(event: &Event) -> Changes {
         timestamp: event.timestamp_ms,
         event_id: event.event_id(),
         backend: event.backend,
-        synthetic: event.synthetic.map_or("", Synthetic::as_str),
+        synthetic: event.synthetic,
     }
 }

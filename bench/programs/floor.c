@@ -1,6 +1,6 @@
 /*
  * The floor for whoever tells JavaScript of devices from a thread of its own: an addon that does no more than it must. Its thread receives
- * a uevent and reads the device's files; the event loop calls with what this package calls with for it. No second source, nothing stored, no
+ * a uevent and reads the device's files; the event loop calls the same JavaScript as this package does. No second source, nothing stored, no
  * snapshot, no order to keep: what a driver keeps back it waits for, and what is lost it does not notice.
  */
 #define _GNU_SOURCE
@@ -17,8 +17,15 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define WAITING 4096
+/* Gone round while everything warms up. */
+#define WAITING 32
 #define TEXT 256
+/* Places in js/arguments.js: the last one before interfaces, and those of an event without its device. */
+#define PLACES 42
+#define TIMESTAMP 25
+#define SIGNATURE 26
+#define EVENT_ID 28
+#define BACKEND 36
 
 struct event {
 	int is_attach, bus, address;
@@ -43,18 +50,21 @@ static const char *value_of(const char *message, ssize_t length, const char *key
 	return "";
 }
 
-static void read_file(int directory, const char *name, void *into, size_t room)
+static ssize_t read_file(int directory, const char *name, void *into, size_t room)
 {
-	char *text = into;
-	ssize_t length = 0;
+	ssize_t length = -1;
 	int file = openat(directory, name, O_RDONLY | O_CLOEXEC);
 	if (file >= 0) {
-		length = read(file, into, room - 1);
+		length = read(file, into, room);
 		close(file);
 	}
-	if (length > 0 && text[length - 1] == '\n')
-		length--;
-	text[length > 0 ? length : 0] = '\0';
+	return length > 0 ? length : 0;
+}
+
+static void read_text(int directory, const char *name, char *text)
+{
+	ssize_t length = read_file(directory, name, text, TEXT - 1);
+	text[length > 0 && text[length - 1] == '\n' ? length - 1 : length] = '\0';
 }
 
 static void describe(struct event *event, const char *devpath)
@@ -62,12 +72,13 @@ static void describe(struct event *event, const char *devpath)
 	char path[512];
 	snprintf(path, sizeof path, "/sys%s", devpath);
 	int directory = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	read_file(directory, "descriptors", event->descriptors, sizeof event->descriptors);
-	read_file(directory, "speed", event->speed, TEXT);
-	read_file(directory, "bMaxPower", event->power, TEXT);
-	read_file(directory, "manufacturer", event->manufacturer, TEXT);
-	read_file(directory, "product", event->product, TEXT);
-	read_file(directory, "serial", event->serial, TEXT);
+	ssize_t length = read_file(directory, "descriptors", event->descriptors, sizeof event->descriptors);
+	memset(event->descriptors + length, 0, sizeof event->descriptors - length);
+	read_text(directory, "speed", event->speed);
+	read_text(directory, "bMaxPower", event->power);
+	read_text(directory, "manufacturer", event->manufacturer);
+	read_text(directory, "product", event->product);
+	read_text(directory, "serial", event->serial);
 	close(directory);
 }
 
@@ -82,10 +93,11 @@ static int receive(struct event *event)
 		event->is_attach = strcmp(action, "add") == 0;
 		if (strcmp(value_of(message, length, "DEVTYPE"), "usb_device") != 0 || (!event->is_attach && strcmp(action, "remove") != 0))
 			continue;
-		event->bus = atoi(value_of(message, length, "BUSNUM"));
-		event->address = atoi(value_of(message, length, "DEVNUM"));
-		if (event->is_attach)
+		if (event->is_attach) {
+			event->bus = atoi(value_of(message, length, "BUSNUM"));
+			event->address = atoi(value_of(message, length, "DEVNUM"));
 			describe(event, value_of(message, length, "DEVPATH"));
+		}
 		return 1;
 	}
 	return 0;
@@ -96,7 +108,8 @@ static void *listen_for_uevents(void *unused)
 	struct pollfd polled = { .fd = uevents, .events = POLLIN };
 	for (;;) {
 		poll(&polled, 1, -1);
-		while (receive(&waiting[received % WAITING])) {
+		/* One that finds no room stays with the kernel. */
+		while (received - told < WAITING && receive(&waiting[received % WAITING])) {
 			atomic_fetch_add(&received, 1);
 			uv_async_send(&woken);
 		}
@@ -125,43 +138,52 @@ static napi_value flag(int of)
 	return value;
 }
 
-/* In the order of js/arguments.js. What this package makes out of what was read stands there as it is, without being made. */
+/* What this package makes out of what was read stands there as it is, without being made. */
 static size_t attach_arguments(const struct event *event, napi_value *arguments)
 {
 	const unsigned char *raw = event->descriptors;
 	double id_vendor = raw[8] | raw[9] << 8, id_product = raw[10] | raw[11] << 8;
 	napi_value nothing;
 	napi_get_null(env, &nothing);
-	napi_value all[] = {
+	napi_value all[PLACES + 1] = {
 		text("attach"), number(id_vendor), number(id_product), number(raw[0]), number(raw[1]), number(raw[2] | raw[3] << 8), number(raw[4]),
 		number(raw[5]), number(raw[6]), number(raw[7]), number(id_vendor), number(id_product), number(raw[12] | raw[13] << 8), number(raw[14]),
 		number(raw[15]), number(raw[16]), number(raw[17]), text(event->serial), text(event->manufacturer), text(event->product), text("Vendor"),
 		nothing, number(event->bus), number(event->address), text("4.2"), number(1e12), text("1:5:0123456789ab"), number(1e12),
 		text("0123456789abcdef:1"), text("0123456789ab"), text("serial"), text("hid,keyboard"), text(event->speed), number(atoi(event->power)),
-		flag(0), flag(1), text("netlink"), nothing, flag(0), number(0x030101),
+		flag(0), flag(1), text("netlink"), nothing, flag(0), nothing, nothing, nothing, number(0x030101),
 	};
 	memcpy(arguments, all, sizeof all);
-	return sizeof all / sizeof *all;
+	return PLACES + 1;
 }
 
 static size_t detach_arguments(napi_value *arguments)
 {
-	napi_value all[] = { text("left"), text("1:5:0123456789ab"), number(1e12), text("0123456789abcdef:2"), text("netlink"), text("") };
-	memcpy(arguments, all, sizeof all);
-	return sizeof all / sizeof *all;
+	napi_value nothing;
+	napi_get_null(env, &nothing);
+	for (size_t at = 0; at < PLACES; at++)
+		arguments[at] = nothing;
+	arguments[0] = text("left");
+	arguments[TIMESTAMP] = number(1e12);
+	arguments[SIGNATURE] = text("1:5:0123456789ab");
+	arguments[EVENT_ID] = text("0123456789abcdef:2");
+	arguments[BACKEND] = text("netlink");
+	return PLACES;
 }
 
 static void call(const struct event *event)
 {
 	napi_handle_scope handles;
 	napi_callback_scope callback;
-	napi_value arguments[64], called, global, result;
+	napi_value arguments[PLACES + 1], called, global, result, thrown;
 	napi_open_handle_scope(env, &handles);
 	size_t count = event->is_attach ? attach_arguments(event, arguments) : detach_arguments(arguments);
 	napi_get_global(env, &global);
 	napi_open_callback_scope(env, global, context, &callback);
 	napi_get_reference_value(env, function, &called);
-	napi_call_function(env, global, called, count, arguments, &result);
+	if (napi_call_function(env, global, called, count, arguments, &result) == napi_pending_exception &&
+	    napi_get_and_clear_last_exception(env, &thrown) == napi_ok)
+		napi_fatal_exception(env, thrown);
 	napi_close_callback_scope(env, callback);
 	napi_close_handle_scope(env, handles);
 }

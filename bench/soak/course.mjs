@@ -15,13 +15,13 @@ export const WARM = 1_000;
 export const FLAT = 11_000;
 /** Entries that the stream keeps, and events that the outbox does: reached before FLAT, so that both must be flat from there. */
 export const KEPT = 10_000;
-/** Events sent in a row, and the pause after them: what the chain takes, a few at a time, without a queue that grows. */
+/** Events sent in a row, and the pause after them: what the chain takes, a few at a time, without a queue that grows but for QUEUED_UNTIL. */
 const ROW = { pause_every: 25, pause_ms: 2 };
 /**
- * The server stands still while these pairs are sent where the course goes beyond FLAT, so that what waits is published in full batches: what those take the
- * allocator keeps. Sooner or later that comes by itself, and is not to be told from growth where it comes after FLAT.
+ * While the chunk up to here is sent the server stands still where the course goes beyond FLAT, so that what waits is published in full batches: what those
+ * take the allocator keeps. Sooner or later that comes by itself, and is not to be told from growth where it comes after FLAT.
  */
-const QUEUED = 2_000;
+const QUEUED_UNTIL = 2_000;
 /** A peer has heard by then of what it hears of. */
 const PEER_REST_MS = 500;
 const PATIENCE_MS = 60_000;
@@ -52,7 +52,9 @@ export function samplePoints(pairs) {
   for (let at = 500; at <= early; at += 500) points.set(at, at === WARM || at === FLAT);
   const each = Math.max(500, Math.round(pairs / 400));
   for (let at = FLAT + each; at < pairs; at += each) points.set(at, false);
-  return points.set(pairs, true);
+  points.set(pairs, true);
+  if (pairs > FLAT && !points.has(QUEUED_UNTIL)) throw new Error(`no sample after ${QUEUED_UNTIL} pairs`);
+  return points;
 }
 
 /**
@@ -74,7 +76,7 @@ export async function runCourse({ pairs, subject = 'usb-daemon', options, leak, 
     const atStart = { ...(await measure(0, true, 0)), mappings: await watched.mappings() };
     let sent = 0;
     for (const [at, asks] of samplePoints(pairs)) {
-      const isQueued = at === QUEUED && pairs > FLAT;
+      const isQueued = at === QUEUED_UNTIL && outbox && pairs > FLAT;
       if (isQueued) server.signal('SIGSTOP');
       await bed.burst({ pairs: at - sent, entry, ...row });
       if (isQueued) server.signal('SIGCONT');

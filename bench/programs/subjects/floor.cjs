@@ -1,6 +1,6 @@
 'use strict';
 
-// What an addon in C takes that does no more than it must (../floor.c). It makes of what it is called with what this package does, and emits it.
+// What an addon in C takes that does no more than it must (../floor.c). It makes of what it is called with what this checkout does, and emits it.
 
 const { EventEmitter } = require('node:events');
 const { calledWith } = require('../../../js/arguments.js');
