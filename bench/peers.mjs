@@ -29,22 +29,22 @@ export async function peerFolder(folder) {
 
 /** Compiles the C program that listens by libusb alone, and gives its path. */
 export async function libusbProgram(folder) {
-  const source = fileURLToPath(new URL('./programs/libusb.c', import.meta.url));
-  const program = join(folder, 'libusb-listener');
   const { stdout } = await run('pkg-config', ['--cflags', '--libs', 'libusb-1.0']);
-  await run('cc', ['-O2', '-Wall', '-Wextra', '-Werror', '-o', program, source, ...stdout.trim().split(/\s+/), '-lpthread']);
-  return program;
+  return compiled('libusb.c', join(folder, 'libusb-listener'), stdout.trim().split(/\s+/));
 }
 
 /** Compiles the addon in C that does no more than it must, by the headers that come with this Node, and gives its path. */
 export async function floorAddon(folder) {
-  const source = fileURLToPath(new URL('./programs/floor.c', import.meta.url));
-  const addon = join(folder, 'floor.node');
   const headers = join(dirname(process.execPath), '../include/node');
   if (!existsSync(join(headers, 'node_api.h'))) throw new Error(`${headers} has no node_api.h: this Node has come without its headers; one from nodejs.org has them`);
-  const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC', `-I${headers}`];
-  await run('cc', [...flags, '-o', addon, source, '-lpthread']);
-  return addon;
+  return compiled('floor.c', join(folder, 'floor.node'), ['-shared', '-fPIC', `-I${headers}`]);
+}
+
+/** Compiles one of the programs in C to `output`, and gives that. */
+async function compiled(name, output, flags) {
+  const source = fileURLToPath(new URL(`./programs/${name}`, import.meta.url));
+  await run('cc', ['-O2', '-Wall', '-Wextra', '-Werror', '-o', output, source, ...flags, '-lpthread']);
+  return output;
 }
 
 /** Installs packages alone, as a user does, and gives how many there are, and their size in bytes. */

@@ -9,7 +9,6 @@ import { delaysOf, startLibusb, startSubject } from './subject.mjs';
 export const OURS = 'usb-daemon';
 export const FORMER = 'usb 2 + ioredis 5, to XADD';
 export const LIBUSB = 'C libusb, no Node';
-export const FLOOR = 'floor: C addon, own thread';
 export const NODE = 'bare Node';
 
 /** Everything on: both sources, snapshots, the HTTP server, the outbox in a file, and Redis. */

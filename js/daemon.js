@@ -20,7 +20,7 @@ const { optionsOf } = require('./options.js');
 const { sameUnitAs } = require('./same-unit.js');
 const { statsOf, statusOf } = require('./status.js');
 const { currentTelemetry } = require('./telemetry.js');
-const { apart, tell, throwLater } = require('./tell.js');
+const { tell, throwLater } = require('./tell.js');
 const { waitForDevice, waitForReady } = require('./waiting.js');
 
 /** The longest delay that a timer takes: it is there to hold the process, not to tick. */
@@ -299,7 +299,7 @@ class USBDaemon extends EventEmitter {
     }
   }
 
-  /** One that the addon has called with. */
+  /** Handles one, and what comes after it is handled whatever it throws. */
   #take(notice) {
     try {
       this.#handle(notice);
@@ -313,7 +313,7 @@ class USBDaemon extends EventEmitter {
     if (text === '') return;
     const { more, notices } = JSON.parse(text);
     try {
-      for (const notice of notices) apart(() => this.#handle(notice));
+      for (const notice of notices) this.#take(notice);
     } finally {
       // Nothing else wakes it.
       if (more) this.#pumpLater();

@@ -9,7 +9,7 @@ import { startRedis } from '../../__test__/redis-server.mjs';
 import { quantile, quantilesOverRounds, ratioOverRounds } from '../figures.mjs';
 import { floorAddon, libusbProgram, peerFolder } from '../peers.mjs';
 import { delaysOf, startSubject } from '../subject.mjs';
-import { FLOOR, FORMER, LIBUSB, OURS, inTurns, settle, subjectsWith } from '../subjects.mjs';
+import { FORMER, LIBUSB, OURS, inTurns, settle, subjectsWith } from '../subjects.mjs';
 
 export const title = 'Latency in the namespace: from the uevent to the callback, and to the acknowledged XADD';
 
@@ -18,6 +18,7 @@ const CYCLES = 50;
 /** Events are this far apart, so that each finds everything cold, as in life. */
 const PAUSE_MS = 10;
 const SHARES = [0.5, 0.95, 0.99, 0.999];
+const FLOOR = 'floor: C addon, own thread';
 const OURS_XADD = 'usb-daemon, to XADD';
 const NODE_PEERS = ['usb 2', 'usb 3', 'usb-detection'];
 
