@@ -5,10 +5,10 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { median, quantile, quantilesOverRounds, ratioOverRounds } from '../bench/figures.mjs';
 import { asText, judged } from '../bench/report.mjs';
-import { delaysOf } from '../bench/subject.mjs';
+import { delaysOf, startSubject } from '../bench/subject.mjs';
 
 const runner = fileURLToPath(new URL('../bench/run.mjs', import.meta.url));
 
@@ -16,6 +16,9 @@ describe('figures', () => {
   it('has a quantile be one of the values, with so many at most as large', () => {
     const values = Array.from({ length: 101 }, (_, at) => (at * 37) % 101);
     for (const share of [0, 0.25, 0.5, 0.95, 0.99, 1]) expect(quantile(values, share)).toBe(Math.min(100, Math.floor(share * 101)));
+    // The largest is beyond the 99th percentile of a hundred, however 0.07 * 100 comes out.
+    const hundred = Array.from({ length: 100 }, (_, at) => at + 1);
+    for (const share of [0.01, 0.07, 0.5, 0.95, 0.99, 1]) expect(quantile(hundred, share)).toBe(Math.round(share * 100));
     expect(quantile([3, Infinity, 1], 0.99)).toBe(Infinity);
   });
 
@@ -43,6 +46,20 @@ describe('delays', () => {
   it('has what was never heard of come never', () => {
     expect(delaysOf([uevent('add', 5, 1), uevent('add', 6, 2)], [event('add', 6, 3)])).toEqual([Infinity, 1]);
     expect(delaysOf([uevent('add', 5, 1)], [event('remove', 5, 3)])).toEqual([Infinity]);
+  });
+});
+
+describe('a subject', () => {
+  it('is told which package is measured: a guest has nothing of this environment', async () => {
+    vi.stubEnv('BENCH_PACKAGE', '/elsewhere');
+    onTestFinished(() => vi.unstubAllEnvs());
+    let environment;
+    const spawn = (_, { env }) => {
+      environment = env;
+      return { waitForLine: async () => '{"began":1,"at":2}' };
+    };
+    await startSubject({ spawn }, 'usb-daemon', {});
+    expect(environment).toEqual({ BENCH_PACKAGE: '/elsewhere' });
   });
 });
 

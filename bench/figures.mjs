@@ -1,9 +1,10 @@
 // What is made of many measured values.
 
-/** The value that this share of all are at most: 0.5 is the median. */
+/** The smallest value that at least this share of all do not exceed: 0.5 is the median. */
 export function quantile(values, share) {
   const sorted = Float64Array.from(values).sort();
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+  // What binary fractions add to a whole number must not make it the next one.
+  return sorted[Math.max(0, Math.ceil(share * sorted.length - 1e-9) - 1)];
 }
 
 export function median(values) {

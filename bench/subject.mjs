@@ -8,7 +8,8 @@ const listener = fileURLToPath(new URL('./programs/listener.cjs', import.meta.ur
 /** Starts a subject; resolves once it listens. `name` is that of its file in programs/subjects. `gc`: with a garbage collector that can be asked. */
 export async function startSubject(bed, name, options, { gc = false } = {}) {
   const node = gc ? [process.execPath, '--expose-gc'] : [process.execPath];
-  return Subject.start(bed, [...node, listener, name, JSON.stringify(options)]);
+  // Named: a guest is given nothing of this process's environment.
+  return Subject.start(bed, [...node, listener, name, JSON.stringify(options)], { BENCH_PACKAGE: process.env.BENCH_PACKAGE });
 }
 
 /** Starts the C program that listens by libusb. */
@@ -20,8 +21,8 @@ class Subject {
   #child;
   #turn = Promise.resolve();
 
-  static async start(bed, argv) {
-    const subject = new Subject(bed.spawn(argv));
+  static async start(bed, argv, env = {}) {
+    const subject = new Subject(bed.spawn(argv, { env }));
     const { began, at } = JSON.parse(await subject.#child.waitForLine(() => true, { timeoutMs: 30_000 }));
     subject.startMs = (at - began) / 1e6;
     return subject;
