@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { quantile } from '../bench/figures.mjs';
 import { openQemuBed } from './beds/qemu/index.mjs';
 import { broadcastOf, recordBroadcasts, recordedBroadcasts } from './kernel-broadcasts.mjs';
 import { GuestRedis } from './kernel-witnesses.mjs';
@@ -91,11 +92,6 @@ function peerEars(child) {
     mark: () => {},
     next: (event, uevent) => child.waitForLine(isOf(event, uevent), { timeoutMs: PEER_PATIENCE_MS }).then(JSON.parse, () => undefined),
   };
-}
-
-function quantile(values, share) {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 }
 
 function figures(values) {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { quantile } from '../bench/figures.mjs';
 import { openNamespaceBed } from './beds/namespace/index.mjs';
 import { UNPACED } from './daemon.mjs';
 import { observe } from './observe.mjs';
@@ -24,11 +25,6 @@ const LIMIT = ROUNDS >= 20 ? 1.15 : 1.3;
 const PAUSE_MS = 10;
 const PEER_PATIENCE_MS = 2_000;
 const peerProgram = fileURLToPath(new URL('./peer-former.cjs', import.meta.url));
-
-function quantile(values, share) {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
-}
 
 describe('the cost of storing', () => {
   let bed;

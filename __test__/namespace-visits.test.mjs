@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
 import { openNamespaceBed } from './beds/namespace/index.mjs';
+import { median } from './median.mjs';
 import { fieldsOf, startRedis, upTo } from './redis-server.mjs';
 import { until } from './until.mjs';
 
@@ -90,6 +91,38 @@ it('keeps no departure from being published while it is busy', async () => {
   expect(told.map(({ action, port_path }) => `${action} ${port_path}`)).toEqual(['detach 4', 'detach 5', 'detach 6']);
   await busy;
   expect((await hears(listener, 3)).heard).toEqual(devices.map(({ busnum, devnum }) => `remove ${busnum}:${devnum}`));
+});
+
+it('keeps no arrival from being published while it is busy, the first one or another', async () => {
+  const listener = await listen({ redis: { path: join(folder, 'redis.sock'), stream: 'aw:hotplug:arrivals' }, outbox: { path: join(folder, 'arrivals.db') } });
+  const ports = ['4', '5', '6'];
+  const entries = async () => (await entriesAt('aw:hotplug:arrivals', ports)).length;
+  const took = { free: [], first: [], another: [] };
+  let count = 0;
+  const published = async (port, as) => {
+    const device = await bed.plug({ kind: 'mouse', controller: 0, port });
+    const since = performance.now();
+    count += 1;
+    await until(async () => (await entries()) === count, `an entry for ${port}`);
+    as.push(performance.now() - since);
+    return device;
+  };
+  for (let round = 0; round < 4; round += 1) {
+    // It has come for one, and so the next one's storing is left to it.
+    const devices = [await published(ports[0], took.free)];
+    await hears(listener, 1);
+    await listener.ask('keep', 2_000);
+    devices.push(await published(ports[1], took.first), await published(ports[2], took.another));
+    await listener.line();
+    const expected = devices.slice(1).map(({ busnum, devnum }) => `add ${busnum}:${devnum}`);
+    expect((await hears(listener, 2)).heard).toEqual(expected);
+    for (const device of devices) await bed.unplug(device);
+    count += 3;
+    await hears(listener, 3);
+    await until(async () => (await entries()) === count, 'the detaches');
+  }
+  // All are a few milliseconds. What nobody stores before it is free again, or before the publisher's next beat, takes a thousand or two.
+  for (const busy of [took.first, took.another]) expect(median(busy) / median(took.free)).toBeLessThan(50);
 });
 
 it('has a departure of which it tells by itself published while its listener keeps it', async () => {

@@ -3,6 +3,7 @@
 // A daemon that says what its event loop did by itself. Commands on stdin, each answered by a line of JSON:
 //   heard: what its listeners got since this was last asked, and how often the event loop has told of it by itself
 //   busy MS: nothing else runs so long
+//   keep MS: the same, and says so before in a line of its own
 //   busyListener MS: from now on each tenth event keeps JavaScript busy so long
 //   blockingListener MS: from now on each event does, and says so before in a line of its own
 //   handles: what watches descriptors on the event loop
@@ -46,6 +47,10 @@ const commands = {
     return answer;
   },
   busy: (ms) => busy(ms),
+  keep: (ms) => {
+    process.stdout.write('{"answer":true}\n');
+    busy(ms);
+  },
   busyListener: (ms) => void ([listenerMs, every] = [ms, 10]),
   blockingListener: (ms) => void ([listenerMs, every] = [ms, 1]),
   handles: () => process.report.getReport().libuv.filter(({ type }) => type === 'poll').map(({ is_active: active, is_referenced: holds }) => ({ active, holds })),

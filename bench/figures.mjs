@@ -7,8 +7,11 @@ export function quantile(values, share) {
   return sorted[Math.max(0, Math.ceil(share * sorted.length - 1e-9) - 1)];
 }
 
+/** The middle of all, or of the two that are next to it. */
 export function median(values) {
-  return quantile(values, 0.5);
+  const sorted = Float64Array.from(values).sort();
+  const [below, above] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
+  return below === above ? below : (below + above) / 2;
 }
 
 /** Of each of `shares`, the median over rounds: one round in which the machine was busy does not decide. */

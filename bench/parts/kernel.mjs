@@ -1,5 +1,6 @@
 // Latency in the QEMU kernel, with udevd: from the kernel's broadcast to the callback, and to the entry that Redis has acknowledged.
 
+import { realpathSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { openQemuBed } from '../../__test__/beds/qemu/index.mjs';
 import { broadcastOf, recordBroadcasts, recordedBroadcasts } from '../../__test__/kernel-broadcasts.mjs';
@@ -57,7 +58,7 @@ export async function run({ quick, log, folder }) {
   const [turns, plugs] = quick ? [1, 8] : [4, 22];
   const measured = process.env.BENCH_PACKAGE;
   // The guest has the host's files but for these.
-  if (measured !== undefined && /^\/(tmp|run)\//.test(measured)) throw new Error(`${measured} is not there in the guest, whose /tmp and /run are its own: install the package elsewhere`);
+  if (measured !== undefined && /^\/(tmp|run|dev)\//.test(realpathSync(measured))) throw new Error(`${measured} is not there in the guest, whose /tmp, /run and /dev are its own: install the package elsewhere`);
   const peers = await peerFolder(folder);
   const bed = await openQemuBed({ udev: true });
   let found;
@@ -97,10 +98,12 @@ const millis = (ms) => (Number.isFinite(ms) ? Number(ms.toFixed(2)) : '–');
 function report(found, plugs) {
   const turnsOf = (name, event) => found[name].map((turn) => times(turn, event));
   const ratio = (name, other, event, share) => ratioOverRounds(turnsOf(name, event), turnsOf(other, event), share);
+  // A turn has too few for one in a hundred.
+  const slowest = (name) => quantile(turnsOf(name).flat(), 0.99);
   const binds = found[OURS].flat().filter(({ attach }) => attach);
   const row = (name, event) => {
     const all = turnsOf(name, event).flat();
-    return [`${event}, ${name}`, all.length, ...quantilesOverRounds(turnsOf(name, event), [0.5, 0.95, 0.99]).map(millis), all.filter((ms) => ms === Infinity).length];
+    return [`${event}, ${name}`, all.length, ...quantilesOverRounds(turnsOf(name, event), [0.5, 0.95]).map(millis), millis(Math.max(...all.filter(Number.isFinite))), all.filter((ms) => ms === Infinity).length];
   };
   const spread = (caption, values) => [caption, ...[0.1, 0.5, 0.9].map((share) => millis(quantile(values, share)))];
   // What is told after `bind` has waited for the driver.
@@ -109,7 +112,7 @@ function report(found, plugs) {
     tables: [
       {
         caption: `ms after the kernel's broadcast; medians over ${found[OURS].length} turns of ${plugs} pairs`,
-        head: ['', 'events', 'p50', 'p95', 'p99', 'never'],
+        head: ['', 'events', 'p50', 'p95', 'largest of all', 'never'],
         rows: Object.keys(found).flatMap((name) => ['attach', 'detach'].map((event) => row(name, event))),
       },
       {
@@ -128,7 +131,7 @@ function report(found, plugs) {
       { name: `detach to callback, p50, of ${PEER}`, value: ratio(OURS, PEER, 'detach', 0.5), atMost: 0.1 },
       { name: 'attach to XADD, p50, of the former path', value: ratio(OURS_XADD, FORMER, 'attach', 0.5), atMost: 0.2 },
       { name: 'detach to XADD, p50, of the former path', value: ratio(OURS_XADD, FORMER, 'detach', 0.5), atMost: 0.9 },
-      { name: 'to XADD, p99, of the former path', value: ratio(OURS_XADD, FORMER, undefined, 0.99), atMost: 0.2 },
+      { name: 'to XADD, p99, of the former path', value: slowest(OURS_XADD) / slowest(FORMER), atMost: 0.2 },
       { name: 'events never heard of', value: [OURS, OURS_XADD].flatMap((name) => turnsOf(name).flat()).filter((ms) => ms === Infinity).length, atMost: 0 },
       // A peer that is deaf in the guest would make any comparison come out well.
       { name: 'share of its events that a peer never heard of', value: Math.max(...[PEER, FORMER].map((name) => share(turnsOf(name).flat()))), atMost: 0.25 },

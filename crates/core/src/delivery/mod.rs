@@ -26,6 +26,9 @@ use overflow::{Overflow, Progress};
 /// Wakes the subscriber; called with no lock held, at most once until it has taken everything.
 pub type Wake = Box<dyn Fn() + Send + Sync>;
 
+/// Told that the subscriber has come, each time that it takes.
+pub type Come = Box<dyn Fn() + Send + Sync>;
+
 /// Asks the store for events after this number, so many at most.
 pub type Ask = Box<dyn Fn(u64, usize, Answer) + Send + Sync>;
 
@@ -41,6 +44,7 @@ pub struct Delivery {
     wake: Wake,
     wants_published: AtomicBool,
     store: OnceLock<Ask>,
+    come: OnceLock<Come>,
 }
 
 /// What a subscriber has not taken yet.
@@ -77,12 +81,18 @@ impl Delivery {
             wake,
             wants_published: AtomicBool::new(false),
             store: OnceLock::new(),
+            come: OnceLock::new(),
         }
     }
 
     /// Says where events can be read again that have found no room here. Only the first store counts.
     pub fn set_store(&self, ask: Ask) {
         let _ = self.store.set(ask);
+    }
+
+    /// Says who is to know that the subscriber has come. Only the first counts.
+    pub fn set_come(&self, come: Come) {
+        let _ = self.come.set(come);
     }
 
     /// Whether the subscriber wants to hear of each acknowledgement by Redis; at first it does not.
@@ -145,6 +155,9 @@ impl Delivery {
         state.awake = more || is_asking;
         let is_awaited = state.awaited > 0;
         drop(state);
+        if let Some(come) = self.come.get() {
+            come();
+        }
         // To notify nobody is a call to the kernel as well.
         if is_awaited {
             self.read_on.notify_all();

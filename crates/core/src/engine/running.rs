@@ -71,7 +71,9 @@ impl Engine {
             if !self.take_messages().await {
                 return self.finish().await;
             }
-            self.announce_ready(Instant::now());
+            let now = Instant::now();
+            self.announce_ready(now);
+            let waking = self.announcer.look_after_waking(now);
             if !idle {
                 continue;
             }
@@ -79,7 +81,6 @@ impl Engine {
                 self.recover(cause).await;
                 continue;
             }
-            let now = Instant::now();
             let is_complete = self.bus.has_listed() && self.strings.next().is_none();
             if !started && (is_complete || now >= started_by) {
                 started = true;
@@ -107,6 +108,7 @@ impl Engine {
             let next = self.strings.next().map_or(next, |strings| strings.min(next));
             let next = if started || self.bus.has_listed() { next } else { next.min(started_by) };
             let next = self.missed.due().map_or(next, |due| due.min(next));
+            let next = waking.map_or(next, |waking| waking.min(next));
             self.announcer.hand_over();
             let timeout = next.saturating_duration_since(now);
             if !self.senses.settle(self.registry.nodes_matter()) {

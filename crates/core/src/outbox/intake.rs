@@ -6,8 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
-
+use super::WakeUp;
 use crate::config::{OutboxConfig, WhenFull};
 use crate::device::{SharedSerials, Unit};
 use crate::event::Event;
@@ -28,7 +27,7 @@ pub struct Incoming {
 /// The way into the outbox.
 pub struct Intake {
     state: Mutex<State>,
-    arrived: Notify,
+    wake_up: Arc<WakeUp>,
     capacity: usize,
     when_full: WhenFull,
 }
@@ -108,7 +107,7 @@ impl Intake {
             answers: Vec::new(),
         };
         let capacity = config.max_events.max(LEAST);
-        Self { state: Mutex::new(state), arrived: Notify::new(), capacity, when_full: config.when_full }
+        Self { state: Mutex::new(state), wake_up: Arc::default(), capacity, when_full: config.when_full }
     }
 
     /// Numbers an event, which `make` builds from its producer and number, has `tell` tell of it, and queues it: nobody can
@@ -155,12 +154,17 @@ impl Intake {
 
     /// Wakes the outbox.
     pub fn wake(&self) {
-        self.arrived.notify_one();
+        self.wake_up.wake();
+    }
+
+    /// What wakes the outbox, for who leaves that to another, and for that one.
+    pub fn wake_up(&self) -> &Arc<WakeUp> {
+        &self.wake_up
     }
 
     /// Waits until the outbox has been woken since the last wait.
     pub async fn arrived(&self) {
-        self.arrived.notified().await;
+        self.wake_up.arrived().await;
     }
 
     /// Takes what has come in.

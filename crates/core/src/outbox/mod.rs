@@ -30,6 +30,7 @@ mod series;
 mod shared;
 mod state;
 mod store;
+mod wake_up;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -42,6 +43,7 @@ pub(crate) use file::is_held;
 pub use history::{History, Since};
 pub use intake::{Incoming, Intake, Series, Taken};
 pub use store::Placed;
+pub use wake_up::WakeUp;
 
 use crate::config::{OutboxConfig, WhenFull};
 use crate::device::{SharedSerials, Unit};

@@ -115,7 +115,7 @@ impl Publisher {
         let pace = Pace::new(limits.per_second, Instant::now());
         let (limits, limited) = watch::channel(limits);
         let thread = threads::spawn("aw-outbox", move || {
-            // It is woken by whoever tells of an event, beside whom that is told to.
+            // Whoever tells of an event wakes it, or is told of it: neither is to make way for it.
             push_nobody_aside();
             let task = Task {
                 outbox: RefCell::new(outbox),

@@ -10,7 +10,7 @@ mod withholding;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(super) use earlier_run::Fate;
 
@@ -69,6 +69,9 @@ struct Attached {
     attachment: Arc<Attachment>,
 }
 
+/// How long a subscriber that has been woken may take until it wakes the outbox.
+const PATIENCE: Duration = Duration::from_millis(1);
+
 pub(super) struct Announcer {
     hub: Hub,
     intake: Arc<Intake>,
@@ -81,6 +84,8 @@ pub(super) struct Announcer {
     witnesses: Witnesses,
     serials: SerialMemory,
     readying: Readying,
+    /// Since when the subscriber is to wake the outbox.
+    waking_left_since: Option<Instant>,
 }
 
 impl Announcer {
@@ -101,6 +106,7 @@ impl Announcer {
             witnesses: Witnesses::default(),
             serials,
             readying: Readying::default(),
+            waking_left_since: None,
         }
     }
 
@@ -329,6 +335,9 @@ impl Announcer {
             libusb_alive: cause.libusb_alive,
             journey,
         };
+        let now = Instant::now();
+        self.look_after_waking(now);
+        let mut is_waking_left = false;
         self.intake.number(key, cause.seqnum, make, |event| {
             let Device { port_path, descriptor, serial_number, product, .. } = &event.attachment.device;
             tracing::debug!(
@@ -345,8 +354,34 @@ impl Announcer {
             );
             self.witnesses.tell(event);
             event.journey.note(Step::Announce, Instant::now());
+            // Before it is told: the subscriber may come at once, and the outbox waits for what is numbered here. A departure is told soon
+            // enough by itself.
+            is_waking_left = action == Action::Attach && self.intake.wake_up().leave();
             self.hub.tell(&Notice::Transition(Arc::clone(event)));
         });
+        if is_waking_left {
+            self.waking_left_since.get_or_insert(now);
+        } else {
+            self.intake.wake();
+        }
+    }
+
+    /// Wakes the outbox where the subscriber was to and has had its time. Gives when to look again.
+    pub(super) fn look_after_waking(&mut self, now: Instant) -> Option<Instant> {
+        let until = self.waking_left_since? + PATIENCE;
+        let wake_up = self.intake.wake_up();
+        if now < until && wake_up.is_left() {
+            return Some(until);
+        }
+        wake_up.take_back();
+        self.waking_left_since = None;
+        None
+    }
+}
+
+/// Nobody looks after it any more.
+impl Drop for Announcer {
+    fn drop(&mut self) {
         self.intake.wake();
     }
 }

@@ -1,3 +1,6 @@
+use std::pin::pin;
+use std::task::{Context, Waker};
+
 use super::*;
 use crate::config::{FiltersConfig, OutboxConfig};
 use crate::delivery::Delivery;
@@ -32,7 +35,7 @@ fn cause(backend: Backend) -> Cause {
 
 fn nothing_earlier(filters: &FiltersConfig) -> (Announcer, Arc<Intake>) {
     let (announcer, intake) = announcer("boot");
-    let Announcer { hub, .. } = announcer;
+    let hub = announcer.hub.clone();
     let filters = Arc::new(Filters::new(filters).expect("no file"));
     (Announcer::new(hub, Arc::clone(&intake), Earlier::default(), filters), intake)
 }
@@ -126,7 +129,8 @@ const BY_SERIAL: &str = "046d:0077:X";
 
 /// An announcer after a restart in the same boot: the unit X was told of at 1-4.2.
 fn with_unit() -> (Announcer, Arc<Intake>) {
-    let (Announcer { hub, .. }, intake) = announcer("boot");
+    let (Announcer { ref hub, .. }, intake) = announcer("boot");
+    let hub = hub.clone();
     let (_, device) = unit("1-4.2", 5, "X");
     let stable_id = SerialMemory::default().attach(&device);
     let attach = (*event(1, Action::Attach, 1)).clone();
@@ -199,4 +203,55 @@ fn how_far_a_device_is_has_a_line_of_its_event_and_what_stands_in_its_way_is_for
         assert_eq!(line["fields"]["nodes"], "/dev/ttyUSB0");
     }
     assert_eq!(lines[0]["fields"]["obstacles"], "udev has not finished with ttyUSB0");
+}
+
+#[test]
+fn the_outbox_is_woken_by_whoever_is_told_of_an_attach_or_after_a_moment_without() {
+    let delivery = Arc::new(Delivery::new(100, Box::new(|| ())));
+    let hub = Hub::new(Arc::clone(&delivery), StatusBoard::default(), Vec::new());
+    let series = Series { producer: "test".into(), last_seq: 0 };
+    let intake = Arc::new(Intake::new(series, &OutboxConfig::default()));
+    let wake_up = Arc::clone(intake.wake_up());
+    delivery.set_come(Box::new(move || wake_up.come()));
+    let mut announcer = Announcer::new(hub, Arc::clone(&intake), Earlier::default(), Arc::default());
+    let woken = || pin!(intake.arrived()).poll(&mut Context::from_waker(Waker::noop())).is_ready();
+    let key = Key::Kernel("1-4.2".into());
+    let cause = cause(Backend::Netlink);
+
+    announcer.attach(&key, device(), cause);
+    assert!(woken(), "nobody has ever taken anything");
+    delivery.take(1);
+    announcer.detach(&key, cause);
+    assert!(woken(), "a detach waits for nobody");
+
+    // However long this thread is kept, the time is looked at as it was before.
+    let before = Instant::now();
+    announcer.attach(&key, device(), cause);
+    assert!(!woken());
+    let until = announcer.look_after_waking(before).expect("a time to look again");
+    assert!(until >= before + PATIENCE);
+    delivery.take(1);
+    assert!(woken());
+    assert_eq!(announcer.look_after_waking(before), None, "it has come");
+
+    announcer.detach(&key, cause);
+    assert!(woken());
+    let before = Instant::now();
+    announcer.attach(&key, device(), cause);
+    assert!(!woken());
+    let until = announcer.look_after_waking(before).expect("a time to look again");
+    assert_eq!(announcer.look_after_waking(until), None);
+    assert!(woken(), "it has not come");
+    announcer.detach(&key, cause);
+    assert!(woken());
+    announcer.attach(&key, device(), cause);
+    assert!(woken(), "and is not counted on before it comes");
+
+    delivery.take(1);
+    announcer.detach(&key, cause);
+    assert!(woken());
+    announcer.attach(&key, device(), cause);
+    assert!(!woken());
+    drop(announcer);
+    assert!(woken(), "nobody else would");
 }
