@@ -72,8 +72,7 @@ impl Daemon {
         let Opened { outbox, earlier, fault } =
             Outbox::open(&config.outbox, publishes, &producer::random()?, &boot_id)?;
         let intake = Arc::new(Intake::new(outbox.series(), &config.outbox));
-        let wake_up = Arc::clone(intake.wake_up());
-        subscriber.set_come(Box::new(move || wake_up.come()));
+        subscriber.set_come(Box::new(intake.come()));
         let in_file = !outbox.is_in_memory();
         let stored = outbox.settled_board();
         let Host { event_loop, mut onlookers, telemetry, uevent_socket } = host;

@@ -38,8 +38,7 @@ impl Announcing {
         let hub = Hub::new(Arc::clone(&delivery), StatusBoard::default(), Vec::new());
         let series = Series { producer: "bench".into(), last_seq: 0 };
         let intake = Arc::new(Intake::new(series, &OutboxConfig::default()));
-        let wake_up = Arc::clone(intake.wake_up());
-        delivery.set_come(Box::new(move || wake_up.come()));
+        delivery.set_come(Box::new(intake.come()));
         let announcer = Announcer::new(hub, Arc::clone(&intake), Earlier::default(), Arc::default());
         let key = Key::Kernel(device.port_path.name());
         let mut this = Self { announcer, intake, delivery, device, key };

@@ -157,9 +157,15 @@ impl Intake {
         self.wake_up.wake();
     }
 
-    /// What wakes the outbox, for who leaves that to another, and for that one.
-    pub fn wake_up(&self) -> &Arc<WakeUp> {
+    /// What wakes the outbox, for who leaves that to the subscriber.
+    pub fn wake_up(&self) -> &WakeUp {
         &self.wake_up
+    }
+
+    /// What is to be called whenever the subscriber has come.
+    pub fn come(&self) -> impl Fn() + Send + Sync + 'static {
+        let wake_up = Arc::clone(&self.wake_up);
+        move || wake_up.come()
     }
 
     /// Waits until the outbox has been woken since the last wait.

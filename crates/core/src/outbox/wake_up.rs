@@ -52,7 +52,7 @@ impl WakeUp {
     }
 
     /// The subscriber has come.
-    pub fn come(&self) {
+    pub(super) fn come(&self) {
         self.is_prompt.store(true, Ordering::Release);
         if self.is_left.swap(false, Ordering::AcqRel) {
             self.arrived.notify_one();

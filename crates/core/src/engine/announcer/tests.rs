@@ -211,8 +211,7 @@ fn the_outbox_is_woken_by_whoever_is_told_of_an_attach_or_after_a_moment_without
     let hub = Hub::new(Arc::clone(&delivery), StatusBoard::default(), Vec::new());
     let series = Series { producer: "test".into(), last_seq: 0 };
     let intake = Arc::new(Intake::new(series, &OutboxConfig::default()));
-    let wake_up = Arc::clone(intake.wake_up());
-    delivery.set_come(Box::new(move || wake_up.come()));
+    delivery.set_come(Box::new(intake.come()));
     let mut announcer = Announcer::new(hub, Arc::clone(&intake), Earlier::default(), Arc::default());
     let woken = || pin!(intake.arrived()).poll(&mut Context::from_waker(Waker::noop())).is_ready();
     let key = Key::Kernel("1-4.2".into());
