@@ -22,11 +22,6 @@ function cpuMs(before) {
   return (user + system) / 1000;
 }
 
-function quantile(values, share) {
-  const sorted = Float64Array.from(values).sort();
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
-}
-
 const other = (at) => ({
   name: `${FIRST_BUS + Math.floor(at / ON_A_BUS)}-${1 + (at % ON_A_BUS)}`,
   vendorId: 0x046d,
@@ -38,6 +33,7 @@ const other = (at) => ({
 });
 
 async function simulated({ sizes, rounds, pairs }) {
+  const { quantile } = await import('../figures.mjs');
   const daemon = new USBDaemon({ sources: { simulated: true }, monitoring: { enabled: false, interval: NEVER } });
   let heard = 0;
   let wanted = Infinity;
