@@ -6,13 +6,20 @@ import { openQemuBed } from './beds/qemu/index.mjs';
 import { prepareContainers, startContainer } from './containers/container.mjs';
 import { MODES } from './containers/modes.mjs';
 import { PROGRAM } from './containers/spec.mjs';
+import { addressOf } from './kernel-witnesses.mjs';
 
 const isTransition = ({ type }) => type === 'attach' || type === 'detach';
-const bySerial = (serial) => (line) => isTransition(line) && line.info.serialNumber === serial;
+/**
+ * So often at least is a device plugged, and until each container has had one with its strings. Where the driver keeps those for
+ * half a second, as on a slow machine it does, the device is told without; so often at most.
+ */
+const PLUGS = { least: 2, most: 8 };
 
 let bed;
 let containers;
 let rootHubs;
+/** The addresses of the devices plugged, with their serial numbers. */
+const plugged = new Map();
 
 beforeAll(async () => {
   bed = await openQemuBed();
@@ -20,13 +27,21 @@ beforeAll(async () => {
   rootHubs = (await bed.shell('ls /sys/bus/usb/devices | grep -c ^usb', { cwd: '/' })).stdout.trim();
   containers = new Map((await Promise.all(MODES.map((mode, at) => startContainer(bed, mode, at)))).map((container) => [container.mode.name, container]));
   // Whoever is deaf finds that out with the first device.
-  for (const serial of ['FIRST', 'SECOND']) {
+  const heardWhole = ({ said }) => said.said.some((line) => isTransition(line) && plugged.has(addressOf(line.info)) && !line.info.partial);
+  while (plugged.size < PLUGS.least || (plugged.size < PLUGS.most && ![...containers.values()].every(heardWhole))) {
+    const serial = `PLUG-${plugged.size}`;
     const handle = await bed.plug({ kind: 'keyboard', controller: 0, port: '3', serial });
-    await Promise.all([...containers.values()].map(({ said, mode }) => said.waitFor(bySerial(serial), `${serial} in ${mode.name}`)));
+    const { busnum, devnum } = await bed.settle(handle, 'bind');
+    const address = `${busnum}:${devnum}`;
+    plugged.set(address, serial);
+    const everywhere = (action) =>
+      Promise.all([...containers.values()].map(({ said, mode }) => said.waitFor(({ type, info }) => type === action && addressOf(info) === address, `${action} of ${serial} in ${mode.name}`)));
+    await everywhere('attach');
     await bed.unplug(handle);
-    const left = (line) => line.type === 'detach' && bySerial(serial)(line);
-    await Promise.all([...containers.values()].map(({ said, mode }) => said.waitFor(left, `${serial} to leave in ${mode.name}`)));
+    await everywhere('detach');
   }
+  const partial = [...containers.values()].map(({ said }) => said.said.filter(({ type, info }) => type === 'attach' && info.partial).length);
+  console.log(`${plugged.size} plugs; told without strings, by container: ${partial.join(' ')}`);
 }, 400_000);
 afterAll(() => bed?.close());
 
@@ -42,9 +57,11 @@ describe.each(MODES)('$name', (mode) => {
     const before = said.slice(0, said.findIndex(({ type }) => type === 'started')).filter(isTransition);
     expect(before).toHaveLength(Number(rootHubs));
     const after = said.filter(isTransition).slice(before.length);
-    expect(after.map(({ type, info }) => `${type} ${info.serialNumber} ${info.backend} ${info.partial}`)).toEqual(
-      ['FIRST', 'SECOND'].flatMap((serial) => [`attach ${serial} ${backend} false`, `detach ${serial} ${backend} false`]),
+    expect(after.map(({ type, info }) => `${type} ${addressOf(info)} ${info.backend}`)).toEqual(
+      [...plugged.keys()].flatMap((address) => [`attach ${address} ${backend}`, `detach ${address} ${backend}`]),
     );
+    expect(after.map(({ info }) => info.serialNumber)).toEqual(after.map(({ info }) => (info.partial ? undefined : plugged.get(addressOf(info)))));
+    expect(after.filter(({ info }) => !info.partial).length, 'told with strings').toBeGreaterThan(0);
     expect(said.filter(({ type }) => type === 'gap')).toHaveLength(netlink === 'deaf' ? 1 : 0);
   });
 
