@@ -9,8 +9,8 @@ import { checkHistory, isTransition, observe } from './observe.mjs';
 const KINDS = ['keyboard', 'storage', 'serial', 'tablet'];
 /** Two on each controller. */
 const DEVICES = Array.from({ length: 8 }, (_, at) => ({ kind: KINDS[at % 4], controller: at % 4, port: String(1 + Math.floor(at / 4)) }));
-/** So many of the devices are bound when the daemon starts. */
-const STARTS = [0, 1, 2, 3, 4, 6];
+/** By round, so many of the devices at least are bound when the daemon starts. */
+const STARTS = [0, 2, 4, 6];
 /** Several snapshots fall into the time of a cycle. */
 const INTERVAL_MS = 100;
 
@@ -63,36 +63,48 @@ for (const udev of [true, false]) {
 
     it(`announces each of ${DEVICES.length} devices once when it starts in the middle of their being plugged`, async () => {
       const mixtures = [];
+      let partial = 0;
       for (const [round, bound] of STARTS.entries()) {
         const since = observer.said.length;
+        const plug = (device, at) => bed.plug({ ...device, serial: `DURING-${round}-${at}` });
         let settled = 0;
         let reached;
         const middle = new Promise((resolve) => {
           reached = () => settled >= bound && resolve();
         });
         reached();
-        const handles = await Promise.all(DEVICES.map((device, at) => bed.plug({ ...device, serial: `DURING-${round}-${at}` })));
+        // How many more the daemon finds is the machine's matter: a slow one has them all there before it has looked. One comes later in any case.
+        const handles = await Promise.all(DEVICES.slice(0, -1).map(plug));
         const all = Promise.all(handles.map((handle) => bed.settle(handle, 'bind').then(() => (settled++, reached()))));
         await middle;
         await observer.ask('start');
-        await all;
+        const last = await plug(DEVICES.at(-1), DEVICES.length - 1);
+        handles.push(last);
+        await Promise.all([all, bed.settle(last, 'bind')]);
         const lines = await transitionsAfterFence(since);
         expect(lines.map(({ event }) => event), `round ${round}`).toEqual(lines.map(() => 'device:attach'));
         expect(lines.map(({ value }) => addressOf(value)).toSorted(), `round ${round}`).toEqual((await presentInSysfs(bed)).toSorted());
-        const own = lines.filter(({ value }) => value.serialNumber?.startsWith(`DURING-${round}-`));
-        expect(own.map(({ value }) => value.serialNumber).toSorted()).toEqual(handles.map(({ serial }) => serial));
+        const known = new Map(handles.map((handle) => [`${handle.busnum}:${handle.devnum}`, handle.serial]));
+        const own = lines.filter(({ value }) => known.has(addressOf(value)));
+        expect(own, `round ${round}`).toHaveLength(DEVICES.length);
+        // Where a driver keeps a device's strings for half a second, as on a slow machine some do, that is told without.
+        const serialOf = ({ value }) => (value.partial ? undefined : known.get(addressOf(value)));
+        expect(own.map(({ value }) => value.serialNumber), `round ${round}`).toEqual(own.map(serialOf));
+        partial += own.filter(({ value }) => value.partial).length;
         expect(own.filter(({ value }) => ![undefined, 'startup'].includes(value.synthetic)), `round ${round}`).toEqual([]);
-        mixtures.push(own.filter(({ value }) => value.synthetic === 'startup').length);
+        const found = own.filter(({ value }) => value.synthetic === 'startup').map(({ value }) => known.get(addressOf(value)));
+        expect(found.length, `round ${round}: found at start`).toBeGreaterThanOrEqual(bound);
+        expect(found, `round ${round}`).not.toContain(last.serial);
+        mixtures.push(found.length);
 
         await pullAll(handles);
         await observer.transitions(lines.length + 2 + handles.length, { since });
         await observer.ask('stop');
         expect(checkHistory(observer.said.slice(since))).toHaveLength(lines.length - handles.length);
       }
-      // The rounds did start in the middle: some devices were found, the others heard.
-      expect(mixtures.filter((found) => found > 0 && found < DEVICES.length).length).toBeGreaterThan(STARTS.length / 3);
       expect([...observer.of('gap'), ...observer.of('error')]).toEqual([]);
-      console.log(`present at start, of ${DEVICES.length}, by round: ${mixtures.join(' ')}`);
+      expect(partial).toBeLessThan((STARTS.length * DEVICES.length) / 2);
+      console.log(`present at start, of ${DEVICES.length}, by round: ${mixtures.join(' ')}; ${partial} told without strings`);
     }, 240_000);
   });
 }
