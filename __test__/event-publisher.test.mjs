@@ -83,19 +83,29 @@ describe('a publisher', () => {
   it('publishes each event once and in order where the server is killed in the middle', async () => {
     const server = await startedRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
     const publisher = openPublisher(server, { timeout_ms: 20_000 });
-    // So many that the kill, which takes a while, comes before the last one.
-    const count = 10_000;
-    const asked = upTo(count).map((timestamp) => publisher.publishUSBEvent(timestamp % 2 ? 'attach' : 'detach', { ...INFO, timestamp }));
+    const asked = [];
     let answered = 0;
-    for (const promise of asked) promise.then(() => (answered += 1));
-    await asked[100];
-    await server.kill();
-    expect(answered).toBeLessThan(count);
+    const ask = (count) => {
+      for (const timestamp of upTo(count).map((at) => asked.length + at)) {
+        const promise = publisher.publishUSBEvent(timestamp % 2 ? 'attach' : 'detach', { ...INFO, timestamp });
+        promise.then(() => (answered += 1));
+        asked.push(promise);
+      }
+    };
+    // So many that the kill, which takes a while, comes before the last one; where the machine let it come too late, once more.
+    for (let go = 0; go < 5 && answered === asked.length; go += 1) {
+      if (go > 0) await server.start();
+      const first = asked.length;
+      ask(10_000);
+      await asked[first + 100];
+      await server.kill();
+    }
+    expect(answered).toBeLessThan(asked.length);
     await server.start();
     const ids = await Promise.all(asked);
     const entries = await server.entries();
-    expect(entries.map((entry) => Number(fieldsOf(entry).timestamp))).toEqual(upTo(count));
-    expect(entries.map((entry) => Number(fieldsOf(entry).seq))).toEqual(upTo(count));
+    expect(entries.map((entry) => Number(fieldsOf(entry).timestamp))).toEqual(upTo(asked.length));
+    expect(entries.map((entry) => Number(fieldsOf(entry).seq))).toEqual(upTo(asked.length));
     expect(ids).toEqual(entries.map(([id]) => id));
   });
 
