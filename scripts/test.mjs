@@ -27,7 +27,7 @@ const SUITES = {
   'kernel-alone': { run: (io) => vitest(filesOf('kernel-alone'), io) },
 };
 /** What measures time, or must have its turn within a bound; a guest that gets too little of the machine falls behind its own clock. */
-const ALONE = ['http', 'lifecycle-blocked', 'kernel-cycles', 'kernel-latency'].map((name) => `${name}.test.mjs`);
+const ALONE = ['http', 'lifecycle-blocked', 'specification', 'kernel-cycles', 'kernel-latency'].map((name) => `${name}.test.mjs`);
 /** What only the full run does, which sets this variable for it: too long for every change. A run that leaves it out says so. */
 const LONG = { 'shipped-targets.test.mjs': 'USB_DAEMON_TARGETS', 'shipped-windows.test.mjs': 'USB_DAEMON_WINDOWS' };
 /**
@@ -42,7 +42,7 @@ const FUZZING_SECONDS = '5';
  * and what runs beside it gives way to it.
  */
 const stepsWith = (more) => [
-  [{ suites: ['kernel', 'shipped', ...more] }, { suites: ['lint', 'unit', 'simulated'], nice: 10 }],
+  [{ suites: ['kernel', ...more] }, { suites: ['lint', 'unit', 'simulated', 'shipped'], nice: 10 }],
   [{ suites: ['namespace', 'simulated-alone', 'kernel-alone'] }],
 ];
 const RUNS = {
