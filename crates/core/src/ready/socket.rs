@@ -47,9 +47,14 @@ impl ReadySocket {
         sockopt::set_socket_recv_buffer_size(&fd, RECEIVE_BUFFER)?;
         // Anybody may send to udev's group: the kernel says who has.
         sockopt::set_socket_passcred(&fd, true)?;
-        keep_back_what_is_not_below_a_bus(&fd);
         multicast::join(&fd, KERNEL_GROUP | UDEV_GROUP)?;
         Ok(Self { fd, buffer: vec![0; LONGEST] })
+    }
+
+    /// What is about nothing below a USB bus takes no room and wakes nobody from now on. The kernel takes a while over it, for which whoever
+    /// opens this need not wait.
+    pub(super) fn keep_back_others(&self) {
+        keep_back_what_is_not_below_a_bus(&self.fd);
     }
 
     /// Takes one message, without waiting.

@@ -101,6 +101,9 @@ impl Watching {
     fn run(mut self) {
         // Nobody waits for it as for an event.
         stand_back();
+        if let Some(socket) = &self.socket {
+            socket.keep_back_others();
+        }
         loop {
             self.drain();
             let Some(news) = self.desk.take() else { return };
