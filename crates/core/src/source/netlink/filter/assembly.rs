@@ -16,15 +16,20 @@ const LOAD_WORD_AT: u16 = code(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS);
 const LOAD_WORD_FROM_INDEX: u16 = code(libc::BPF_LD | libc::BPF_W | libc::BPF_IND);
 const LOAD_BYTE_FROM_INDEX: u16 = code(libc::BPF_LD | libc::BPF_B | libc::BPF_IND);
 const LOAD_NUMBER: u16 = code(libc::BPF_LD | libc::BPF_W | libc::BPF_IMM);
+const LOAD_LENGTH: u16 = code(libc::BPF_LD | libc::BPF_W | libc::BPF_LEN);
+const REMEMBER: u16 = code(libc::BPF_ST);
+const SET_INDEX_TO_REMEMBERED: u16 = code(libc::BPF_LDX | libc::BPF_W | libc::BPF_MEM);
 const SET_INDEX: u16 = code(libc::BPF_LDX | libc::BPF_W | libc::BPF_IMM);
 const KEEP_AS_INDEX: u16 = code(libc::BPF_MISC | libc::BPF_TAX);
 const TAKE_INDEX: u16 = code(libc::BPF_MISC | libc::BPF_TXA);
+const ADD: u16 = code(libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K);
 const ADD_INDEX: u16 = code(libc::BPF_ALU | libc::BPF_ADD | libc::BPF_X);
 const SUBTRACT: u16 = code(libc::BPF_ALU | libc::BPF_SUB | libc::BPF_K);
 const AND: u16 = code(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K);
 const SHIFT_LEFT: u16 = code(libc::BPF_ALU | libc::BPF_LSH | libc::BPF_K);
 const IF_EQUAL: u16 = code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K);
 const IF_ANY_BIT: u16 = code(libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K);
+const IF_INDEX_OR_MORE: u16 = code(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_X);
 const GO_ON: u16 = code(libc::BPF_JMP | libc::BPF_JA);
 const RETURN: u16 = code(libc::BPF_RET | libc::BPF_K);
 
@@ -33,14 +38,18 @@ pub(super) const fn word(text: [u8; 4]) -> u32 {
     u32::from_be_bytes(text)
 }
 
-/// Loads beyond a message's end let nothing through.
 #[derive(Default)]
-pub(super) struct Program(Vec<libc::sock_filter>);
+pub(super) struct Program {
+    instructions: Vec<libc::sock_filter>,
+    /// Some jump goes further than its instruction can say.
+    goes_too_far: bool,
+}
 
 /// A jump whose goal is not known yet.
 #[must_use]
 pub(super) struct Jump(usize);
 
+/// Loads beyond a message's end let nothing through.
 impl Program {
     pub(super) fn load_word(&mut self, place: u32) {
         self.push(LOAD_WORD_AT, place);
@@ -68,6 +77,23 @@ impl Program {
 
     pub(super) fn take_index(&mut self) {
         self.push(TAKE_INDEX, 0);
+    }
+
+    pub(super) fn load_length(&mut self) {
+        self.push(LOAD_LENGTH, 0);
+    }
+
+    /// The one place of its memory.
+    pub(super) fn remember(&mut self) {
+        self.push(REMEMBER, 0);
+    }
+
+    pub(super) fn set_index_to_remembered(&mut self) {
+        self.push(SET_INDEX_TO_REMEMBERED, 0);
+    }
+
+    pub(super) fn add(&mut self, number: u32) {
+        self.push(ADD, number);
     }
 
     pub(super) fn add_index(&mut self) {
@@ -104,6 +130,11 @@ impl Program {
         self.only(IF_EQUAL, expected, then, |jump| &mut jump.jt)
     }
 
+    /// What `then` pushes is done only where what was loaded is less than the index.
+    pub(super) fn if_less_than_index<T>(&mut self, then: impl FnOnce(&mut Self) -> T) -> T {
+        self.only(IF_INDEX_OR_MORE, 0, then, |jump| &mut jump.jt)
+    }
+
     /// What `then` pushes is done only where one of these bits is set.
     pub(super) fn if_any_bit<T>(&mut self, bits: u32, then: impl FnOnce(&mut Self) -> T) -> T {
         self.only(IF_ANY_BIT, bits, then, |jump| &mut jump.jf)
@@ -111,20 +142,24 @@ impl Program {
 
     pub(super) fn jump(&mut self) -> Jump {
         self.push(GO_ON, 0);
-        Jump(self.0.len() - 1)
+        Jump(self.instructions.len() - 1)
     }
 
     /// Has these jumps end here.
     pub(super) fn land(&mut self, jumps: impl IntoIterator<Item = Jump>) {
         for Jump(at) in jumps {
-            self.0[at].k = u32::try_from(self.0.len() - at - 1).unwrap_or(u32::MAX);
+            let over = u32::try_from(self.instructions.len() - at - 1);
+            self.goes_too_far |= over.is_err();
+            self.instructions[at].k = over.unwrap_or_default();
         }
     }
 
-    /// As `SO_ATTACH_FILTER` takes it.
-    pub(super) fn as_fprog(&mut self) -> Result<libc::sock_fprog, Errno> {
-        let len = u16::try_from(self.0.len()).map_err(|_| Errno::INVAL)?;
-        Ok(libc::sock_fprog { len, filter: self.0.as_mut_ptr() })
+    /// What the kernel is to be given.
+    ///
+    /// # Errors
+    /// `INVAL` where a jump would not end where it is meant to.
+    pub(super) fn finished(&mut self) -> Result<&mut [libc::sock_filter], Errno> {
+        if self.goes_too_far { Err(Errno::INVAL) } else { Ok(&mut self.instructions) }
     }
 
     /// `otherwise`: the side of the jump that goes past what `then` pushes.
@@ -135,15 +170,16 @@ impl Program {
         then: impl FnOnce(&mut Self) -> T,
         otherwise: impl FnOnce(&mut libc::sock_filter) -> &mut u8,
     ) -> T {
-        let at = self.0.len();
+        let at = self.instructions.len();
         self.push(code, k);
         let result = then(self);
-        // What is pushed in one go is short; where it is not, the kernel refuses the program, as a test would find.
-        *otherwise(&mut self.0[at]) = u8::try_from(self.0.len() - at - 1).unwrap_or(u8::MAX);
+        let pushed = u8::try_from(self.instructions.len() - at - 1);
+        self.goes_too_far |= pushed.is_err();
+        *otherwise(&mut self.instructions[at]) = pushed.unwrap_or_default();
         result
     }
 
     fn push(&mut self, code: u16, k: u32) {
-        self.0.push(libc::sock_filter { code, jt: 0, jf: 0, k });
+        self.instructions.push(libc::sock_filter { code, jt: 0, jf: 0, k });
     }
 }
