@@ -1,39 +1,62 @@
-// What the kernel keeps back by filters on our sockets, under a kernel that gives a socket little memory for them.
+// What the kernel keeps back by filters on our sockets, where it gives a socket little memory for them.
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openQemuBed } from './beds/qemu/index.mjs';
+import { packageRoot } from './daemon.mjs';
 import { observe } from './observe.mjs';
 
 /** Several times what a receive buffer holds that a process without rights may have. */
 const OTHERS = 1_000;
+const CONFIG = { redis: false, monitoring: { enabled: false } };
 
-describe('a kernel that tells of much that is not USB, as nobody', () => {
-  let bed;
+/** Starts a daemon and stops it; prints what it logs. */
+const logging = `
+  const { USBDaemon } = require(process.argv[1]);
+  USBDaemon.initializeTracing({ level: 'debug' });
+  const daemon = new USBDaemon(${JSON.stringify(CONFIG)});
+  daemon.on('log', ({ message }) => console.log(message));
+  daemon.start().then(() => setTimeout(() => daemon.stop(), 500));
+`;
 
+let bed;
+
+beforeAll(async () => {
+  bed = await openQemuBed({ udev: false });
+});
+afterAll(() => bed?.close());
+
+const said = async (command) => (await bed.shell(command, { cwd: '/' })).stdout.trim();
+
+// Linux before 6.8, and where a word has 32 bits.
+describe.each([20_480, 10_240])('where a socket may have %i bytes', (memory) => {
   beforeAll(async () => {
-    bed = await openQemuBed({ udev: false });
+    expect(await said(`echo ${memory} >/proc/sys/net/core/optmem_max; cat /proc/sys/net/core/optmem_max`)).toBe(String(memory));
   });
-  afterAll(() => bed?.close());
 
-  const said = async (command) => (await bed.shell(command, { cwd: '/' })).stdout.trim();
+  it('each filter is set', async () => {
+    const { code, stdout } = await bed.exec([process.execPath, '-e', logging, packageRoot], { cwd: '/' });
+    expect(code).toBe(0);
+    const lines = stdout.trim().split('\n');
+    expect(lines.length).toBeGreaterThan(3);
+    expect(lines.filter((line) => /no filter|no socket/.test(line))).toEqual([]);
+  });
 
-  it('fills no buffer of a daemon that has no time to read', async () => {
-    // As before Linux 6.7.
-    expect(Number(await said('cat /proc/sys/net/core/optmem_max'))).toBeLessThanOrEqual(20_480);
-    const observer = await observe(bed, { config: { redis: false, monitoring: { enabled: false } }, user: 'nobody' });
+  it('much that is not USB fills no buffer of a daemon that has no time to read', async () => {
+    const observer = await observe(bed, { config: CONFIG, user: 'nobody' });
     await observer.ask('start');
     observer.kill('SIGSTOP');
-    await said(`while cat /proc/${observer.pid}/task/*/stat | grep -qv ') T '; do :; done`);
+    const running = `cat /proc/${observer.pid}/task/*/stat | grep -qv ') T '`;
+    expect(await said(`for at in $(seq 100); do ${running} || break; sleep 0.1; done; ${running} || ls -d /proc/${observer.pid}`)).toBe(`/proc/${observer.pid}`);
     expect(await said(`for at in $(seq ${OTHERS}); do echo change >/sys/class/net/lo/uevent && echo $at; done | tail -n 1`)).toBe(String(OTHERS));
     observer.kill('SIGCONT');
     const handle = await bed.plug({ kind: 'keyboard', controller: 0, port: '1', serial: 'AFTER' });
     const { busnum, devnum } = await bed.settle(handle, 'bind');
-    await observer.waitFor(
-      ({ event, value }) => event === 'device:attach' && value.location.busNumber === busnum && value.location.deviceAddress === devnum,
-      'the device',
-    );
+    const isIts = ({ event, value }) => event === 'device:attach' && value.location.busNumber === busnum && value.location.deviceAddress === devnum;
+    await observer.waitFor(isIts, 'the device');
     expect(observer.of('gap')).toEqual([]);
     await observer.end();
+    await bed.unplug(handle);
+    await bed.settle(handle, 'gone');
   });
 });

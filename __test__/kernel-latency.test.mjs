@@ -21,7 +21,7 @@ const EVENTS = TURNS * ROUNDS;
  */
 const RATIO_LIMIT = 0.55;
 const XADD_RATIO_LIMIT = 0.8;
-/** Of the peer's median over all turns: what costs something in most starts, and in one not. */
+/** Of the peer's median over all turns: notices what one lucky turn would hide. */
 const OVERALL_LIMIT = 0.8;
 const XADD_OVERALL_LIMIT = 1;
 /** What the peer has not told by then counts as never told. */

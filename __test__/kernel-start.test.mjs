@@ -77,7 +77,7 @@ for (const udev of [true, false]) {
         const all = Promise.all(handles.map((handle) => bed.settle(handle, 'bind').then(() => (settled++, reached()))));
         await middle;
         const boundBefore = new Set(handles.filter(({ devnum }) => devnum).map(({ serial }) => serial));
-        // Of the rest the machine decides how many the daemon finds: one is plugged while it starts, and one comes later in any case.
+        // Of the rest the machine decides how many the daemon finds: one is plugged about when it starts, and one comes later in any case.
         const started = observer.ask('start');
         handles.push(await plug(DEVICES.at(-2), DEVICES.length - 2));
         await started;

@@ -83,7 +83,7 @@ impl Program {
         self.push(LOAD_LENGTH, 0);
     }
 
-    /// The one place of its memory.
+    /// In the one place of its memory that is used.
     pub(super) fn remember(&mut self) {
         self.push(REMEMBER, 0);
     }

@@ -3,7 +3,7 @@
 //!
 //! A uevent is `add@DEVPATH\0ACTION=add\0DEVPATH=DEVPATH\0SUBSYSTEM=usb\0…`, and the kernel always says its first keys in this order. So where its
 //! first zero is says where its subsystem is: both action and path have come twice by then. Such a filter knows no loops and looks at one place
-//! after the other, four bytes at a time. What it has no answer for is let through, to be judged where it is read.
+//! after the other, four bytes at a time. What it has no answer for is let through, to be judged where it is read; what has no header's end is not.
 
 mod assembly;
 
@@ -17,10 +17,11 @@ use super::multicast::set_option;
 /// No header has its end before that.
 const FIRST_PLACE: u32 = 4;
 /// Words of four bytes in which the header's end is looked for: paths of four hundred characters, two hundred, one hundred. Systems have more or
-/// less memory that a socket may have for a filter (`net.core.optmem_max`), before Linux 6.7 20 KB and on some 10.
+/// less memory that a socket may have for a filter (`net.core.optmem_max`), before Linux 6.8 20 KB, and 10 where
+/// a word has 32 bits.
 const HEADER_WORDS: &[u32] = &[104, 52, 26];
-/// Of what is searched from its beginning to its end: the same path twice, and what udev puts before it.
-const MESSAGE_WORDS: &[u32] = &[225, 80, 50];
+/// Of what is searched from its beginning on: the same path twice, and what udev puts before it, or as much as there is memory for.
+const MESSAGE_WORDS: &[u32] = &[225, 80, 38];
 
 /// Has the kernel keep from this socket what is not of the subsystem `usb`.
 ///
@@ -33,13 +34,13 @@ pub(super) fn attach(socket: impl AsFd) -> Result<(), Errno> {
 /// Has the kernel keep from this socket all but what says that a USB device has left.
 ///
 /// # Errors
-/// Where the kernel has no such filters, or no memory for the least one: everything comes then.
+/// Where the kernel has no such filters, or no memory for the least one.
 pub(super) fn attach_departures(socket: impl AsFd) -> Result<(), Errno> {
     set_largest(socket, departures, HEADER_WORDS)
 }
 
-/// Has the kernel keep from this socket what hangs on no USB bus, of whichever subsystem it is, and whoever of the kernel and udev says it.
-/// Without such filters all comes, and is passed over where it is read.
+/// Has the kernel keep from this socket what hangs on no USB bus, of whichever subsystem it is, and whoever of the kernel and udev says it; but
+/// for what is longer than can be searched, as some of udev's is. Without such filters all comes, and is passed over where it is read.
 pub(crate) fn keep_back_what_is_not_below_a_bus(socket: impl AsFd) {
     if let Err(error) = set_largest(socket, below_a_bus, MESSAGE_WORDS) {
         tracing::debug!(%error, "no filter for what is below USB devices");
@@ -48,10 +49,18 @@ pub(crate) fn keep_back_what_is_not_below_a_bus(socket: impl AsFd) {
 
 /// Of these sizes the first for which the kernel has memory.
 fn set_largest(socket: impl AsFd, program: fn(u32) -> Program, sizes: &[u32]) -> Result<(), Errno> {
-    // A socket that was handed over has that of a former process, whose memory is needed for this one. Mostly there is none.
-    let _ = unset(&socket);
-    let set_one = |&size: &u32| set(&socket, program(size));
-    sizes.iter().map(set_one).find(|outcome| *outcome != Err(Errno::NOMEM)).unwrap_or(Err(Errno::NOMEM))
+    let mut outcome = Err(Errno::NOMEM);
+    for (at, &size) in sizes.iter().enumerate() {
+        outcome = set(&socket, program(size));
+        if outcome == Err(Errno::NOMEM) && at == 0 && unset(&socket).is_ok() {
+            // The memory had gone to the filter of a former process, which has handed the socket over.
+            outcome = set(&socket, program(size));
+        }
+        if outcome != Err(Errno::NOMEM) {
+            break;
+        }
+    }
+    outcome
 }
 
 fn unset(socket: impl AsFd) -> Result<(), Errno> {
@@ -97,7 +106,7 @@ fn of_usb(header_words: u32) -> Program {
 }
 
 /// Of that, a `remove`, and of something that has a number of its own, as devices have and their interfaces have not. The kernel says the
-/// number right behind the subsystem.
+/// number right behind the subsystem. (Where somebody has had sysfs say it, another key stands there, and nobody is hurried.)
 fn departures(header_words: u32) -> Program {
     let mut program = Program::default();
     program.load_word(0);
@@ -161,7 +170,7 @@ mod laws;
 
 #[cfg(test)]
 mod tests {
-    use super::laws::{passes_through, says};
+    use super::laws::{has_memory_for, passes_through, says};
     use super::*;
 
     fn message(devpath: &str, subsystem: &str) -> Vec<u8> {
@@ -209,6 +218,10 @@ mod tests {
     fn what_hangs_on_a_bus_comes_through_and_nothing_else_does() {
         for &words in MESSAGE_WORDS.iter().rev() {
             let passes = |message: &[u8]| passes_through(below_a_bus(words), message);
+            if words != MESSAGE_WORDS[2] && !has_memory_for(below_a_bus(words)) {
+                println!("SKIPPED: no memory for {words} words here: see net.core.optmem_max");
+                continue;
+            }
             // As udev has it: the path stands there once.
             let message =
                 |before: usize, path: &str| [&vec![7; before][..], b"DEVPATH=", path.as_bytes()].concat();
