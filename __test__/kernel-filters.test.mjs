@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openQemuBed } from './beds/qemu/index.mjs';
 import { packageRoot } from './daemon.mjs';
+import { addressOf } from './kernel-witnesses.mjs';
 import { observe } from './observe.mjs';
 
 /** Several times what a receive buffer holds that a process without rights may have. */
@@ -52,7 +53,7 @@ describe.each([20_480, 10_240])('where a socket may have %i bytes', (memory) => 
     observer.kill('SIGCONT');
     const handle = await bed.plug({ kind: 'keyboard', controller: 0, port: '1', serial: 'AFTER' });
     const { busnum, devnum } = await bed.settle(handle, 'bind');
-    const isIts = ({ event, value }) => event === 'device:attach' && value.location.busNumber === busnum && value.location.deviceAddress === devnum;
+    const isIts = ({ event, value }) => event === 'device:attach' && addressOf(value) === `${busnum}:${devnum}`;
     await observer.waitFor(isIts, 'the device');
     expect(observer.of('gap')).toEqual([]);
     await observer.end();

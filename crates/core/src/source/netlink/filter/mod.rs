@@ -50,9 +50,9 @@ pub(crate) fn keep_back_what_is_not_below_a_bus(socket: impl AsFd) {
 /// Of these sizes the first for which the kernel has memory.
 fn set_largest(socket: impl AsFd, program: fn(u32) -> Program, sizes: &[u32]) -> Result<(), Errno> {
     let mut outcome = Err(Errno::NOMEM);
-    for (at, &size) in sizes.iter().enumerate() {
+    for &size in sizes {
         outcome = set(&socket, program(size));
-        if outcome == Err(Errno::NOMEM) && at == 0 && unset(&socket).is_ok() {
+        if outcome == Err(Errno::NOMEM) && unset(&socket).is_ok() {
             // The memory had gone to the filter of a former process, which has handed the socket over.
             outcome = set(&socket, program(size));
         }
