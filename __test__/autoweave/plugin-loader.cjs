@@ -38,9 +38,9 @@ class Plugin {
   #worker;
   #answer;
 
-  constructor({ name, manifest, hangsOn }) {
+  constructor({ name, manifest, hangsAt }) {
     this.#manifest = manifest;
-    this.#worker = new Worker(__filename, { workerData: { name, hangsOn } });
+    this.#worker = new Worker(__filename, { workerData: { name, hangsAt } });
     this.#worker.on('message', () => this.#answer());
   }
 
@@ -64,10 +64,12 @@ class Plugin {
   }
 }
 
-function runPlugin({ name, hangsOn }) {
+function runPlugin({ name, hangsAt }) {
+  let taken = 0;
   parentPort.on('message', ({ type, event }) => {
     report({ event: 'plugin', plugin: name, type, of: event });
-    if (hangsOn === undefined || event.serialNumber !== hangsOn) parentPort.postMessage('done');
+    taken += 1;
+    if (taken !== hangsAt) parentPort.postMessage('done');
   });
 }
 
