@@ -7,17 +7,18 @@ const { reasonOf } = require('./failure.js');
 const { guarded } = require('./guarded.js');
 
 const NAME = 'autoweave-usb-daemon';
-const { version } = require('../package.json');
 
 /** W3C's traceparent. A later version may have more behind the flags. */
 const TRACEPARENT = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
 
 let api = null;
+let version;
 
 /** Looks whether the host has the API. */
 function load() {
   try {
     api ??= require('@opentelemetry/api');
+    ({ version } = require('../package.json'));
   } catch {
     // It has not: nobody can be told anything.
   }
