@@ -8,20 +8,15 @@ const { Attached } = require('./attached.js');
 const { Audience } = require('./audience.js');
 const { BySignature } = require('./by-signature.js');
 const { malformed } = require('./device-values.js');
-const { Dispatch } = require('./dispatch.js');
-const { EventStream } = require('./event-stream.js');
+const { producerOf, seqOf } = require('./event-id.js');
 const { answered, coded, jsonOf, notRunning } = require('./failure.js');
-const { producerOf, seqOf, sinceOf } = require('./history.js');
 const { Injection } = require('./injection.js');
 const { watchListeners } = require('./listeners.js');
 const { Log } = require('./log.js');
-const { deviceMatch } = require('./match.js');
-const { optionsOf } = require('./options.js');
 const { sameUnitAs } = require('./same-unit.js');
 const { statsOf, statusOf } = require('./status.js');
 const { currentTelemetry } = require('./telemetry.js');
 const { tell, throwLater } = require('./tell.js');
-const { waitForDevice, waitForReady } = require('./waiting.js');
 
 /** The longest delay that a timer takes: it is there to hold the process, not to tick. */
 const FOREVER = 0x7fffffff;
@@ -145,6 +140,7 @@ class USBDaemon extends EventEmitter {
   }
 
   async waitFor(match, options) {
+    const { deviceMatch, optionsOf, waitForDevice } = require('./asked.js');
     const matches = deviceMatch(match, this.#native.hostName());
     const { signal, timeout } = optionsOf(options, ['signal', 'timeout']);
     if (this.#run === null) throw notRunning();
@@ -153,6 +149,7 @@ class USBDaemon extends EventEmitter {
   }
 
   async waitForReady(match, options) {
+    const { deviceMatch, optionsOf, waitForReady } = require('./asked.js');
     const matches = deviceMatch(match, this.#native.hostName());
     const { signal, timeout } = optionsOf(options, ['signal', 'timeout']);
     if (!this.#config.ready.enabled) throw coded('ERR_USB_SOURCE', 'nothing looks when a device may be used: ready.enabled is false');
@@ -163,12 +160,14 @@ class USBDaemon extends EventEmitter {
   }
 
   dispatch(match, handlers) {
+    const { Dispatch } = require('./asked.js');
     const fail = (error, context) => this.#tellError(error, context);
     const readyOf = (signature) => this.#ready.get(signature);
     return new Dispatch(this.#dispatches, this.#present(this.#run), readyOf, match, handlers, fail, this.#native.hostName());
   }
 
   events(options) {
+    const { EventStream, optionsOf, sinceOf } = require('./asked.js');
     const { signal, since } = optionsOf(options, ['signal', 'since']);
     const from = since === undefined ? null : sinceOf(since);
     if (this.#run === null) throw notRunning();

@@ -2,19 +2,10 @@
 
 const { badArgument, coded } = require('./failure.js');
 const { shown } = require('./device-values.js');
+const { producerOf } = require('./event-id.js');
 
 /** Events that one reading of the store gives at most. */
 const PAGE = 256;
-
-/** The number in `<producer>:<seq>`. */
-function seqOf(eventId) {
-  return Number(eventId.slice(eventId.lastIndexOf(':') + 1));
-}
-
-/** The series that numbers it. */
-function producerOf(eventId) {
-  return eventId.slice(0, eventId.lastIndexOf(':'));
-}
 
 /** `since` as `{ seq, producer }`; the producer is unknown where only a number is given. Throws ERR_USB_ARGUMENT. */
 function sinceOf(since) {
@@ -85,4 +76,4 @@ async function* spliced(live, { since, lastTold, producer, readHistory }) {
   }
 }
 
-module.exports = { anotherSeries, producerOf, seqOf, sinceOf, spliced };
+module.exports = { anotherSeries, sinceOf, spliced };

@@ -1,6 +1,5 @@
 'use strict';
 
-const { readDevice, readIdentity } = require('./device-reading.js');
 const { notRunning } = require('./failure.js');
 
 /**
@@ -22,6 +21,7 @@ class Injection {
   /** Resolves once the addon has told what became of it. */
   take(action, device) {
     return new Promise((resolve, reject) => {
+      const { readDevice, readIdentity } = require('./asked.js');
       const call = { action, json: null, resolve, reject };
       // Its place is taken first: reading runs code of the device's, which may call again.
       this.#queue.push(call);

@@ -1,7 +1,8 @@
 'use strict';
 
 const { aborted, coded } = require('./failure.js');
-const { anotherSeries, producerOf } = require('./history.js');
+const { producerOf } = require('./event-id.js');
+const { anotherSeries } = require('./history.js');
 
 /**
  * Transitions as they come, until somebody takes them. Bounded, and nothing is left out silently: what does not fit ends it, or

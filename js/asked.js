@@ -1,0 +1,13 @@
+'use strict';
+
+// What a daemon does when it is asked to. Read with the first call that needs some of it, for which `start()` and its events do not wait.
+
+const { readDevice, readIdentity } = require('./device-reading.js');
+const { Dispatch } = require('./dispatch.js');
+const { EventStream } = require('./event-stream.js');
+const { sinceOf } = require('./history.js');
+const { deviceMatch } = require('./match.js');
+const { optionsOf } = require('./options.js');
+const { waitForDevice, waitForReady } = require('./waiting.js');
+
+module.exports = { Dispatch, EventStream, deviceMatch, optionsOf, readDevice, readIdentity, sinceOf, waitForDevice, waitForReady };
