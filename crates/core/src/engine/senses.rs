@@ -76,11 +76,11 @@ impl Senses {
         }
     }
 
-    /// Opens all that can be opened. The uevent socket comes first: what it hears from here on is not missed.
+    /// Opens all that can be opened. The uevent socket comes first: what it hears from here on is not missed. Then libusb, which takes longest.
     pub(super) fn open(&mut self) {
         self.open_uevents();
-        self.open_nodes();
         self.libusb.start();
+        self.open_nodes();
     }
 
     /// Tries again what could not be opened or has failed.

@@ -25,6 +25,8 @@ use crate::threads::{self, STANDS_ASIDE};
 
 pub(super) const RUN_UDEV: &str = "/run/udev";
 pub(super) const DEV: &str = "/dev";
+/// A start is over by then. The kernel takes some milliseconds over a filter, which others may be waiting for.
+const START: Duration = Duration::from_millis(100);
 
 /// The engine's side: dropped, it ends the thread and joins it.
 pub struct ReadyWatch {
@@ -69,6 +71,8 @@ struct Watching {
     config: ReadyConfig,
     desk: Arc<Desk>,
     socket: Option<ReadySocket>,
+    /// When the kernel is to keep from it what does not matter; None once it does.
+    sifted_from: Option<Instant>,
     /// Where udev's file comes and goes that says that it is busy.
     rest: Option<Rest>,
     udev: Udev,
@@ -87,6 +91,7 @@ impl Watching {
         Self {
             config,
             desk,
+            sifted_from: socket.as_ref().map(|_| Instant::now() + START),
             socket,
             rest: None,
             udev,
@@ -101,9 +106,6 @@ impl Watching {
     fn run(mut self) {
         // Nobody waits for it as for an event.
         stand_back();
-        if let Some(socket) = &self.socket {
-            socket.keep_back_others();
-        }
         loop {
             self.drain();
             let Some(news) = self.desk.take() else { return };
@@ -111,7 +113,17 @@ impl Watching {
                 self.note(news);
             }
             self.look();
+            self.sift();
             self.wait();
+        }
+    }
+
+    /// Has the kernel keep back what does not matter, once the daemon has started.
+    fn sift(&mut self) {
+        if self.sifted_from.take_if(|from| *from <= Instant::now()).is_some()
+            && let Some(socket) = &self.socket
+        {
+            socket.keep_back_others();
         }
     }
 
@@ -240,7 +252,8 @@ impl Watching {
     /// Until something is said, or is due. Where nothing is awaited, nobody listens.
     fn wait(&mut self) {
         let now = Instant::now();
-        let next = self.devices.values().filter_map(|device| device.next(now)).min();
+        let due = self.devices.values().filter_map(|device| device.next(now));
+        let next = due.chain(self.sifted_from).min();
         let timeout = next.map(|next| timespec(next.saturating_duration_since(now)));
         let mut fds = vec![PollFd::new(&self.desk, PollFlags::IN)];
         if !self.devices.is_empty() {
