@@ -10,7 +10,7 @@ const { PLATFORMS, fileOf, packageOf } = require('./platforms.js');
 function load({ arch, platform }) {
   const here = PLATFORMS.filter(({ os, cpu }) => os === platform && cpu === arch);
   // A user has none here, and for Node to find that out, and to make an error of it, takes its time.
-  const beside = here.map((each) => join(__dirname, fileOf(each))).filter((file) => existsSync(file));
+  const beside = here.map((each) => join(__dirname, fileOf(each))).filter(existsSync);
   const attempts = [];
   for (const candidate of [...beside, ...here.map(packageOf)]) {
     try {

@@ -18,10 +18,10 @@ let version;
 function load() {
   try {
     api ??= require('@opentelemetry/api');
-    ({ version } = require('../package.json'));
   } catch {
     // It has not: nobody can be told anything.
   }
+  version ??= require('../package.json').version;
 }
 
 /** Whether the host has an SDK behind the API, so that spans reach somebody. */

@@ -24,7 +24,7 @@ const calledAtOnce = {
   name: 'called-at-once',
   renderChunk(code) {
     const eager = code.replaceAll(/__commonJSMin\(\(\(([\w, ]*)\) => \{/g, '__commonJSMin((function ($1) {');
-    if (/__commonJSMin\((?!\(function \()/.test(eager.replace(/__commonJSMin = /, ''))) throw new Error('rolldown wraps files in another form: see scripts/bundle.mjs');
+    if (/__commonJSMin\((?!\(function \()/.test(eager)) throw new Error('rolldown wraps files in another form: see scripts/bundle.mjs');
     return eager;
   },
 };
@@ -44,7 +44,7 @@ async function write(folder, entries, outside) {
     input: Object.fromEntries(entries.map((path) => [path.slice(0, -'.js'.length), join(checkout, path)])),
     platform: 'node',
     plugins: [calledAtOnce],
-    external: (id, importer) => importer !== undefined && (id.startsWith('@opentelemetry/') || outside.some((path) => `/${path}`.endsWith(id.replace(/^[./]*/, '/')))),
+    external: (id) => id.startsWith('@opentelemetry/') || outside.some((path) => `/${path}`.endsWith(id.replace(/^[./]*/, '/'))),
   });
   const { output } = await build.write({ dir: folder, format: 'cjs', comments: false, chunkFileNames: 'js/[name].js' });
   await build.close();
