@@ -1,7 +1,8 @@
 'use strict';
 
-const { USBDaemon } = require('./js/daemon.js');
+// First, as in index.js.
 const native = require('./js/native.js');
+const { USBDaemon } = require('./js/daemon.js');
 const { createEntry } = require('./js/usb/entry.js');
 
 module.exports = createEntry({

@@ -1,6 +1,6 @@
 'use strict';
 
-// What a daemon does when it is asked to. Read with the first call that needs some of it, for which `start()` and its events do not wait.
+// What a daemon does when it is asked to. Read behind a start, which does not wait for it, or with the first call that needs some of it.
 
 const { readDevice, readIdentity } = require('./device-reading.js');
 const { Dispatch } = require('./dispatch.js');

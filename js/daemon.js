@@ -25,6 +25,18 @@ const NOTHING = Object.freeze({ producer: null, seq: 0 });
 /** Default of `outbox.max_events`, which bounds whatever waits in memory. */
 const MOST_EVENTS = 100_000;
 
+/** What a daemon may be asked for. Read with the first call that needs some of it, and otherwise once a start is over. */
+const asked = () => require('./asked.js');
+
+/** Reads it while its file is this version's and can be read: a package may be replaced under a process, and a process give up its rights. */
+function readAhead() {
+  try {
+    asked();
+  } catch {
+    // Whoever asks is told.
+  }
+}
+
 /** All that was known when a device came, with what is new now that it has left. */
 function leaving(known, signature, { timestamp, eventId, backend, synthetic }) {
   const info = { ...known, signature, timestamp, eventId, backend };
@@ -140,7 +152,7 @@ class USBDaemon extends EventEmitter {
   }
 
   async waitFor(match, options) {
-    const { deviceMatch, optionsOf, waitForDevice } = require('./asked.js');
+    const { deviceMatch, optionsOf, waitForDevice } = asked();
     const matches = deviceMatch(match, this.#native.hostName());
     const { signal, timeout } = optionsOf(options, ['signal', 'timeout']);
     if (this.#run === null) throw notRunning();
@@ -149,7 +161,7 @@ class USBDaemon extends EventEmitter {
   }
 
   async waitForReady(match, options) {
-    const { deviceMatch, optionsOf, waitForReady } = require('./asked.js');
+    const { deviceMatch, optionsOf, waitForReady } = asked();
     const matches = deviceMatch(match, this.#native.hostName());
     const { signal, timeout } = optionsOf(options, ['signal', 'timeout']);
     if (!this.#config.ready.enabled) throw coded('ERR_USB_SOURCE', 'nothing looks when a device may be used: ready.enabled is false');
@@ -160,14 +172,14 @@ class USBDaemon extends EventEmitter {
   }
 
   dispatch(match, handlers) {
-    const { Dispatch } = require('./asked.js');
+    const { Dispatch } = asked();
     const fail = (error, context) => this.#tellError(error, context);
     const readyOf = (signature) => this.#ready.get(signature);
     return new Dispatch(this.#dispatches, this.#present(this.#run), readyOf, match, handlers, fail, this.#native.hostName());
   }
 
   events(options) {
-    const { EventStream, optionsOf, sinceOf } = require('./asked.js');
+    const { EventStream, optionsOf, sinceOf } = asked();
     const { signal, since } = optionsOf(options, ['signal', 'since']);
     const from = since === undefined ? null : sinceOf(since);
     if (this.#run === null) throw notRunning();
@@ -239,6 +251,7 @@ class USBDaemon extends EventEmitter {
     this.#hold = setInterval(() => void this, FOREVER);
     await started;
     if (!this.#held) this.#hold.unref();
+    setImmediate(readAhead);
   }
 
   async #stop(run) {

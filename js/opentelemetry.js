@@ -16,12 +16,16 @@ let version;
 
 /** Looks whether the host has the API. */
 function load() {
+  if (api !== null) return;
+  let found;
   try {
-    api ??= require('@opentelemetry/api');
+    found = require('@opentelemetry/api');
   } catch {
     // It has not: nobody can be told anything.
+    return;
   }
-  version ??= require('../package.json').version;
+  version = require('../package.json').version;
+  api = found;
 }
 
 /** Whether the host has an SDK behind the API, so that spans reach somebody. */
