@@ -11,13 +11,20 @@ import { observe } from './observe.mjs';
 const OTHERS = 1_000;
 const CONFIG = { redis: false, monitoring: { enabled: false } };
 
-/** Starts a daemon and stops it; prints what it logs. */
+/** What is logged when the last filter is set, which no start waits for. */
+const LAST = 'the kernel keeps back what is below no USB bus';
+
+/** Starts a daemon and stops it once that has been logged, or never is; prints what it logs. */
 const logging = `
   const { USBDaemon } = require(process.argv[1]);
   USBDaemon.initializeTracing({ level: 'debug' });
   const daemon = new USBDaemon(${JSON.stringify(CONFIG)});
-  daemon.on('log', ({ message }) => console.log(message));
-  daemon.start().then(() => setTimeout(() => daemon.stop(), 500));
+  setTimeout(() => daemon.stop(), 30_000).unref();
+  daemon.on('log', ({ message }) => {
+    console.log(message);
+    if (message === ${JSON.stringify(LAST)}) daemon.stop();
+  });
+  daemon.start();
 `;
 
 let bed;
@@ -40,12 +47,14 @@ describe.each([20_480, 10_240])('where a socket may have %i bytes', (memory) => 
     expect(code).toBe(0);
     const lines = stdout.trim().split('\n');
     expect(lines.length).toBeGreaterThan(3);
+    expect(lines).toContain(LAST);
     expect(lines.filter((line) => /no filter|no socket/.test(line))).toEqual([]);
   });
 
   it('much that is not USB fills no buffer of a daemon that has no time to read', async () => {
-    const observer = await observe(bed, { config: CONFIG, user: 'nobody' });
+    const observer = await observe(bed, { config: CONFIG, user: 'nobody', only: ['device:attach', 'gap', 'log'], tracing: true, env: { LOG_LEVEL: 'debug' } });
     await observer.ask('start');
+    await observer.waitFor(({ event, value }) => event === 'log' && value.message === LAST, 'the last filter to be set');
     observer.kill('SIGSTOP');
     const running = `cat /proc/${observer.pid}/task/*/stat | grep -qv ') T '`;
     expect(await said(`for at in $(seq 100); do ${running} || break; sleep 0.1; done; ${running} || ls -d /proc/${observer.pid}`)).toBe(`/proc/${observer.pid}`);
@@ -56,6 +65,7 @@ describe.each([20_480, 10_240])('where a socket may have %i bytes', (memory) => 
     const isIts = ({ event, value }) => event === 'device:attach' && addressOf(value) === `${busnum}:${devnum}`;
     await observer.waitFor(isIts, 'the device');
     expect(observer.of('gap')).toEqual([]);
+    expect(observer.of('log').filter(({ value }) => value.message.includes('were lost'))).toEqual([]);
     await observer.end();
     await bed.unplug(handle);
     await bed.settle(handle, 'gone');

@@ -25,8 +25,8 @@ use crate::threads::{self, STANDS_ASIDE};
 
 pub(super) const RUN_UDEV: &str = "/run/udev";
 pub(super) const DEV: &str = "/dev";
-/// A start is over by then. The kernel takes some milliseconds over a filter, which others may be waiting for.
-const START: Duration = Duration::from_millis(100);
+/// Mostly a start is over by then. The kernel takes some milliseconds over a filter, for which others may have to wait.
+const SIFTED_AFTER: Duration = Duration::from_millis(100);
 
 /// The engine's side: dropped, it ends the thread and joins it.
 pub struct ReadyWatch {
@@ -71,7 +71,7 @@ struct Watching {
     config: ReadyConfig,
     desk: Arc<Desk>,
     socket: Option<ReadySocket>,
-    /// When the kernel is to keep from it what does not matter; None once it does.
+    /// When the kernel is to keep from it what does not matter; None once it does, and where there is none.
     sifted_from: Option<Instant>,
     /// Where udev's file comes and goes that says that it is busy.
     rest: Option<Rest>,
@@ -91,7 +91,7 @@ impl Watching {
         Self {
             config,
             desk,
-            sifted_from: socket.as_ref().map(|_| Instant::now() + START),
+            sifted_from: socket.as_ref().map(|_| Instant::now() + SIFTED_AFTER),
             socket,
             rest: None,
             udev,
@@ -118,7 +118,7 @@ impl Watching {
         }
     }
 
-    /// Has the kernel keep back what does not matter, once the daemon has started.
+    /// Has the kernel keep back what does not matter, once it is time for that.
     fn sift(&mut self) {
         if self.sifted_from.take_if(|from| *from <= Instant::now()).is_some()
             && let Some(socket) = &self.socket

@@ -42,8 +42,9 @@ pub(super) fn attach_departures(socket: impl AsFd) -> Result<(), Errno> {
 /// Has the kernel keep from this socket what hangs on no USB bus, of whichever subsystem it is, and whoever of the kernel and udev says it; but
 /// for what is longer than can be searched, as some of udev's is. Without such filters all comes, and is passed over where it is read.
 pub(crate) fn keep_back_what_is_not_below_a_bus(socket: impl AsFd) {
-    if let Err(error) = set_largest(socket, below_a_bus, MESSAGE_WORDS) {
-        tracing::debug!(%error, "no filter for what is below USB devices");
+    match set_largest(socket, below_a_bus, MESSAGE_WORDS) {
+        Ok(()) => tracing::debug!("the kernel keeps back what is below no USB bus"),
+        Err(error) => tracing::debug!(%error, "no filter for what is below USB devices"),
     }
 }
 
