@@ -1,7 +1,5 @@
 'use strict';
 
-// First: where there is no addon yet, nothing else is read, and whoever asks again once there is one gets all of it.
-require('./js/native.js');
 const { USBDaemon } = require('./js/daemon.js');
 const { USBEventConsumer } = require('./js/consumer.js');
 const { USBEventPublisher } = require('./js/event-publisher.js');

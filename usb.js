@@ -1,8 +1,7 @@
 'use strict';
 
-// First, as in index.js.
+const USBDaemon = require('./index.js');
 const native = require('./js/native.js');
-const { USBDaemon } = require('./js/daemon.js');
 const { createEntry } = require('./js/usb/entry.js');
 
 module.exports = createEntry({

@@ -24,7 +24,7 @@ beforeEach(async () => {
   place = join(folder, 'package');
   mkdirSync(place);
   await bundle(place);
-  for (const file of ['package.json', 'js/native.js', 'js/native-refusal.js', 'js/platforms.js', addon]) copyFileSync(join(checkout, file), join(place, file));
+  for (const file of ['package.json', addon]) copyFileSync(join(checkout, file), join(place, file));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -36,7 +36,7 @@ async function run(program, ...flags) {
 
 it('is strict, as the checkout’s files are', () => {
   const written = [...readdirSync(place), ...readdirSync(join(place, 'js')).map((name) => join('js', name))].filter((name) => name.endsWith('.js'));
-  expect(written.length).toBe(7);
+  expect(written.length).toBe(5);
   for (const name of written) expect([name, readFileSync(join(place, name), 'utf8').split('\n', 1)[0].replaceAll('"', "'")]).toEqual([name, "'use strict';"]);
 });
 
@@ -44,7 +44,7 @@ it('is read by V8 once', async () => {
   const log = join(folder, 'v8.log');
   await run(`require('./package');`, '--log-function-events', '--no-logfile-per-isolate', `--logfile=${log}`);
   const records = readFileSync(log, 'utf8').split('\n').map((line) => line.split(','));
-  const [, script, path] = records.find(([kind, , name]) => kind === 'script-details' && name.endsWith('/js/daemon.js'));
+  const [, script, path] = records.find(([kind, , name]) => kind === 'script-details' && name.endsWith('/package/index.js'));
   const code = readFileSync(path, 'utf8');
   // A file of the checkout is a function there: read with what is about it, or again by itself when it is called.
   const isFile = (start) => /__commonJSMin\(\(+(function)?$/.test(code.slice(0, start));
