@@ -5,9 +5,9 @@ const { USBEventConsumer } = require('./js/consumer.js');
 const { USBEventPublisher } = require('./js/event-publisher.js');
 const { createUSBDaemon } = require('./js/create.js');
 const { defaultConfig } = require('./js/config.js');
+const { startTelemetry } = require('./js/current-telemetry.js');
 const { setLogLevel } = require('./js/log-level.js');
 const { isSameUnit } = require('./js/same-unit.js');
-const { startTelemetry } = require('./js/telemetry.js');
 const { tracingOf } = require('./js/tracing.js');
 
 // Both `require(…)` itself and its property are the class: AutoWeave's documents use either.

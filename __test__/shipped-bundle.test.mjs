@@ -36,7 +36,7 @@ async function run(program, ...flags) {
 
 it('is strict, as the checkout’s files are', () => {
   const written = [...readdirSync(place), ...readdirSync(join(place, 'js')).map((name) => join('js', name))].filter((name) => name.endsWith('.js'));
-  expect(written.length).toBe(5);
+  expect(written.length).toBe(6);
   for (const name of written) expect([name, readFileSync(join(place, name), 'utf8').split('\n', 1)[0].replaceAll('"', "'")]).toEqual([name, "'use strict';"]);
 });
 

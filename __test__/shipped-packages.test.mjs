@@ -22,7 +22,7 @@ const here = platformHere();
 const NEEDED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
   /^(index|usb)\.(js|mjs|d\.ts|d\.mts)$/,
-  /^js\/(asked|native|native-refusal)\.js$/,
+  /^js\/(asked|native|native-refusal|telemetry)\.js$/,
   /^js\/(consumer|event-publisher)\.d\.ts$/,
   /^types\/[a-z]+\.d\.ts$/,
   /^bin\/usb-daemon\.js$/,

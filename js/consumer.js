@@ -3,12 +3,11 @@
 const { EventEmitter, errorMonitor } = require('node:events');
 const { NativeConsumer } = require('./native.js');
 const { redisConfiguration } = require('./config.js');
+const { currentTelemetry } = require('./current-telemetry.js');
 const { shown } = require('./device-values.js');
 const { badArgument, coded, jsonOf, reasonOf } = require('./failure.js');
 const { watchListeners } = require('./listeners.js');
 const { Log } = require('./log.js');
-const { handling } = require('./opentelemetry.js');
-const { currentTelemetry } = require('./telemetry.js');
 const { tell } = require('./tell.js');
 
 /** Notices handled in one turn of the event loop; timers and I/O get theirs in between. */
@@ -114,7 +113,9 @@ class USBEventConsumer extends EventEmitter {
 
   async #run({ ticket, event }) {
     try {
-      await handling(event, this.#place, () => this.#handler(event));
+      const handle = () => this.#handler(event);
+      const telemetry = currentTelemetry();
+      await (telemetry === null ? handle() : telemetry.handling(event, this.#place, handle));
     } catch (thrown) {
       this.#native.settle(ticket, reasonOf(thrown));
       return;

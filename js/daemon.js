@@ -7,6 +7,7 @@ const { calledWith } = require('./arguments.js');
 const { Attached } = require('./attached.js');
 const { Audience } = require('./audience.js');
 const { BySignature } = require('./by-signature.js');
+const { currentTelemetry } = require('./current-telemetry.js');
 const { malformed } = require('./device-values.js');
 const { producerOf, seqOf } = require('./event-id.js');
 const { answered, coded, jsonOf, notRunning } = require('./failure.js');
@@ -15,7 +16,6 @@ const { watchListeners } = require('./listeners.js');
 const { Log } = require('./log.js');
 const { sameUnitAs } = require('./same-unit.js');
 const { statsOf, statusOf } = require('./status.js');
-const { currentTelemetry } = require('./telemetry.js');
 const { tell, throwLater } = require('./tell.js');
 
 /** The longest delay that a timer takes: it is there to hold the process, not to tick. */

@@ -1,6 +1,6 @@
 'use strict';
 
-// What this thread of JavaScript's exports, for all of its daemons. There is none until initializeTracing is called.
+// What a thread of JavaScript's exports, for all of its daemons. Read once that is asked for.
 
 const { observe } = require('./meter.js');
 const { NativeTelemetry } = require('./native.js');
@@ -10,16 +10,17 @@ const opentelemetry = require('./opentelemetry.js');
 /** How often it is said that the host gets less than there is, in ms. */
 const BETWEEN_WARNINGS = 60_000;
 
-let current = null;
-
 class TelemetryOfThread {
+  /** What it was made of. */
+  key;
   #native;
   #isReplaced = false;
   #lost = 0;
   #toldAt = -Infinity;
 
   /** Numbers of daemons are not those of `earlier`'s, some of which may run yet: the host's meter tells them apart by these. */
-  constructor(variables, earlier) {
+  constructor(key, variables, earlier) {
+    this.key = key;
     const self = new WeakRef(this);
     // Asked now: an SDK that is registered later gets the next call's.
     const relay = opentelemetry.hasTracer() ? () => self.deref()?.#pump() : undefined;
@@ -42,6 +43,11 @@ class TelemetryOfThread {
   /** Daemons that come have another one; those that run keep this one. */
   replace() {
     this.#isReplaced = true;
+  }
+
+  /** Calls a consumer's handler, within the trace of its event if that has one. */
+  handling(event, place, handle) {
+    return opentelemetry.handling(event, place, handle);
   }
 
   /** Gives all that waits by now to the host. */
@@ -85,22 +91,15 @@ function variablesOf(environment, otlp) {
   return JSON.stringify(otlp ? variables : { ...variables, ...none });
 }
 
-/** What daemons export that start from now on. Gives what is wrong with the variables. */
-function startTelemetry({ otlp, environment = process.env }) {
+/** What daemons export that start from now on: `current`, where that is the same. */
+function telemetryOf({ otlp, environment = process.env }, current) {
   opentelemetry.load();
   const variables = variablesOf(environment, otlp);
   const key = `${variables} ${opentelemetry.hasTracer()} ${opentelemetry.meter() !== null}`;
   // Asked for again, it is the same: daemons that run and those that come share one.
-  if (current?.key === key) return [];
-  const earlier = current?.telemetry;
-  earlier?.replace();
-  current = { key, telemetry: new TelemetryOfThread(variables, earlier) };
-  return current.telemetry.warnings;
+  if (current?.key === key) return current;
+  current?.replace();
+  return new TelemetryOfThread(key, variables, current);
 }
 
-/** Null where nobody has asked for any. */
-function currentTelemetry() {
-  return current?.telemetry ?? null;
-}
-
-module.exports = { currentTelemetry, startTelemetry };
+module.exports = { telemetryOf };

@@ -1,0 +1,19 @@
+'use strict';
+
+// What this thread of JavaScript's exports, for all of its daemons. There is none until initializeTracing is called, and none of its code is read.
+
+let current = null;
+
+/** What daemons export that start from now on. Gives what is wrong with the variables. */
+function startTelemetry(options) {
+  const { telemetryOf } = require('./telemetry.js');
+  const started = telemetryOf(options, current);
+  if (started === current) return [];
+  current = started;
+  return current.warnings;
+}
+
+/** Null where nobody has asked for any. */
+const currentTelemetry = () => current;
+
+module.exports = { currentTelemetry, startTelemetry };
