@@ -116,8 +116,8 @@ it('what more waits holds a process that nothing else does, until it is told', a
       daemon.unref();
       for (let at = 0; at < 1_000; at += 1) daemon.simulateAttach({ name: (201 + Math.floor(at / 100)) + '-' + (1 + (at % 100)), productId: at });
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
-      // One more turn of the event loop, in which the first of them come.
-      setTimeout(() => {}, 1);
+      // One more turn of the event loop, in which the first of them come; in this one a started daemon has something left to read.
+      setTimeout(() => setImmediate(() => {}), 1);
     });`;
   expect(await runToEnd(packageRoot, process.env, process.execPath, '-e', program)).toEqual({ status: 0, stdout: '1000\n', stderr: '' });
 });

@@ -196,10 +196,12 @@ impl<'a> Session<'a> {
         let mut replies = self.fence.send(&pipeline).await?.into_iter();
         let groups = groups::read(replies.next().unwrap_or(Value::Nil));
         self.task.hub.note(&Fact::Groups(&groups));
-        for fault in self.presence.take(self.fence.connection(), replies).await? {
+        let faults = self.presence.take(self.fence.connection(), replies).await?;
+        // Whoever hears of one is to find it there.
+        self.task.hub.set_other_producers(self.presence.others());
+        for fault in faults {
             self.task.tell_error(fault);
         }
-        self.task.hub.set_other_producers(self.presence.others());
         if let Some(maxlen) = self.destination.redis.maxlen {
             let stream = &self.destination.redis.stream;
             match trimming::trim(self.fence.connection(), stream, maxlen).await {
