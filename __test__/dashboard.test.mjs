@@ -132,7 +132,7 @@ describe('the stream of events', () => {
       return until(async () => /^5,001 shown/.test(await textOf(page.locator('#event-note'))), 'all of them');
     });
     // A ratio, because the machine may be slow, and far from what it is: browser, page and daemon share two processors. A page that drew each
-    // event by itself would not be done within half a minute.
+    // event by itself would not have all of them in time.
     expect(busy).toBeGreaterThan(idle / 10);
     expect(await page.locator('#event-list [role=option]').count()).toBeLessThan(100);
     expect(await page.evaluate(() => window.said)).toBeLessThan(5);

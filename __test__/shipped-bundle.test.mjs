@@ -56,10 +56,12 @@ it('is read by V8 once', async () => {
 it('lies in memory once a daemon has started: another version may take its place', async () => {
   const said = await run(`
     const { renameSync } = require('node:fs');
-    const daemon = daemonOf(require('./package'));
+    const USBDaemon = require('./package');
+    const daemon = daemonOf(USBDaemon);
     await daemon.start();
     await turn();
     renameSync('package', 'gone');
+    USBDaemon.initializeTracing({ otlp: false });
     const told = [];
     daemon.dispatch({ vendor_ids: [0x046d] }, { onAttach: ({ product }) => { told.push('dispatched ' + product); } });
     const events = daemon.events();

@@ -5,21 +5,30 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PLATFORMS, fileOf, packageOf, platformHere } from '../scripts/addons.mjs';
+import { bundle } from '../scripts/bundle.mjs';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
 const here = platformHere();
-const LOADER = ['native.js', 'native-refusal.js', 'platforms.js'];
+const LOADER = ['native.js', 'native-refusal.js'];
 
+/** JavaScript as it is shipped. */
+let shipped;
 /** A project with the package, as npm lays it out, less the addon. */
 let project;
+
+beforeAll(async () => {
+  shipped = mkdtempSync(join(tmpdir(), 'usb-daemon-shipped-'));
+  await bundle(shipped);
+});
+afterAll(() => rmSync(shipped, { recursive: true, force: true }));
 
 beforeEach(() => {
   project = mkdtempSync(join(tmpdir(), 'usb-daemon-loader-'));
   const place = join(project, 'node_modules/@autoweave/usb-daemon/js');
   mkdirSync(place, { recursive: true });
-  for (const file of LOADER) cpSync(join(checkout, 'js', file), join(place, file));
+  for (const file of LOADER) cpSync(join(shipped, 'js', file), join(place, file));
 });
 
 afterEach(() => rmSync(project, { recursive: true, force: true }));

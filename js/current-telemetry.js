@@ -1,12 +1,14 @@
 'use strict';
 
-// What this thread of JavaScript's exports, for all of its daemons. There is none until initializeTracing is called, and none of its code is read.
+// What this thread of JavaScript's exports, for all of its daemons. There is none until initializeTracing is called, and no start waits for its code.
 
 let current = null;
 
+const readTelemetry = () => require('./telemetry.js');
+
 /** What daemons export that start from now on. Gives what is wrong with the variables. */
 function startTelemetry(options) {
-  const { telemetryOf } = require('./telemetry.js');
+  const { telemetryOf } = readTelemetry();
   const started = telemetryOf(options, current);
   if (started === current) return [];
   current = started;
@@ -16,4 +18,4 @@ function startTelemetry(options) {
 /** Null where nobody has asked for any. */
 const currentTelemetry = () => current;
 
-module.exports = { currentTelemetry, startTelemetry };
+module.exports = { currentTelemetry, readTelemetry, startTelemetry };

@@ -7,7 +7,7 @@ const { calledWith } = require('./arguments.js');
 const { Attached } = require('./attached.js');
 const { Audience } = require('./audience.js');
 const { BySignature } = require('./by-signature.js');
-const { currentTelemetry } = require('./current-telemetry.js');
+const { currentTelemetry, readTelemetry } = require('./current-telemetry.js');
 const { malformed } = require('./device-values.js');
 const { producerOf, seqOf } = require('./event-id.js');
 const { answered, coded, jsonOf, notRunning } = require('./failure.js');
@@ -28,12 +28,14 @@ const MOST_EVENTS = 100_000;
 /** What a daemon may be asked for. Read with the first call that needs some of it, and otherwise once a start is over. */
 const asked = () => require('./asked.js');
 
-/** Reads it while its file is this version's and can be read: a package may be replaced under a process, and a process give up its rights. */
+/** Reads what else may be asked for while it is this version's and can be read: a package may be replaced under a process, and a process give up its rights. */
 function readAhead() {
-  try {
-    asked();
-  } catch {
-    // Whoever asks is told.
+  for (const read of [asked, readTelemetry]) {
+    try {
+      read();
+    } catch {
+      // Whoever asks is told.
+    }
   }
 }
 
@@ -251,7 +253,7 @@ class USBDaemon extends EventEmitter {
     this.#hold = setInterval(() => void this, FOREVER);
     await started;
     if (!this.#held) this.#hold.unref();
-    setImmediate(readAhead);
+    setImmediate(readAhead).unref();
   }
 
   async #stop(run) {

@@ -1,6 +1,6 @@
 'use strict';
 
-// What a thread of JavaScript's exports, for all of its daemons. Read once that is asked for.
+// What a thread of JavaScript's exports, for all of its daemons. Read once that is asked for, or a start is over.
 
 const { observe } = require('./meter.js');
 const { NativeTelemetry } = require('./native.js');

@@ -1,6 +1,7 @@
 // JavaScript as it is shipped: six files in the place of forty, each of which takes Node half a millisecond to find, to read and to compile. Names
 // and lines stay readable: a stack trace of a user's is to be read.
 
+import { readdirSync } from 'node:fs';
 import { rolldown } from 'rolldown';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { checkout } from './addons.mjs';
@@ -40,6 +41,8 @@ export async function bundle(folder) {
   for (const path of WRITTEN) files.push(...(await write(folder, path)));
   const twice = files.filter((file, at) => files.indexOf(file) !== at && !MAY_BE_THERE_TWICE.includes(file));
   if (twice.length > 0) throw new Error(`${twice.join(', ')} would be there twice: see scripts/bundle.mjs`);
+  const left = readdirSync(join(checkout, 'js'), { recursive: true }).map((name) => pathOf(join(checkout, 'js', name))).filter((file) => file.endsWith('.js') && !files.includes(file));
+  if (left.length > 0) throw new Error(`${left.join(', ')} would not be there: see scripts/bundle.mjs`);
 }
 
 /** Gives the checkout's files that this one consists of. */

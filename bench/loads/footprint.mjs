@@ -53,7 +53,7 @@ async function idle(bed, subjects, { seconds, restMs = 12_000 }) {
 }
 
 /**
- * From the first line of its program to its word that it listens, in ms. Node's own start before that takes 100 to 150 ms here, as the machine likes:
+ * From where its program asks for what it listens with to its word that it listens, in ms. Node's own start before that takes 100 to 150 ms here, as the machine likes:
  * with it, the median of 15 turns said anything from 13 to 27 for one and the same package.
  */
 async function startTime(bed, start) {
