@@ -1,14 +1,13 @@
 // JavaScript as it is shipped, which is not file by file as in the checkout, beside this checkout's addon.
 
-import { execFile } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { fileOf, platformHere } from '../scripts/addons.mjs';
 import { bundle } from '../scripts/bundle.mjs';
+import { runToEnd } from './run-to-end.mjs';
 
 const checkout = fileURLToPath(new URL('..', import.meta.url));
 const addon = join('js', fileOf(platformHere()));
@@ -30,7 +29,8 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs a program beside the package and gives what it prints. */
 async function run(program, ...flags) {
-  const { stdout } = await promisify(execFile)(process.execPath, [...flags, '-e', `${HEAD}(async () => {${program}})()`], { cwd: folder });
+  const { status, stdout, stderr } = await runToEnd(folder, process.env, process.execPath, ...flags, '-e', `${HEAD}(async () => {${program}})()`);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   return stdout;
 }
 

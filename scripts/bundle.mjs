@@ -41,7 +41,8 @@ export async function bundle(folder) {
   for (const path of WRITTEN) files.push(...(await write(folder, path)));
   const twice = files.filter((file, at) => files.indexOf(file) !== at && !MAY_BE_THERE_TWICE.includes(file));
   if (twice.length > 0) throw new Error(`${twice.join(', ')} would be there twice: see scripts/bundle.mjs`);
-  const left = readdirSync(join(checkout, 'js'), { recursive: true }).map((name) => pathOf(join(checkout, 'js', name))).filter((file) => file.endsWith('.js') && !files.includes(file));
+  const there = readdirSync(join(checkout, 'js'), { recursive: true }).map((name) => pathOf(join(checkout, 'js', name)));
+  const left = there.filter((file) => file.endsWith('.js') && !files.includes(file));
   if (left.length > 0) throw new Error(`${left.join(', ')} would not be there: see scripts/bundle.mjs`);
 }
 
