@@ -1,6 +1,6 @@
 // A daemon's life in its host process: start, stop, listeners that throw, workers that are ended, and when the process ends.
 
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { cycle, openDaemon, packageRoot, USBDaemon } from './daemon.mjs';
@@ -256,6 +256,12 @@ describe('listeners', () => {
 });
 
 describe('the process', () => {
+  it('has no thread more for a daemon that has not been started', async () => {
+    const count = `console.log(require('node:fs').readdirSync('/proc/self/task').length)`;
+    const bare = execFileSync(process.execPath, ['-e', count], { encoding: 'utf8' });
+    expect(await program(`new USBDaemon(QUIET); ${count}`)).toMatchObject({ stdout: bare, stderr: '' });
+  });
+
   it('stays alive while the daemon is started, and ends by itself after stop', async () => {
     const { code, stdout } = await program(`
       const daemon = new USBDaemon(QUIET);
