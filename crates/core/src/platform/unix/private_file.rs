@@ -1,7 +1,7 @@
 //! Files for their owner and group, and a lock that ends with its process.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -55,7 +55,34 @@ pub(crate) fn lock(path: &Path) -> Result<File, Refusal> {
         Err(error) => return Err(Refusal::NoLock(error.into())),
     }
     // What is written there is for people; the lock itself holds without.
-    let _ = file.set_len(0).and_then(|()| file.rewind());
-    let _ = writeln!(file, "{}", std::process::id());
+    let _ = sign(&mut file);
     Ok(file)
+}
+
+/// Puts our process's number in the place of what is there. Only what is longer is cut: to empty a file whose last content is on its way to
+/// the disk is to wait for that.
+fn sign(file: &mut File) -> io::Result<()> {
+    let before = file.metadata()?.len();
+    let signature = format!("{}\n", std::process::id());
+    file.write_all(signature.as_bytes())?;
+    let length = signature.len() as u64;
+    if before > length { file.set_len(length) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_the_lock_is_named_and_nothing_else_whatever_stood_there() {
+        let path = std::env::temp_dir().join(format!("usb-daemon-lock-{}", std::process::id()));
+        for former in ["", "7\n", "123456789012345\n"] {
+            std::fs::write(&path, former).expect("written");
+            let Ok(file) = lock(&path) else { panic!("no lock") };
+            let Err(Refusal::Held(holder)) = lock(&path) else { panic!("a second lock") };
+            assert_eq!(holder, std::process::id().to_string());
+            drop(file);
+        }
+        std::fs::remove_file(&path).expect("removed");
+    }
 }
