@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { openNamespaceBed } from './beds/namespace/index.mjs';
 import { stateFolder } from './command.mjs';
+import { packageRoot } from './daemon.mjs';
 import { checkHistory, isTransition, observe } from './observe.mjs';
 import { fieldsOf, startRedis } from './redis-server.mjs';
+import { until } from './until.mjs';
 
 const config = { redis: false, monitoring: { enabled: false, interval: 500 } };
 const MOUSE = { kind: 'mouse', controller: 0, port: '3' };
@@ -130,6 +132,26 @@ describe('sources that contradict one another', () => {
     expect(calls).toContain('descriptors');
     expect(calls).not.toMatch(/dev\/bus\/usb\/\d+\/\d+/);
     expect(calls).not.toContain('USBDEVFS');
+  });
+});
+
+describe('filters of the kernel', () => {
+  /** Those of the uevents' socket, of departures alone, and of readiness. */
+  const FILTERS = 3;
+
+  it('are set, and no start waits for that', async () => {
+    bed = await openNamespaceBed();
+    const program = `
+      const USBDaemon = require(${JSON.stringify(packageRoot)});
+      const daemon = new USBDaemon(${JSON.stringify(config)});
+      daemon.start().then(() => require('node:fs').writeSync(1, 'started\\n'));
+      process.stdin.once('end', () => daemon.stop()).resume();`;
+    const traced = bed.spawn(['strace', '-f', '-e', 'trace=setsockopt,write', process.execPath, '-e', program]);
+    const calls = () => traced.stderrText().match(/SO_ATTACH_FILTER|"started/g) ?? [];
+    await until(() => calls().length > FILTERS, 'a start and every filter');
+    expect(calls()[0]).toBe('"started');
+    traced.endInput();
+    expect((await traced.exit).code).toBe(0);
   });
 });
 

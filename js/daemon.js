@@ -253,7 +253,13 @@ class USBDaemon extends EventEmitter {
     this.#hold = setInterval(() => void this, FOREVER);
     await started;
     if (!this.#held) this.#hold.unref();
-    setImmediate(readAhead).unref();
+    setImmediate(() => this.#afterStart()).unref();
+  }
+
+  /** What no start waits for. */
+  #afterStart() {
+    this.#native.attend();
+    readAhead();
   }
 
   async #stop(run) {

@@ -148,10 +148,17 @@ impl NativeDaemon {
             failure(error)
         })?;
         run.shared_serials = daemon.shared_serials().clone();
-        #[cfg(target_os = "linux")]
-        attend(&self.handing, &daemon, &delivery);
         run.daemon = Some(daemon);
         Ok(())
+    }
+
+    /// Has the event loop hear by itself, until the stop, that a device has left, where it can. No start waits for that.
+    #[napi(catch_unwind)]
+    pub fn attend(&self) {
+        #[cfg(target_os = "linux")]
+        if let (Some(daemon), Some(delivery)) = (&self.run().daemon, self.outlet.delivery()) {
+            attend(&self.handing, daemon, &delivery);
+        }
     }
 
     /// Hands over the next notices as a wake-up would, where that is by calls; else gives them as JSON: `{ more, notices }`. Until `more` is

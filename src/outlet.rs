@@ -35,6 +35,12 @@ impl Outlet {
         *self.run() = Some(Run { delivery, event_loop, wire: Wire::default() });
     }
 
+    /// What waits for this run's listeners.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn delivery(&self) -> Option<Arc<Delivery>> {
+        self.run().as_ref().map(|run| Arc::clone(&run.delivery))
+    }
+
     /// Whether acknowledgements by Redis should be among the notices.
     pub(crate) fn set_wants_published(&self, wanted: bool) {
         self.wants_published.store(wanted, Ordering::Relaxed);

@@ -109,6 +109,7 @@ impl Engine {
             let next = if started || self.bus.has_listed() { next } else { next.min(started_by) };
             let next = self.missed.due().map_or(next, |due| due.min(next));
             let next = waking.map_or(next, |waking| waking.min(next));
+            let next = self.senses.next().map_or(next, |sense| sense.min(next));
             self.announcer.hand_over();
             let timeout = next.saturating_duration_since(now);
             if !self.senses.settle(self.registry.nodes_matter()) {

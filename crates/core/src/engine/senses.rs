@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustix::io::Errno;
 
@@ -12,7 +13,7 @@ use crate::hub::Hub;
 use crate::notice::SourceState;
 use crate::source::devnodes::{DEVICE_NODES, NodeWatch};
 use crate::source::name;
-use crate::source::netlink::{Received, UeventSocket};
+use crate::source::netlink::{FILTERS_SET_AFTER, Received, UeventSocket};
 use crate::spool::SpoolWatch;
 
 /// So many waits at most are between two looks at a watch that nobody asks.
@@ -36,6 +37,8 @@ pub(super) struct Senses {
     /// Opened by whoever has started this process.
     handed_over: Option<UeventSocket>,
     uevents: Option<UeventSocket>,
+    /// When the kernel is to keep back from that what is not about USB; None once it does.
+    sifted_from: Option<Instant>,
     nodes: Option<NodeWatch>,
     /// Whether nodes that come and go end a rest.
     nodes_matter: bool,
@@ -69,6 +72,7 @@ impl Senses {
             watch,
             handed_over,
             uevents: None,
+            sifted_from: None,
             nodes: None,
             nodes_matter: true,
             spool: None,
@@ -137,6 +141,11 @@ impl Senses {
         (self.config.netlink && self.uevents.is_none()) || self.nodes.is_none() || self.libusb.is_dead()
     }
 
+    /// When there is something to do here whatever is heard.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.sifted_from
+    }
+
     /// Makes ready for a rest. False where there is something to be heard already. Device nodes end it where they matter, which they do not
     /// once uevents are heard: the kernel makes a node just before its uevent, and whoever is awake for the node is late for that.
     pub(super) fn settle(&mut self, nodes_matter: bool) -> bool {
@@ -149,6 +158,11 @@ impl Senses {
             if has_heard {
                 return false;
             }
+        }
+        if self.sifted_from.take_if(|from| *from <= Instant::now()).is_some()
+            && let Some(uevents) = &self.uevents
+        {
+            uevents.keep_back_others();
         }
         if self.nodes_matter != nodes_matter {
             self.nodes_matter = nodes_matter;
@@ -216,6 +230,7 @@ impl Senses {
         match opened.and_then(|socket| self.watch.add(&socket, Watched::Uevents).map(|()| socket)) {
             Ok(socket) => {
                 self.uevents = Some(socket);
+                self.sifted_from = Some(Instant::now() + FILTERS_SET_AFTER);
                 self.tell_uevents(false);
             }
             Err(error) => self.hub.tell_source(

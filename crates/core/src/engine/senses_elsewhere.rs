@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustix::io::Errno;
 
@@ -95,6 +96,10 @@ impl Senses {
     pub(super) fn watch_spool(&mut self, _: &Path) {}
 
     pub(super) fn forget_spool(&mut self) {}
+
+    pub(super) fn next(&self) -> Option<Instant> {
+        None
+    }
 
     /// Nothing is heard but the inbox.
     pub(super) fn settle(&mut self, _: bool) -> bool {

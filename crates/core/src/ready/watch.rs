@@ -21,12 +21,11 @@ use super::watched::{Watched, devpath, folder, is_same};
 use super::{Awaited, News, ReadyConfig, Tell};
 use crate::error::{Code, Error};
 use crate::platform::thread::stand_back;
+use crate::source::netlink::FILTERS_SET_AFTER;
 use crate::threads::{self, STANDS_ASIDE};
 
 pub(super) const RUN_UDEV: &str = "/run/udev";
 pub(super) const DEV: &str = "/dev";
-/// Mostly a start is over by then. The kernel takes some milliseconds over a filter, for which others may have to wait.
-const SIFTED_AFTER: Duration = Duration::from_millis(100);
 
 /// The engine's side: dropped, it ends the thread and joins it.
 pub struct ReadyWatch {
@@ -91,7 +90,7 @@ impl Watching {
         Self {
             config,
             desk,
-            sifted_from: socket.as_ref().map(|_| Instant::now() + SIFTED_AFTER),
+            sifted_from: socket.as_ref().map(|_| Instant::now() + FILTERS_SET_AFTER),
             socket,
             rest: None,
             udev,

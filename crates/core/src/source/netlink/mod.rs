@@ -19,7 +19,7 @@ mod uevent;
 #[cfg(target_os = "linux")]
 pub(crate) use departures::Departures;
 #[cfg(target_os = "linux")]
-pub(crate) use filter::keep_back_what_is_not_below_a_bus;
+pub(crate) use filter::{SET_AFTER as FILTERS_SET_AFTER, keep_back_what_is_not_below_a_bus};
 pub use received::Received;
 pub use socket::{UeventHandle, UeventSocket};
 pub use uevent::{Change, Uevent, UeventError};

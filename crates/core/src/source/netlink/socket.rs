@@ -45,7 +45,6 @@ impl UeventSocket {
         if sockopt::set_socket_recv_buffer_size_force(&fd, wanted).is_err() {
             sockopt::set_socket_recv_buffer_size(&fd, wanted)?;
         }
-        keep_back_others(&fd);
         multicast::join(&fd, KERNEL_GROUP)?;
         let receive_buffer = sockopt::socket_recv_buffer_size(&fd)?;
         Ok(Self::of(fd, receive_buffer, false))
@@ -74,7 +73,6 @@ impl UeventSocket {
         let flags = fcntl_getfl(&fd).map_err(system)?;
         fcntl_setfl(&fd, flags | OFlags::NONBLOCK).map_err(system)?;
         fcntl_setfd(&fd, FdFlags::CLOEXEC).map_err(system)?;
-        keep_back_others(&fd);
         let receive_buffer = sockopt::socket_recv_buffer_size(&fd).map_err(system)?;
         Ok(Self::of(fd, receive_buffer, true))
     }
@@ -82,6 +80,14 @@ impl UeventSocket {
     fn of(fd: OwnedFd, receive_buffer: usize, handed_over: bool) -> Self {
         let buffer = vec![0; FIRST_MESSAGE_SIZE];
         Self { fd, buffer, receive_buffer, handed_over, kept: VecDeque::new(), failure: None }
+    }
+
+    /// Has the kernel keep back what is not about USB. Until then it is passed over where it is received.
+    pub fn keep_back_others(&self) {
+        if let Err(error) = filter::attach(&self.fd) {
+            // All comes then, still.
+            tracing::debug!(source = "netlink", %error, "no filter for uevents");
+        }
     }
 
     /// Whether somebody else has opened it.
@@ -125,14 +131,6 @@ impl UeventSocket {
             Ok(None) => Received::Other,
             Err(error) => Received::Unreadable(error),
         })
-    }
-}
-
-/// Has the kernel keep back what is not about USB.
-fn keep_back_others(fd: &OwnedFd) {
-    if let Err(error) = filter::attach(fd) {
-        // All comes then, and what is not about USB is passed over here.
-        tracing::debug!(source = "netlink", %error, "no filter for uevents");
     }
 }
 

@@ -8,12 +8,15 @@
 mod assembly;
 
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
 use self::assembly::{Program, word};
 use super::multicast::set_option;
 
+/// Mostly a start is over by then. The kernel takes half a millisecond over a filter, and several over a large one, for which others may have to wait.
+pub(crate) const SET_AFTER: Duration = Duration::from_millis(100);
 /// No header has its end before that.
 const FIRST_PLACE: u32 = 4;
 /// Words of four bytes in which the header's end is looked for: paths of four hundred characters, two hundred, one hundred. Systems have more or
