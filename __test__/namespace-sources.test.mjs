@@ -135,23 +135,33 @@ describe('sources that contradict one another', () => {
   });
 });
 
-describe('filters of the kernel', () => {
-  /** Those of the uevents' socket, of departures alone, and of readiness. */
-  const FILTERS = 3;
+describe('what no start waits for', () => {
+  const quiet = JSON.stringify({ ...config, ready: { enabled: false } });
+  const head = `
+    const USBDaemon = require(${JSON.stringify(packageRoot)});
+    const daemon = new USBDaemon(${quiet});`;
 
-  it('are set, and no start waits for that', async () => {
+  it('is the kernel, which takes its time over a filter', async () => {
     bed = await openNamespaceBed();
-    const program = `
-      const USBDaemon = require(${JSON.stringify(packageRoot)});
-      const daemon = new USBDaemon(${JSON.stringify(config)});
+    const program = `${head}
       daemon.start().then(() => require('node:fs').writeSync(1, 'started\\n'));
       process.stdin.once('end', () => daemon.stop()).resume();`;
-    const traced = bed.spawn(['strace', '-f', '-e', 'trace=setsockopt,write', process.execPath, '-e', program]);
+    const traced = bed.spawn(['strace', '-f', '--seccomp-bpf', '-e', 'trace=setsockopt,write', process.execPath, '-e', program]);
     const calls = () => traced.stderrText().match(/SO_ATTACH_FILTER|"started/g) ?? [];
-    await until(() => calls().length > FILTERS, 'a start and every filter');
+    // That of the uevents' socket, and that of departures alone.
+    await until(() => calls().length === 3, 'a start and two filters');
     expect(calls()[0]).toBe('"started');
     traced.endInput();
     expect((await traced.exit).code).toBe(0);
+  });
+
+  it('is not done for a daemon that has been stopped meanwhile, and once for one that has been started anew', async () => {
+    bed = await openNamespaceBed();
+    const program = `${head}
+      const again = () => daemon.start().then(() => daemon.stop());
+      again().then(again).then(() => daemon.start()).then(() => daemon.stop());`;
+    const child = bed.spawn([process.execPath, '-e', program]);
+    expect([(await child.exit).code, child.stderrText()]).toEqual([0, '']);
   });
 });
 

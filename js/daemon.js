@@ -258,8 +258,12 @@ class USBDaemon extends EventEmitter {
 
   /** What no start waits for. */
   #afterStart() {
-    this.#native.attend();
     readAhead();
+    try {
+      this.#native.attend();
+    } catch {
+      // The engine's own threads tell of departures then.
+    }
   }
 
   async #stop(run) {

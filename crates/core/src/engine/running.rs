@@ -72,6 +72,7 @@ impl Engine {
                 return self.finish().await;
             }
             let now = Instant::now();
+            self.senses.sift(now);
             self.announce_ready(now);
             let waking = self.announcer.look_after_waking(now);
             if !idle {
@@ -85,6 +86,7 @@ impl Engine {
             if !started && (is_complete || now >= started_by) {
                 started = true;
                 self.hub.tell(&Notice::Started);
+                self.senses.started(now);
             }
             if self.schedule.retry_is_due(now) {
                 let had_uevents = self.senses.has_uevents();
@@ -109,7 +111,7 @@ impl Engine {
             let next = if started || self.bus.has_listed() { next } else { next.min(started_by) };
             let next = self.missed.due().map_or(next, |due| due.min(next));
             let next = waking.map_or(next, |waking| waking.min(next));
-            let next = self.senses.next().map_or(next, |sense| sense.min(next));
+            let next = self.senses.sifts_at().map_or(next, |sift| sift.min(next));
             self.announcer.hand_over();
             let timeout = next.saturating_duration_since(now);
             if !self.senses.settle(self.registry.nodes_matter()) {

@@ -37,8 +37,8 @@ pub(super) struct Senses {
     /// Opened by whoever has started this process.
     handed_over: Option<UeventSocket>,
     uevents: Option<UeventSocket>,
-    /// When the kernel is to keep back from that what is not about USB; None once it does.
-    sifted_from: Option<Instant>,
+    /// When the kernel is to keep back from that what is not about USB, where it does not yet. Not before the start is over.
+    sifts_from: Option<Instant>,
     nodes: Option<NodeWatch>,
     /// Whether nodes that come and go end a rest.
     nodes_matter: bool,
@@ -72,7 +72,7 @@ impl Senses {
             watch,
             handed_over,
             uevents: None,
-            sifted_from: None,
+            sifts_from: None,
             nodes: None,
             nodes_matter: true,
             spool: None,
@@ -141,9 +141,24 @@ impl Senses {
         (self.config.netlink && self.uevents.is_none()) || self.nodes.is_none() || self.libusb.is_dead()
     }
 
-    /// When there is something to do here whatever is heard.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.sifted_from
+    /// The start is over: whatever it did not wait for may be done.
+    pub(super) fn started(&mut self, now: Instant) {
+        self.sifts_from = Some(now + FILTERS_SET_AFTER);
+    }
+
+    /// Has the kernel keep back what is not about USB, once it is time for that.
+    pub(super) fn sift(&mut self, now: Instant) {
+        if let Some(uevents) = &mut self.uevents
+            && self.sifts_from.is_some_and(|from| from <= now)
+        {
+            uevents.keep_back_others();
+        }
+    }
+
+    /// When it is time for that.
+    pub(super) fn sifts_at(&self) -> Option<Instant> {
+        let is_open = self.uevents.as_ref().is_some_and(|uevents| !uevents.is_sifted());
+        self.sifts_from.filter(|_| is_open)
     }
 
     /// Makes ready for a rest. False where there is something to be heard already. Device nodes end it where they matter, which they do not
@@ -158,11 +173,6 @@ impl Senses {
             if has_heard {
                 return false;
             }
-        }
-        if self.sifted_from.take_if(|from| *from <= Instant::now()).is_some()
-            && let Some(uevents) = &self.uevents
-        {
-            uevents.keep_back_others();
         }
         if self.nodes_matter != nodes_matter {
             self.nodes_matter = nodes_matter;
@@ -230,7 +240,6 @@ impl Senses {
         match opened.and_then(|socket| self.watch.add(&socket, Watched::Uevents).map(|()| socket)) {
             Ok(socket) => {
                 self.uevents = Some(socket);
-                self.sifted_from = Some(Instant::now() + FILTERS_SET_AFTER);
                 self.tell_uevents(false);
             }
             Err(error) => self.hub.tell_source(

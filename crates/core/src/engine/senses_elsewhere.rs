@@ -97,7 +97,11 @@ impl Senses {
 
     pub(super) fn forget_spool(&mut self) {}
 
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(super) fn started(&mut self, _: Instant) {}
+
+    pub(super) fn sift(&mut self, _: Instant) {}
+
+    pub(super) fn sifts_at(&self) -> Option<Instant> {
         None
     }
 

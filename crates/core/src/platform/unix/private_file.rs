@@ -50,12 +50,16 @@ pub(crate) fn lock(path: &Path) -> Result<File, Refusal> {
         Err(Errno::WOULDBLOCK) => {
             let mut holder = String::new();
             let _ = file.read_to_string(&mut holder);
-            return Err(Refusal::Held(holder.trim().to_owned()));
+            // What comes after it is a former holder's.
+            return Err(Refusal::Held(holder.lines().next().unwrap_or_default().to_owned()));
         }
         Err(error) => return Err(Refusal::NoLock(error.into())),
     }
     // What is written there is for people; the lock itself holds without.
-    let _ = sign(&mut file);
+    if sign(&mut file).is_err() {
+        // Better nobody than another one.
+        let _ = file.set_len(0);
+    }
     Ok(file)
 }
 
@@ -76,7 +80,7 @@ mod tests {
     #[test]
     fn whoever_has_the_lock_is_named_and_nothing_else_whatever_stood_there() {
         let path = std::env::temp_dir().join(format!("usb-daemon-lock-{}", std::process::id()));
-        for former in ["", "7\n", "123456789012345\n"] {
+        for former in ["", "7\n", "123456789012345\n", "1\n2\n3\n4\n5\n6\n7\n8\n"] {
             std::fs::write(&path, former).expect("written");
             let Ok(file) = lock(&path) else { panic!("no lock") };
             let Err(Refusal::Held(holder)) = lock(&path) else { panic!("a second lock") };

@@ -23,6 +23,7 @@ impl Departures {
         let fd = multicast::open()?;
         sockopt::set_socket_recv_buffer_size(&fd, RECEIVE_BUFFER)?;
         filter::attach_departures(&fd)?;
+        tracing::debug!("the kernel keeps back all but departures");
         pass_over_losses(&fd)?;
         multicast::join(&fd, KERNEL_GROUP)?;
         Ok(Self(fd))

@@ -14,6 +14,9 @@ use super::{Received, Uevent, filter};
 /// Today's kernels write at most 2 KiB of environment; a longer message is noticed and makes room for itself.
 const FIRST_MESSAGE_SIZE: usize = 8 << 10;
 
+/// Bytes of a receive buffer that hold what a whole machine says in a second, and more.
+const AMPLE_BUFFER: usize = 4 << 20;
+
 /// What is handed over to a process: a descriptor.
 pub type UeventHandle = OwnedFd;
 
@@ -23,6 +26,8 @@ pub struct UeventSocket {
     buffer: Vec<u8>,
     pub(super) receive_buffer: usize,
     handed_over: bool,
+    /// The kernel has been asked to keep back what is not about USB.
+    is_sifted: bool,
     /// Received before what waits in the kernel.
     pub(super) kept: VecDeque<Received>,
     /// What has become of it while it went first.
@@ -45,9 +50,10 @@ impl UeventSocket {
         if sockopt::set_socket_recv_buffer_size_force(&fd, wanted).is_err() {
             sockopt::set_socket_recv_buffer_size(&fd, wanted)?;
         }
-        multicast::join(&fd, KERNEL_GROUP)?;
         let receive_buffer = sockopt::socket_recv_buffer_size(&fd)?;
-        Ok(Self::of(fd, receive_buffer, false))
+        let socket = Self::of(fd, receive_buffer, false);
+        multicast::join(&socket.fd, KERNEL_GROUP)?;
+        Ok(socket)
     }
 
     /// Takes a socket that whoever started this process has opened: what has waited in it is heard. Its buffer is left as it is.
@@ -79,15 +85,30 @@ impl UeventSocket {
 
     fn of(fd: OwnedFd, receive_buffer: usize, handed_over: bool) -> Self {
         let buffer = vec![0; FIRST_MESSAGE_SIZE];
-        Self { fd, buffer, receive_buffer, handed_over, kept: VecDeque::new(), failure: None }
+        let (kept, failure) = (VecDeque::new(), None);
+        let mut socket = Self { fd, buffer, receive_buffer, handed_over, is_sifted: false, kept, failure };
+        if receive_buffer < AMPLE_BUFFER {
+            socket.keep_back_others();
+        }
+        socket
     }
 
-    /// Has the kernel keep back what is not about USB. Until then it is passed over where it is received.
-    pub fn keep_back_others(&self) {
-        if let Err(error) = filter::attach(&self.fd) {
-            // All comes then, still.
-            tracing::debug!(source = "netlink", %error, "no filter for uevents");
+    /// Has the kernel keep back what is not about USB, if it has not been asked to before. Where the buffer is ample it has not: the kernel takes half a
+    /// millisecond over it. Until then that is passed over where it is received.
+    pub fn keep_back_others(&mut self) {
+        if std::mem::replace(&mut self.is_sifted, true) {
+            return;
         }
+        match filter::attach(&self.fd) {
+            Ok(()) => tracing::debug!(source = "netlink", "the kernel keeps back what is not about USB"),
+            // All comes then, still.
+            Err(error) => tracing::debug!(source = "netlink", %error, "no filter for uevents"),
+        }
+    }
+
+    /// Whether the kernel has been asked to keep back what is not about USB.
+    pub fn is_sifted(&self) -> bool {
+        self.is_sifted
     }
 
     /// Whether somebody else has opened it.
@@ -116,7 +137,10 @@ impl UeventSocket {
             Ok(received) => received,
             Err(Errno::AGAIN) => return Ok(Received::Empty),
             Err(Errno::INTR) => return Ok(Received::Other),
-            Err(Errno::NOBUFS) => return Ok(Received::Lost),
+            Err(Errno::NOBUFS) => {
+                self.keep_back_others();
+                return Ok(Received::Lost);
+            }
             Err(error) => return Err(error),
         };
         if Sender::at(sender) != Some(Sender::Kernel) {
@@ -152,6 +176,16 @@ mod tests {
         // The kernel doubles what it is asked for.
         assert_eq!(socket.receive_buffer(), 16384);
         assert_eq!(socket.receive(), Ok(Received::Empty));
+    }
+
+    #[test]
+    fn only_where_the_buffer_is_ample_the_filter_may_wait() {
+        assert!(UeventSocket::open(Some(8192)).expect("a uevent socket").is_sifted());
+        let mut socket = UeventSocket::open(None).expect("a uevent socket");
+        let is_ample = socket.receive_buffer() >= AMPLE_BUFFER;
+        assert_eq!(socket.is_sifted(), !is_ample);
+        socket.keep_back_others();
+        assert!(socket.is_sifted());
     }
 
     #[test]

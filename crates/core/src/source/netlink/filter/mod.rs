@@ -15,7 +15,8 @@ use rustix::io::Errno;
 use self::assembly::{Program, word};
 use super::multicast::set_option;
 
-/// Mostly a start is over by then. The kernel takes half a millisecond over a filter, and several over a large one, for which others may have to wait.
+/// So long after a start a filter is set that nobody needs sooner: the kernel takes half a millisecond over one, and several over a large one, for
+/// which others may have to wait.
 pub(crate) const SET_AFTER: Duration = Duration::from_millis(100);
 /// No header has its end before that.
 const FIRST_PLACE: u32 = 4;
