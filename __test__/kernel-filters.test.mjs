@@ -11,7 +11,7 @@ import { observe } from './observe.mjs';
 const OTHERS = 1_000;
 const CONFIG = { redis: false, monitoring: { enabled: false } };
 
-/** What is logged when a filter is set, which no start waits for. */
+/** What is logged when a filter is set, be it before a start is over or after it. */
 const SET = ['the kernel keeps back what is not about USB', 'the kernel keeps back all but departures', 'the kernel keeps back what is below no USB bus'];
 
 /** Starts a daemon and stops it once all of that has been logged, or never is; prints what it logs. */

@@ -253,7 +253,7 @@ class USBDaemon extends EventEmitter {
     this.#hold = setInterval(() => void this, FOREVER);
     await started;
     if (!this.#held) this.#hold.unref();
-    setImmediate(() => this.#afterStart()).unref();
+    setImmediate(() => this.#afterStart());
   }
 
   /** What no start waits for. */

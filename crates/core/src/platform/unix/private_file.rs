@@ -50,8 +50,8 @@ pub(crate) fn lock(path: &Path) -> Result<File, Refusal> {
         Err(Errno::WOULDBLOCK) => {
             let mut holder = String::new();
             let _ = file.read_to_string(&mut holder);
-            // What comes after it is a former holder's.
-            return Err(Refusal::Held(holder.lines().next().unwrap_or_default().to_owned()));
+            let number = holder.lines().next().unwrap_or_default();
+            return Err(Refusal::Held(number.trim().to_owned()));
         }
         Err(error) => return Err(Refusal::NoLock(error.into())),
     }
@@ -63,14 +63,10 @@ pub(crate) fn lock(path: &Path) -> Result<File, Refusal> {
     Ok(file)
 }
 
-/// Puts our process's number in the place of what is there. Only what is longer is cut: to empty a file whose last content is on its way to
-/// the disk is to wait for that.
+/// Puts our process's number in the place of another one's, which is as long: to cut a file whose last content is on its way to the disk is to
+/// wait for that.
 fn sign(file: &mut File) -> io::Result<()> {
-    let before = file.metadata()?.len();
-    let signature = format!("{}\n", std::process::id());
-    file.write_all(signature.as_bytes())?;
-    let length = signature.len() as u64;
-    if before > length { file.set_len(length) } else { Ok(()) }
+    file.write_all(format!("{:<10}\n", std::process::id()).as_bytes())
 }
 
 #[cfg(test)]
@@ -79,14 +75,15 @@ mod tests {
 
     #[test]
     fn whoever_has_the_lock_is_named_and_nothing_else_whatever_stood_there() {
-        let path = std::env::temp_dir().join(format!("usb-daemon-lock-{}", std::process::id()));
-        for former in ["", "7\n", "123456789012345\n", "1\n2\n3\n4\n5\n6\n7\n8\n"] {
+        let formers = ["", "7\n", "7         \n", "123456789012345\n", "1\n2\n3\n4\n5\n6\n7\n8\n"];
+        for (at, former) in formers.into_iter().enumerate() {
+            // Whoever is being forked elsewhere meanwhile has a lock for a moment longer.
+            let path = std::env::temp_dir().join(format!("usb-daemon-lock-{}-{at}", std::process::id()));
             std::fs::write(&path, former).expect("written");
-            let Ok(file) = lock(&path) else { panic!("no lock") };
+            let Ok(_lock) = lock(&path) else { panic!("no lock") };
             let Err(Refusal::Held(holder)) = lock(&path) else { panic!("a second lock") };
+            std::fs::remove_file(&path).expect("removed");
             assert_eq!(holder, std::process::id().to_string());
-            drop(file);
         }
-        std::fs::remove_file(&path).expect("removed");
     }
 }

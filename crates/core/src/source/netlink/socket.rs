@@ -14,8 +14,8 @@ use super::{Received, Uevent, filter};
 /// Today's kernels write at most 2 KiB of environment; a longer message is noticed and makes room for itself.
 const FIRST_MESSAGE_SIZE: usize = 8 << 10;
 
-/// Bytes of a receive buffer that hold what a whole machine says in a second, and more.
-const AMPLE_BUFFER: usize = 4 << 20;
+/// Bytes of a receive buffer that what is not about USB does not fill during a start: 50,000 uevents. Who may have no more than others has less.
+const AMPLE_BUFFER: usize = 64 << 20;
 
 /// What is handed over to a process: a descriptor.
 pub type UeventHandle = OwnedFd;
