@@ -153,8 +153,7 @@ describe('what no start waits for', () => {
     // That of the uevents' socket, and that of departures alone, which waits for the start in any case.
     await until(() => calls().length >= 3 && calls().at(-1) !== '"started', 'a start and two filters');
     const [, receiveBuffer] = /receive buffer (\d+) bytes/.exec(traced.stderrText());
-    if (receiveBuffer >= 64 << 20) expect(calls()[0]).toBe('"started');
-    else expect(calls()[0]).toBe('SO_ATTACH_FILTER');
+    expect(calls()[0]).toBe(receiveBuffer >= 64 << 20 ? '"started' : 'SO_ATTACH_FILTER');
     traced.endInput();
     expect((await traced.exit).code).toBe(0);
   });
@@ -166,7 +165,7 @@ describe('what no start waits for', () => {
       let opened = 0;
       daemon.on('log', ({ message }) => (opened += message === 'the kernel keeps back all but departures'));
       const again = () => daemon.start().then(() => daemon.stop());
-      again().then(again).then(() => daemon.start()).then(() => new Promise((resolve) => setTimeout(resolve, 50)))
+      again().then(again).then(() => daemon.start()).then(() => new Promise((resolve) => setImmediate(resolve)))
         .then(() => daemon.stop()).then(() => say(String(opened)));`;
     const child = bed.spawn([process.execPath, '-e', program]);
     expect(await child.waitForLine(() => true)).toBe('1');
